@@ -1,0 +1,137 @@
+"""The catalogue's connection: SQLite in WAL mode by default, PostgreSQL for several hosts."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+
+from mistique_core.errors import CatalogueUnavailableError, InvalidInputError
+
+log = logging.getLogger(__name__)
+
+_IMMEDIATE = "mistique_immediate"
+_DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+
+
+class Catalogue:
+    """One SQL database, opened lazily and safe to use from several threads.
+
+    Parameters
+    ----------
+    url
+        SQLAlchemy URL. ``postgresql://`` uses psycopg 3.
+    busy_seconds
+        Seconds to wait for another writer, or for the server to answer.
+    """
+
+    def __init__(self, url: str, busy_seconds: float = 30.0) -> None:
+        try:
+            parsed = sa.make_url(url)
+        except SQLAlchemyError as error:
+            raise InvalidInputError("the catalogue URL is not an SQLAlchemy URL; write sqlite:///path or postgresql://...") from error
+        parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
+        self.url = parsed
+        self.dialect = parsed.get_backend_name()
+        if self.dialect not in ("sqlite", "postgresql"):
+            raise InvalidInputError(f"catalogue database {self.dialect!r} is not supported; use sqlite or postgresql")
+        self.engine = _sqlite_engine(parsed, busy_seconds) if self.dialect == "sqlite" else _pg_engine(parsed, busy_seconds)
+
+    @property
+    def shown_url(self) -> str:
+        """URL without its password."""
+        return self.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Yield a connection that sees one snapshot and never waits for writers (SQLite)."""
+        with self._translated(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Yield a connection inside one transaction: all of it is committed, or nothing.
+
+        On SQLite the write lock is taken at once, so that a transaction never fails half-way
+        because another writer was first.
+        """
+        with self._translated(), self.engine.connect() as plain:
+            connection = plain.execution_options(**{_IMMEDIATE: True})
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            raise self._unavailable(error) from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise self._unavailable(error) from error
+            raise
+
+    def _unavailable(self, error: DBAPIError) -> CatalogueUnavailableError:
+        cause = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+        return CatalogueUnavailableError(
+            f"the catalogue {self.shown_url} cannot be used: {cause}; check that it is reachable and writable"
+        )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def insert_ignore(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, leaving alone those whose unique key exists already."""
+    if not rows:
+        return
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    connection.execute(insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def upsert(connection: sa.Connection, table: sa.Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Insert one row, or update `values` of the row with that unique `key`."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    statement = insert(table).values(**key, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=dict(values)))
+
+
+def _sqlite_engine(url: sa.URL, busy_seconds: float) -> sa.Engine:
+    if not url.database or url.database == ":memory:":
+        raise InvalidInputError("an in-memory catalogue would be lost at once; give sqlite:///path/to/file")
+    folder = Path(url.database).absolute().parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CatalogueUnavailableError(f"cannot create the folder {folder}: {error.strerror}; choose another location") from error
+    engine = sa.create_engine(url, connect_args={"timeout": busy_seconds})
+
+    @sa.event.listens_for(engine, "connect")
+    def _configure(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        immediate = connection.get_execution_options().get(_IMMEDIATE)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def _pg_engine(url: sa.URL, busy_seconds: float) -> sa.Engine:
+    try:
+        return sa.create_engine(
+            url, pool_pre_ping=True, connect_args={"connect_timeout": max(2, int(min(busy_seconds, 10)))}
+        )
+    except ModuleNotFoundError as error:
+        raise InvalidInputError("a PostgreSQL catalogue needs psycopg; install 'mistique-airflow[postgres]'") from error

@@ -1,0 +1,124 @@
+"""Projects, models, experiments, ExperimentRuns and model versions: who referred to the data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from mistique_core.catalogue.database import insert_ignore
+from mistique_core.catalogue.tables import experiment, experiment_run, model, model_version, project
+
+RUNNING, SUCCESS, FAILED = "running", "success", "failed"
+TERMINAL_STATES = (SUCCESS, FAILED)
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """What identifies an ExperimentRun, wherever it is reported from.
+
+    Attributes
+    ----------
+    source
+        ``airflow`` or ``python``.
+    dag_id, run_id
+        The DAG's id (or the script's name) and the run's id.
+    """
+
+    source: str
+    dag_id: str
+    run_id: str
+
+    def columns(self) -> dict[str, str]:
+        """Return the unique key as column values."""
+        return {"source": self.source, "dag_id": self.dag_id, "run_id": self.run_id}
+
+
+def project_id(connection: sa.Connection, name: str) -> int:
+    """Return the project's id, creating the project when it is new."""
+    return _get_or_create(connection, project, {"name": name})
+
+
+def model_id(connection: sa.Connection, project_name: str, name: str) -> int:
+    """Return the model's id, creating project and model when they are new."""
+    return _get_or_create(connection, model, {"project_id": project_id(connection, project_name), "name": name})
+
+
+def experiment_id(connection: sa.Connection, project_name: str, name: str) -> int:
+    """Return the experiment's id, creating project and experiment when they are new."""
+    return _get_or_create(connection, experiment, {"project_id": project_id(connection, project_name), "name": name})
+
+
+def _get_or_create(connection: sa.Connection, table: sa.Table, key: Mapping[str, Any]) -> int:
+    query = sa.select(table.c.id).where(*(table.c[name] == value for name, value in key.items()))
+    found = connection.scalar(query)
+    if found is None:
+        insert_ignore(connection, table, [{**key, "created_at": time.time()}])
+        found = connection.execute(query).scalar_one()
+    return int(found)
+
+
+def save_run(
+    connection: sa.Connection,
+    key: RunKey,
+    *,
+    project_name: str | None = None,
+    experiment_name: str | None = None,
+    overwrite: bool,
+    **values: Any,
+) -> int:
+    """Insert or complete an ExperimentRun; may be repeated, in any order, from several processes.
+
+    Parameters
+    ----------
+    connection
+        A write connection.
+    key
+        Which run.
+    project_name, experiment_name
+        The experiment that it belongs to, where known.
+    overwrite
+        True for the authority on the run's state (the scheduler, a reconcile step): given values
+        replace what is there. False for a bystander (a task): only what is still empty is filled in.
+    **values
+        Columns of ``experiment_run``; ``None`` values are ignored.
+
+    Returns
+    -------
+    int
+        The run's id.
+    """
+    known = {name: value for name, value in values.items() if value is not None}
+    if project_name is not None:
+        known["experiment_id"] = experiment_id(connection, project_name, experiment_name or key.dag_id)
+    insert_ignore(connection, experiment_run, [{**key.columns(), "state": RUNNING, **known}])
+    row = connection.execute(
+        sa.select(experiment_run).where(*(experiment_run.c[n] == v for n, v in key.columns().items()))
+    ).one()
+    changes = {n: v for n, v in known.items() if row._mapping[n] != v and (overwrite or row._mapping[n] is None)}
+    if overwrite and known.get("state") == RUNNING and row.ended_at is not None:
+        changes |= {"ended_at": None, "error": None}
+    if changes:
+        connection.execute(sa.update(experiment_run).where(experiment_run.c.id == row.id).values(**changes))
+    return int(row.id)
+
+
+def model_version_of(connection: sa.Connection, project_name: str, model_name: str, run: int) -> tuple[int, int]:
+    """Return (id, number) of the model version that a run makes, opening it when it is new."""
+    owner = model_id(connection, project_name, model_name)
+    query = sa.select(model_version.c.id, model_version.c.number).where(
+        model_version.c.model_id == owner, model_version.c.run_id == run
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        connection.execute(sa.select(model.c.id).where(model.c.id == owner).with_for_update())
+        last = connection.scalar(
+            sa.select(sa.func.max(model_version.c.number)).where(model_version.c.model_id == owner)
+        )
+        values = {"model_id": owner, "run_id": run, "number": (last or 0) + 1, "created_at": time.time()}
+        insert_ignore(connection, model_version, [values])
+        row = connection.execute(query).one()
+    return int(row.id), int(row.number)

@@ -1,0 +1,273 @@
+"""Intermediates: registering, finding and describing them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mistique_core.catalogue.entities import SUCCESS
+from mistique_core.catalogue.tables import (
+    column_version,
+    experiment_run,
+    intermediate,
+    intermediate_column,
+    model,
+    model_version,
+    project,
+    stage,
+)
+from mistique_core.errors import NotFoundError, did_you_mean
+from mistique_core.model import IntermediateKey, IntermediateRef
+
+
+@dataclass(frozen=True)
+class ColumnRecord:
+    """One column of an intermediate.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    version_id
+        Id of its column version.
+    logical_type
+        Canonical JSON of its type.
+    logical_bytes
+        Bytes of its values.
+    """
+
+    name: str
+    version_id: int
+    logical_type: str
+    logical_bytes: int
+
+
+@dataclass(frozen=True)
+class IntermediateRecord:
+    """One intermediate with its address and sizes.
+
+    Attributes
+    ----------
+    ref
+        Its reference.
+    address
+        Content address of the frame, 32 bytes.
+    row_id_version
+        Id of the column version that holds its row ids.
+    stage_id
+        Id of the stage that produced it; ``None`` when it was logged by hand.
+    output
+        Name of the stage's output.
+    logical_bytes, stored_bytes
+        Bytes as logged, and bytes that storing it added.
+    """
+
+    ref: IntermediateRef
+    address: bytes
+    row_id_version: int
+    stage_id: int | None
+    output: str
+    logical_bytes: int
+    stored_bytes: int
+
+
+_RECORD = sa.select(
+    intermediate, project.c.name.label("project"), model.c.name.label("model"), model_version.c.number.label("number")
+).select_from(
+    intermediate.join(model_version, model_version.c.id == intermediate.c.model_version_id)
+    .join(model, model.c.id == model_version.c.model_id)
+    .join(project, project.c.id == model.c.project_id)
+)
+
+
+def _record(row: sa.Row[tuple[object, ...]]) -> IntermediateRecord:
+    fields = row._mapping
+    ref = IntermediateRef(
+        fields["project"], fields["model"], fields["number"], fields["name"], fields["n_rows"], fields["id"]
+    )
+    return IntermediateRecord(
+        ref,
+        bytes(fields["address"]),
+        fields["row_id_version"],
+        fields["stage_id"],
+        fields["output"],
+        fields["logical_bytes"],
+        fields["stored_bytes"],
+    )
+
+
+def register_intermediate(
+    connection: sa.Connection,
+    *,
+    model_version_id: int,
+    name: str,
+    stage_id: int | None,
+    output: str,
+    address: bytes,
+    rows: int,
+    row_id_version: int,
+    columns: Sequence[tuple[str, int]],
+    logical_bytes: int,
+    stored_bytes: int,
+) -> int:
+    """Insert an intermediate and its columns (name, column version id); return its id.
+
+    An intermediate of the same name in the same model version, left by an earlier try, stays as it
+    is: the new one gets the next attempt number.
+    """
+    last = connection.scalar(
+        sa.select(sa.func.max(intermediate.c.attempt)).where(
+            intermediate.c.model_version_id == model_version_id, intermediate.c.name == name
+        )
+    )
+    inserted = connection.execute(
+        sa.insert(intermediate).values(
+            model_version_id=model_version_id,
+            name=name,
+            attempt=(last or 0) + 1,
+            stage_id=stage_id,
+            output=output,
+            address=address,
+            n_rows=rows,
+            row_id_version=row_id_version,
+            logical_bytes=logical_bytes,
+            stored_bytes=stored_bytes,
+            scheme="lossless",
+            created_at=time.time(),
+        )
+    )
+    assert inserted.inserted_primary_key is not None
+    new_id = int(inserted.inserted_primary_key[0])
+    if columns:
+        connection.execute(
+            sa.insert(intermediate_column),
+            [
+                {"intermediate_id": new_id, "position": position, "name": column, "column_version_id": version}
+                for position, (column, version) in enumerate(columns)
+            ],
+        )
+    return new_id
+
+
+def intermediate_by_id(connection: sa.Connection, intermediate_id: int) -> IntermediateRecord:
+    """Return one intermediate; raises :class:`NotFoundError` if there is none."""
+    row = connection.execute(_RECORD.where(intermediate.c.id == intermediate_id)).first()
+    if row is None:
+        raise NotFoundError(f"intermediate {intermediate_id} is not in the catalogue; it may have been deleted")
+    return _record(row)
+
+
+def columns_of(connection: sa.Connection, intermediate_id: int) -> list[ColumnRecord]:
+    """Return the columns of an intermediate in order."""
+    query = (
+        sa.select(
+            intermediate_column.c.name,
+            column_version.c.id,
+            column_version.c.logical_type,
+            column_version.c.logical_bytes,
+        )
+        .join(column_version, column_version.c.id == intermediate_column.c.column_version_id)
+        .where(intermediate_column.c.intermediate_id == intermediate_id)
+        .order_by(intermediate_column.c.position)
+    )
+    return [ColumnRecord(*row) for row in connection.execute(query)]
+
+
+def find_intermediate(connection: sa.Connection, key: IntermediateKey) -> IntermediateRecord:
+    """Return the intermediate that a key names (its column is not looked at).
+
+    Raises
+    ------
+    NotFoundError
+        If the project, model, version or intermediate does not exist, or the model has no complete
+        version; the message names the value and what exists.
+    """
+    version_id = find_version(connection, key)
+    row = connection.execute(
+        _RECORD.where(intermediate.c.model_version_id == version_id, intermediate.c.name == key.intermediate)
+        .order_by(intermediate.c.attempt.desc())
+        .limit(1)
+    ).first()
+    if row is None:
+        known = connection.scalars(
+            sa.select(intermediate.c.name).where(intermediate.c.model_version_id == version_id).distinct()
+        )
+        raise NotFoundError(
+            f"model {key.project}.{key.model} has no intermediate {key.intermediate!r}; "
+            f"{did_you_mean(key.intermediate, known)}"
+        )
+    return _record(row)
+
+
+def find_version(connection: sa.Connection, key: IntermediateKey) -> int:
+    """Return the id of the model version that a key names; raises like :func:`find_intermediate`."""
+    project_row = connection.scalar(sa.select(project.c.id).where(project.c.name == key.project))
+    if project_row is None:
+        known = connection.scalars(sa.select(project.c.name))
+        raise NotFoundError(f"project {key.project!r} does not exist; {did_you_mean(key.project, known)}")
+    model_row = connection.scalar(
+        sa.select(model.c.id).where(model.c.project_id == project_row, model.c.name == key.model)
+    )
+    if model_row is None:
+        known = connection.scalars(sa.select(model.c.name).where(model.c.project_id == project_row))
+        raise NotFoundError(f"project {key.project!r} has no model {key.model!r}; {did_you_mean(key.model, known)}")
+    versions = connection.execute(
+        sa.select(model_version.c.id, model_version.c.number, experiment_run.c.state)
+        .join(experiment_run, experiment_run.c.id == model_version.c.run_id)
+        .where(model_version.c.model_id == model_row)
+        .order_by(model_version.c.number.desc())
+    ).all()
+    for version in versions:
+        if version.number == key.version if key.version is not None else version.state == SUCCESS:
+            return int(version.id)
+    shown = ", ".join(f"@{version.number} ({version.state})" for version in versions[:8]) or "none"
+    if key.version is not None:
+        raise NotFoundError(f"model {key.project}.{key.model} has no version {key.version}; known: {shown}")
+    raise NotFoundError(
+        f"model {key.project}.{key.model} has no complete version yet; name one of its versions, "
+        f"such as {key.model}@{versions[0].number if versions else 1}: {shown}"
+    )
+
+
+def list_intermediates(
+    connection: sa.Connection, project_name: str | None, model_name: str | None
+) -> list[dict[str, object]]:
+    """Return one mapping an intermediate, newest version first, in order of creation within it."""
+    query = (
+        _RECORD.add_columns(
+            stage.c.state.label("stage_state"),
+            stage.c.reused_from,
+            experiment_run.c.state.label("run_state"),
+            sa.select(sa.func.count())
+            .where(intermediate_column.c.intermediate_id == intermediate.c.id)
+            .scalar_subquery()
+            .label("columns"),
+        )
+        .outerjoin(stage, stage.c.id == intermediate.c.stage_id)
+        .join(experiment_run, experiment_run.c.id == model_version.c.run_id)
+        .order_by(project.c.name, model.c.name, model_version.c.number.desc(), intermediate.c.id)
+    )
+    if project_name is not None:
+        query = query.where(project.c.name == project_name)
+    if model_name is not None:
+        query = query.where(model.c.name == model_name)
+    return [
+        {
+            "project": row.project,
+            "model": row.model,
+            "version": row.number,
+            "intermediate": row.name,
+            "attempt": row.attempt,
+            "rows": row.n_rows,
+            "columns": row.columns,
+            "logical_bytes": row.logical_bytes,
+            "stored_bytes": row.stored_bytes,
+            "reused": row.reused_from is not None,
+            "state": row.run_state,
+            "created_at": row.created_at,
+        }
+        for row in connection.execute(query)
+    ]

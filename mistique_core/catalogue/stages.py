@@ -1,0 +1,310 @@
+"""Stages: what ran, on what, how long, and with which outcome."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from mistique_core.catalogue.database import insert_ignore
+from mistique_core.catalogue.entities import FAILED, RUNNING, SUCCESS
+from mistique_core.catalogue.tables import (
+    fitted,
+    hyperparameter,
+    intermediate,
+    intermediate_column,
+    metric,
+    model,
+    model_version,
+    project,
+    stage,
+    stage_input,
+)
+from mistique_core.errors import NotFoundError
+from mistique_core.model import FittedRef, IntermediateRef, Ref
+
+
+@dataclass(frozen=True)
+class StageSeconds:
+    """Measured seconds of one stage (the terms of thesis Eq. 5.2, and the storing).
+
+    Attributes
+    ----------
+    load
+        Loading its input frames.
+    transformer
+        Loading its fitted inputs.
+    execute
+        Executing it.
+    store
+        Hashing, encoding and writing its outputs.
+    """
+
+    load: float
+    transformer: float
+    execute: float
+    store: float
+
+
+def begin_stage(
+    connection: sa.Connection,
+    *,
+    model_version_id: int,
+    name: str,
+    map_index: int,
+    operator: str,
+    label: str,
+    params: Mapping[str, Any],
+    code_hash: str | None,
+    libraries: Mapping[str, str],
+    fingerprint: str | None,
+    deterministic: bool,
+    inputs: Mapping[str, Ref],
+) -> int:
+    """Record that a stage runs; a try that was still marked as running was killed and now failed."""
+    same = (
+        stage.c.model_version_id == model_version_id,
+        stage.c.name == name,
+        stage.c.map_index == map_index,
+    )
+    connection.execute(
+        sa.update(stage)
+        .where(*same, stage.c.state == RUNNING)
+        .values(state=FAILED, error="the task was killed or lost before it ended", ended_at=time.time())
+    )
+    last = connection.scalar(sa.select(sa.func.max(stage.c.try_number)).where(*same))
+    inserted = connection.execute(
+        sa.insert(stage).values(
+            model_version_id=model_version_id,
+            name=name,
+            map_index=map_index,
+            try_number=(last or 0) + 1,
+            operator=operator,
+            label=label,
+            params=dict(params),
+            code_hash=code_hash,
+            libraries=dict(libraries),
+            fingerprint=fingerprint,
+            deterministic=deterministic,
+            state=RUNNING,
+            started_at=time.time(),
+        )
+    )
+    assert inserted.inserted_primary_key is not None
+    stage_id = int(inserted.inserted_primary_key[0])
+    insert_ignore(
+        connection,
+        stage_input,
+        [
+            {
+                "stage_id": stage_id,
+                "name": input_name,
+                "intermediate_id": ref.id if isinstance(ref, IntermediateRef) else None,
+                "fitted_id": ref.id if isinstance(ref, FittedRef) else None,
+            }
+            for input_name, ref in inputs.items()
+        ],
+    )
+    return stage_id
+
+
+def finish_stage(
+    connection: sa.Connection,
+    stage_id: int,
+    seconds: StageSeconds,
+    *,
+    hyperparameters: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    metrics_intermediate: int | None,
+) -> None:
+    """Record a stage's success; called in the transaction that registers its outputs."""
+    connection.execute(
+        sa.update(stage)
+        .where(stage.c.id == stage_id)
+        .values(
+            state=SUCCESS,
+            ended_at=time.time(),
+            load_seconds=seconds.load,
+            transformer_seconds=seconds.transformer,
+            exec_seconds=seconds.execute,
+            store_seconds=seconds.store,
+        )
+    )
+    insert_ignore(
+        connection,
+        hyperparameter,
+        [{"stage_id": stage_id, "name": name, "value": value} for name, value in hyperparameters.items()],
+    )
+    insert_ignore(
+        connection,
+        metric,
+        [
+            {"stage_id": stage_id, "name": name, "value": value, "intermediate_id": metrics_intermediate}
+            for name, value in metrics.items()
+        ],
+    )
+
+
+def fail_stage(connection: sa.Connection, stage_id: int, error: str) -> None:
+    """Record that a stage failed."""
+    connection.execute(
+        sa.update(stage).where(stage.c.id == stage_id).values(state=FAILED, error=error, ended_at=time.time())
+    )
+
+
+def find_reusable(connection: sa.Connection, fingerprint: str) -> int | None:
+    """Return the stage whose outputs a stage of the same fingerprint can take over, or ``None``."""
+    return connection.scalar(
+        sa.select(stage.c.id)
+        .where(stage.c.fingerprint == fingerprint, stage.c.state == SUCCESS)
+        .order_by(stage.c.reused_from.is_(None).desc(), stage.c.id.desc())
+        .limit(1)
+    )
+
+
+def take_over_outputs(connection: sa.Connection, source: int, stage_id: int, model_version_id: int, name: str) -> None:
+    """Register the outputs of stage `source` for stage `stage_id` too; no bytes are touched.
+
+    The measured seconds are taken over as well: they are what a re-run of the stage would cost.
+    """
+    now = time.time()
+    origin = connection.execute(sa.select(stage).where(stage.c.id == source)).one()
+    connection.execute(
+        sa.update(stage)
+        .where(stage.c.id == stage_id)
+        .values(
+            state=SUCCESS,
+            ended_at=now,
+            reused_from=origin.reused_from or source,
+            load_seconds=origin.load_seconds,
+            transformer_seconds=origin.transformer_seconds,
+            exec_seconds=origin.exec_seconds,
+            store_seconds=0.0,
+        )
+    )
+    for row in connection.execute(sa.select(intermediate).where(intermediate.c.stage_id == source)).all():
+        _copy_intermediate(connection, row, stage_id, model_version_id, output_name(name, row.output), now)
+    for row in connection.execute(sa.select(fitted).where(fitted.c.stage_id == source)).all():
+        values = {**row._mapping, "stage_id": stage_id, "model_version_id": model_version_id, "created_at": now}
+        values.pop("id")
+        connection.execute(sa.insert(fitted).values(**values))
+    for table in (hyperparameter, metric):
+        names = [column.name for column in table.c if column.name != "stage_id"]
+        copied = sa.select(sa.literal(stage_id), *(table.c[n] for n in names)).where(table.c.stage_id == source)
+        connection.execute(sa.insert(table).from_select(["stage_id", *names], copied))
+
+
+def output_name(stage_name: str, output: str) -> str:
+    """Return the intermediate's name of a stage's output; the only output takes the stage's name."""
+    return f"{stage_name}_{output}" if output else stage_name
+
+
+def _copy_intermediate(
+    connection: sa.Connection, row: sa.Row[Any], stage_id: int, model_version_id: int, name: str, now: float
+) -> None:
+    last = connection.scalar(
+        sa.select(sa.func.max(intermediate.c.attempt)).where(
+            intermediate.c.model_version_id == model_version_id, intermediate.c.name == name
+        )
+    )
+    values = {
+        **row._mapping,
+        "model_version_id": model_version_id,
+        "stage_id": stage_id,
+        "name": name,
+        "attempt": (last or 0) + 1,
+        "stored_bytes": 0,
+        "created_at": now,
+    }
+    old = values.pop("id")
+    inserted = connection.execute(sa.insert(intermediate).values(**values))
+    assert inserted.inserted_primary_key is not None
+    columns = intermediate_column.c
+    connection.execute(
+        sa.insert(intermediate_column).from_select(
+            ["intermediate_id", "position", "name", "column_version_id"],
+            sa.select(
+                sa.literal(int(inserted.inserted_primary_key[0])),
+                columns.position,
+                columns.name,
+                columns.column_version_id,
+            ).where(columns.intermediate_id == old),
+        )
+    )
+
+
+@dataclass(frozen=True)
+class FittedRecord:
+    """A stored fitted object: its reference, format and chunk.
+
+    Attributes
+    ----------
+    ref
+        Its reference.
+    format
+        Codec that wrote it.
+    chunk_id
+        The chunk that holds its bytes (uint8).
+    """
+
+    ref: FittedRef
+    format: str
+    chunk_id: int
+
+
+_FITTED = sa.select(
+    fitted, project.c.name.label("project"), model.c.name.label("model"), model_version.c.number.label("number")
+).select_from(
+    fitted.join(model_version, model_version.c.id == fitted.c.model_version_id)
+    .join(model, model.c.id == model_version.c.model_id)
+    .join(project, project.c.id == model.c.project_id)
+)
+
+
+def _fitted_record(row: sa.Row[Any]) -> FittedRecord:
+    ref = FittedRef(row.project, row.model, row.number, row.output, row.type_name, row.id)
+    return FittedRecord(ref, row.format, row.chunk_id)
+
+
+def fitted_by_id(connection: sa.Connection, fitted_id: int) -> FittedRecord:
+    """Return one fitted object; raises :class:`NotFoundError` if there is none."""
+    row = connection.execute(_FITTED.where(fitted.c.id == fitted_id)).first()
+    if row is None:
+        raise NotFoundError(f"fitted object {fitted_id} is not in the catalogue; it may have been deleted")
+    return _fitted_record(row)
+
+
+def fitted_of_stage(connection: sa.Connection, stage_id: int) -> list[FittedRecord]:
+    """Return the fitted objects that a stage learned."""
+    return [_fitted_record(row) for row in connection.execute(_FITTED.where(fitted.c.stage_id == stage_id))]
+
+
+def register_fitted(
+    connection: sa.Connection,
+    *,
+    model_version_id: int,
+    stage_id: int,
+    output: str,
+    format_name: str,
+    type_name: str,
+    size: int,
+    chunk_id: int,
+) -> int:
+    """Insert a fitted object; return its id."""
+    inserted = connection.execute(
+        sa.insert(fitted).values(
+            model_version_id=model_version_id,
+            stage_id=stage_id,
+            output=output,
+            format=format_name,
+            type_name=type_name,
+            bytes=size,
+            chunk_id=chunk_id,
+            created_at=time.time(),
+        )
+    )
+    assert inserted.inserted_primary_key is not None
+    return int(inserted.inserted_primary_key[0])

@@ -1,0 +1,271 @@
+"""The catalogue's tables: ModelDB's entities and MISTIQUE's intermediates, joined.
+
+Times are Unix seconds (UTC). Content addresses are 32 bytes. Rows of the storage half
+(``partition``, ``chunk``, ``column_version``, ``column_chunk``) are shared by everything that has
+the same content; rows of the other half say who referred to it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+partition = Table(
+    "partition",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", String(80), nullable=False, unique=True),
+    Column("bytes", BigInteger, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+chunk = Table(
+    "chunk",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("address", LargeBinary, nullable=False, unique=True),
+    Column("dtype", String(8), nullable=False),
+    Column("shape", JSON, nullable=False),
+    Column("encoding", String(16), nullable=False),
+    Column("stored_bytes", BigInteger, nullable=False),
+    Column("partition_id", ForeignKey("partition.id"), nullable=False, index=True),
+    Column("byte_offset", BigInteger, nullable=False),
+)
+
+column_version = Table(
+    "column_version",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("address", LargeBinary, nullable=False, unique=True),
+    Column("logical_type", Text, nullable=False),
+    Column("n_rows", BigInteger, nullable=False),
+    Column("block_rows", BigInteger, nullable=False),
+    Column("logical_bytes", BigInteger, nullable=False),
+    Column("categories_id", ForeignKey("column_version.id")),
+)
+
+column_chunk = Table(
+    "column_chunk",
+    metadata,
+    Column("column_version_id", ForeignKey("column_version.id"), primary_key=True),
+    Column("part", String(8), primary_key=True),
+    Column("block", Integer, primary_key=True),
+    Column("chunk_id", ForeignKey("chunk.id"), nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+project = Table(
+    "project",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("created_at", Float, nullable=False),
+)
+
+model = Table(
+    "model",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("project_id", ForeignKey("project.id"), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("created_at", Float, nullable=False),
+    UniqueConstraint("project_id", "name"),
+)
+
+experiment = Table(
+    "experiment",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("project_id", ForeignKey("project.id"), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("created_at", Float, nullable=False),
+    UniqueConstraint("project_id", "name"),
+)
+
+experiment_run = Table(
+    "experiment_run",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("experiment_id", ForeignKey("experiment.id")),
+    Column("source", String(32), nullable=False),
+    Column("dag_id", String(250), nullable=False),
+    Column("run_id", String(250), nullable=False),
+    Column("run_type", String(32)),
+    Column("dag_version", String(64)),
+    Column("conf", JSON),
+    Column("params", JSON),
+    Column("environment", JSON),
+    Column("state", String(16), nullable=False),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Column("error", Text),
+    UniqueConstraint("source", "dag_id", "run_id"),
+    Index("ix_experiment_run_started_at", "started_at"),
+)
+
+model_version = Table(
+    "model_version",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("model_id", ForeignKey("model.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("run_id", ForeignKey("experiment_run.id"), nullable=False, index=True),
+    Column("created_at", Float, nullable=False),
+    UniqueConstraint("model_id", "number"),
+    UniqueConstraint("model_id", "run_id"),
+)
+
+stage = Table(
+    "stage",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("model_version_id", ForeignKey("model_version.id"), nullable=False),
+    Column("name", String(250), nullable=False),
+    Column("map_index", Integer, nullable=False),
+    Column("try_number", Integer, nullable=False),
+    Column("operator", String(250), nullable=False),
+    Column("label", String(100), nullable=False),
+    Column("params", JSON, nullable=False),
+    Column("code_hash", String(64)),
+    Column("libraries", JSON),
+    Column("fingerprint", String(64), index=True),
+    Column("deterministic", Boolean, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reused_from", ForeignKey("stage.id")),
+    Column("started_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("load_seconds", Float),
+    Column("transformer_seconds", Float),
+    Column("exec_seconds", Float),
+    Column("store_seconds", Float),
+    Column("error", Text),
+    UniqueConstraint("model_version_id", "name", "map_index", "try_number"),
+)
+
+intermediate = Table(
+    "intermediate",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("model_version_id", ForeignKey("model_version.id"), nullable=False),
+    Column("name", String(250), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("stage_id", ForeignKey("stage.id"), index=True),
+    Column("output", String(200), nullable=False),
+    Column("address", LargeBinary, nullable=False, index=True),
+    Column("n_rows", BigInteger, nullable=False),
+    Column("row_id_version", ForeignKey("column_version.id"), nullable=False),
+    Column("logical_bytes", BigInteger, nullable=False),
+    Column("stored_bytes", BigInteger, nullable=False),
+    Column("scheme", String(64), nullable=False),
+    Column("created_at", Float, nullable=False),
+    UniqueConstraint("model_version_id", "name", "attempt"),
+)
+
+intermediate_column = Table(
+    "intermediate_column",
+    metadata,
+    Column("intermediate_id", ForeignKey("intermediate.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("column_version_id", ForeignKey("column_version.id"), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+fitted = Table(
+    "fitted",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("model_version_id", ForeignKey("model_version.id"), nullable=False),
+    Column("stage_id", ForeignKey("stage.id"), nullable=False, index=True),
+    Column("output", String(200), nullable=False),
+    Column("format", String(32), nullable=False),
+    Column("type_name", String(250), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("chunk_id", ForeignKey("chunk.id"), nullable=False),
+    Column("created_at", Float, nullable=False),
+    UniqueConstraint("stage_id", "output"),
+)
+
+stage_input = Table(
+    "stage_input",
+    metadata,
+    Column("stage_id", ForeignKey("stage.id"), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("intermediate_id", ForeignKey("intermediate.id"), index=True),
+    Column("fitted_id", ForeignKey("fitted.id")),
+)
+
+hyperparameter = Table(
+    "hyperparameter",
+    metadata,
+    Column("stage_id", ForeignKey("stage.id"), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("value", JSON, nullable=False),
+)
+
+metric = Table(
+    "metric",
+    metadata,
+    Column("stage_id", ForeignKey("stage.id"), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("value", Float, nullable=False),
+    Column("intermediate_id", ForeignKey("intermediate.id")),
+)
+
+query = Table(
+    "query",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("created_at", Float, nullable=False),
+    Column("dag_id", String(250)),
+    Column("run_id", String(250)),
+    Column("technique", String(64), nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("plan", Text),
+    Column("strategy", String(16)),
+    Column("answer", JSON),
+    Column("seconds", Float),
+    Column("error", Text),
+    Index("ix_query_dag_id_run_id", "dag_id", "run_id"),
+)
+
+intermediate_use = Table(
+    "intermediate_use",
+    metadata,
+    Column("intermediate_id", ForeignKey("intermediate.id"), primary_key=True),
+    Column("n_query", Integer, nullable=False),
+)
+
+read_rate = Table(
+    "read_rate",
+    metadata,
+    Column("host", String(200), primary_key=True),
+    Column("bytes_per_second", Float, nullable=False),
+    Column("chunk_seconds", Float, nullable=False),
+    Column("samples", Integer, nullable=False),
+)

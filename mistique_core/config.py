@@ -1,0 +1,85 @@
+"""Configuration of a store: where its bytes and its catalogue live, and how frames are cut."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from mistique_core.errors import InvalidInputError, did_you_mean
+
+HOME_VARIABLE = "MISTIQUE_HOME"
+CATALOGUE_VARIABLE = "MISTIQUE_CATALOGUE_URL"
+DEFAULT_HOME = "~/.mistique"
+CATALOGUE_FILE = "catalogue.db"
+
+
+@dataclass(frozen=True)
+class StoreConfig:
+    """Settings of one store, resolved once when it is opened.
+
+    Attributes
+    ----------
+    location
+        Folder that holds the partitions (and, by default, the SQLite catalogue).
+    catalogue_url
+        SQLAlchemy URL of the catalogue.
+    block_rows
+        Rows in a row block of a table (the last one may be shorter).
+    partition_bytes
+        Encoded bytes after which a buffered partition is closed and written.
+    zstd_level
+        Zstandard level of every chunk, 1 to 19.
+    cache_bytes
+        Upper bound of decoded chunks kept in memory for the next query.
+    busy_seconds
+        Seconds to wait for a locked catalogue before giving up.
+    """
+
+    location: Path
+    catalogue_url: str
+    block_rows: int = 65_536
+    partition_bytes: int = 32 * 1024 * 1024
+    zstd_level: int = 3
+    cache_bytes: int = 256 * 1024 * 1024
+    busy_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name in ("block_rows", "partition_bytes"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise InvalidInputError(f"{name}={value!r} is not a positive integer; give a number of at least 1")
+        if not 1 <= self.zstd_level <= 19:
+            raise InvalidInputError(f"zstd_level={self.zstd_level!r} is outside 1..19; 3 is the default")
+
+    @classmethod
+    def resolve(cls, location: str | os.PathLike[str] | None, catalogue_url: str | None, **config: Any) -> StoreConfig:
+        """Fill what the caller left out from the environment.
+
+        Parameters
+        ----------
+        location
+            Folder of the store; default ``$MISTIQUE_HOME``, then ``~/.mistique``.
+        catalogue_url
+            SQLAlchemy URL; default ``$MISTIQUE_CATALOGUE_URL`` (only when `location` comes from the
+            environment too), then a SQLite file inside `location`.
+        **config
+            Any other field of this class.
+
+        Raises
+        ------
+        InvalidInputError
+            If a setting is unknown or out of range, or the location is not a local folder.
+        """
+        known = {field.name for field in fields(cls)} - {"location", "catalogue_url"}
+        for name in config:
+            if name not in known:
+                raise InvalidInputError(f"unknown setting {name!r} of a store; {did_you_mean(name, known)}")
+        if catalogue_url is None and location is None:
+            catalogue_url = os.environ.get(CATALOGUE_VARIABLE) or None
+        text = os.fspath(location) if location is not None else os.environ.get(HOME_VARIABLE) or DEFAULT_HOME
+        if "://" in text and not text.startswith("file://"):
+            raise InvalidInputError(f"location {text!r} is not a local folder; give a path such as './mistique'")
+        path = Path(text.removeprefix("file://")).expanduser().absolute()
+        return cls(location=path, catalogue_url=catalogue_url or f"sqlite:///{path / CATALOGUE_FILE}", **config)

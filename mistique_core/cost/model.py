@@ -1,0 +1,81 @@
+"""The cost model of thesis section 5.5: seconds to READ, seconds to RERUN, and gamma."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BYTES_PER_GB = 1e9
+
+
+@dataclass(frozen=True)
+class ReadRate:
+    """Measured rate of reading and decoding stored chunks on this host.
+
+    Attributes
+    ----------
+    bytes_per_second
+        Stored bytes read, decompressed and decoded in a second (rho_d of Eq. 5.4).
+    chunk_seconds
+        Seconds that each chunk costs whatever its size: seek, catalogue and decoder set-up.
+    samples
+        Number of measurements behind the rate.
+    """
+
+    bytes_per_second: float
+    chunk_seconds: float
+    samples: int = 0
+
+
+@dataclass(frozen=True)
+class StageCost:
+    """Measured seconds of one stage, the terms of Eq. 5.2.
+
+    Attributes
+    ----------
+    transformer_seconds
+        Loading the stored transformer.
+    exec_seconds
+        Executing it on `rows` rows.
+    rows
+        Rows that `exec_seconds` was measured on.
+    """
+
+    transformer_seconds: float
+    exec_seconds: float
+    rows: int
+
+
+def read_seconds(stored_bytes: int, chunks: int, rate: ReadRate) -> float:
+    """Return t_read of Eq. 5.4, with the seek of each chunk stated apart."""
+    return chunks * rate.chunk_seconds + stored_bytes / rate.bytes_per_second
+
+
+def rerun_seconds(stage: StageCost, input_seconds: float) -> float:
+    """Return one stage's term of Eq. 5.2: load the transformer, load its input, execute.
+
+    Parameters
+    ----------
+    stage
+        Measured seconds of the stage.
+    input_seconds
+        Seconds to obtain its inputs, read or themselves re-run.
+    """
+    return stage.transformer_seconds + input_seconds + stage.exec_seconds
+
+
+def gamma(rerun: float, read: float, queries: int, stored_bytes: float) -> float:
+    """Return gamma of Eq. 5.5 in seconds of query time saved per GB stored.
+
+    Parameters
+    ----------
+    rerun, read
+        Seconds to re-run and to read the intermediate.
+    queries
+        Queries made to it so far.
+    stored_bytes
+        Its amortised stored size; 0 means that it costs nothing, and gamma is infinite if it helps.
+    """
+    saved = (rerun - read) * queries
+    if stored_bytes <= 0:
+        return float("inf") if saved > 0 else 0.0
+    return saved / (stored_bytes / BYTES_PER_GB)

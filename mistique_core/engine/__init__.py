@@ -1,0 +1,6 @@
+"""The only place where bytes and SQL meet: writing, reading, running and re-running."""
+
+from mistique_core.engine.frame_reader import FrameReader
+from mistique_core.engine.stage_runner import StageOutcome, StagePlace, StageRunner
+
+__all__ = ["FrameReader", "StageOutcome", "StagePlace", "StageRunner"]

@@ -1,0 +1,219 @@
+"""The outputs of a stage, prepared (hashed and durable) and then registered in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy.typing as npt
+import pandas as pd
+import sqlalchemy as sa
+
+from mistique_core.catalogue.chunks import NewColumn, known_addresses, register_columns
+from mistique_core.catalogue.intermediates import register_intermediate
+from mistique_core.catalogue.stages import output_name, register_fitted
+from mistique_core.catalogue.tables import chunk, column_version
+from mistique_core.config import StoreConfig
+from mistique_core.dedup import chunk_hash, column_hash, frame_hash
+from mistique_core.engine.chunk_writer import Array, WrittenChunks, bytes_array
+from mistique_core.errors import InvalidInputError
+from mistique_core.fitted import dump_fitted, type_name
+from mistique_core.frames import EncodedColumn, encode_column, split_row_id
+from mistique_core.model.names import check_name
+
+
+@dataclass(frozen=True)
+class PreparedFrame:
+    """A hashed frame.
+
+    Attributes
+    ----------
+    output
+        Name of the stage's output; "" for the only one.
+    address
+        Content address of the frame.
+    rows
+        Number of rows.
+    row_id
+        The row ids' column version.
+    columns
+        (name, column version) in order.
+    """
+
+    output: str
+    address: bytes
+    rows: int
+    row_id: NewColumn
+    columns: tuple[tuple[str, NewColumn], ...]
+
+    @property
+    def logical_bytes(self) -> int:
+        """Bytes of the values, the row ids included."""
+        return self.row_id.logical_bytes + sum(column.logical_bytes for _, column in self.columns)
+
+
+@dataclass(frozen=True)
+class PreparedFitted:
+    """A fitted object as bytes; `chunk` is the address of the chunk that holds them."""
+
+    output: str
+    format: str
+    type_name: str
+    size: int
+    chunk: bytes
+
+
+@dataclass
+class OutputSet:
+    """All outputs of one stage (or of one logging call).
+
+    Attributes
+    ----------
+    block_rows
+        Rows of a row block.
+    arrays
+        Address -> array of every chunk that the outputs need.
+    frames, fitted
+        The prepared outputs.
+    """
+
+    block_rows: int
+    arrays: dict[bytes, Array] = field(default_factory=dict)
+    column_versions: dict[bytes, NewColumn] = field(default_factory=dict)
+    frames: list[PreparedFrame] = field(default_factory=list)
+    fitted: list[PreparedFitted] = field(default_factory=list)
+
+    def add_frame(
+        self,
+        output: str,
+        frame: pd.DataFrame,
+        *,
+        row_id: str | npt.ArrayLike | None,
+        derived: bool,
+        what: str,
+    ) -> PreparedFrame:
+        """Hash a frame; nothing is written yet.
+
+        Raises
+        ------
+        InvalidInputError
+            If the frame cannot be stored; the message names the column or the row id.
+        """
+        if output:
+            check_name("output", output)
+        ids, frame = split_row_id(frame, row_id, derived=derived, what=what)
+        row_ids = self._add_column(encode_column("row_id", pd.Series(ids)))
+        columns = tuple(
+            (str(name), self._add_column(encode_column(str(name), frame[name]))) for name in frame.columns
+        )
+        address = frame_hash(row_ids.address, [(name, column.address) for name, column in columns])
+        prepared = PreparedFrame(output, address, len(ids), row_ids, columns)
+        self.frames.append(prepared)
+        return prepared
+
+    def add_fitted(self, output: str, value: Any) -> None:
+        """Turn a fitted object into bytes.
+
+        Raises
+        ------
+        InvalidInputError
+            If objects of its type cannot be stored without pickle.
+        """
+        check_name("fitted output", output)
+        format_name, data = dump_fitted(value)
+        array = bytes_array(data)
+        address = chunk_hash(array)
+        self.arrays[address] = array
+        self.fitted.append(PreparedFitted(output, format_name, type_name(value), len(data), address))
+
+    def _add_column(self, column: EncodedColumn) -> NewColumn:
+        categories = None if column.categories is None else self._add_column(column.categories)
+        chunks = []
+        for block, parts in enumerate(column.blocks(self.block_rows)):
+            for part, array in sorted(parts.items()):
+                if part == "missing" and not array.any():
+                    continue
+                address = chunk_hash(array)
+                self.arrays[address] = array
+                chunks.append((part, block, address))
+        logical = column.logical.to_json()
+        parent = None if categories is None else categories.address
+        address = column_hash(logical, column.rows, self.block_rows, chunks, parent)
+        new = NewColumn(address, logical, column.rows, self.block_rows, column.logical_bytes, tuple(chunks), parent)
+        self.column_versions[address] = new
+        return new
+
+    def unknown_arrays(self, connection: sa.Connection) -> dict[bytes, Array]:
+        """Return the arrays that may have to be written: those of columns that are not stored yet."""
+        known = known_addresses(connection, column_version, self.column_versions)
+        needed = {
+            chunk_address
+            for address, column in self.column_versions.items()
+            if address not in known
+            for _, _, chunk_address in column.chunks
+        }
+        needed.update(item.chunk for item in self.fitted)
+        return {address: array for address, array in self.arrays.items() if address in needed}
+
+    def register(
+        self,
+        connection: sa.Connection,
+        written: WrittenChunks,
+        *,
+        model_version_id: int,
+        stage_id: int | None,
+        name: str,
+    ) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+        """Make everything visible, as part of the caller's transaction.
+
+        Returns
+        -------
+        tuple
+            Output -> intermediate id; output -> fitted id; output -> bytes added by that frame.
+        """
+        written.register(connection)
+        versions = register_columns(connection, list(self.column_versions.values()))
+        unclaimed = dict(written.new_bytes)
+        intermediates, fitted, added = {}, {}, {}
+        for frame in self.frames:
+            stored = self._claim(frame, unclaimed)
+            added[frame.output] = stored
+            intermediates[frame.output] = register_intermediate(
+                connection,
+                model_version_id=model_version_id,
+                name=output_name(name, frame.output),
+                stage_id=stage_id,
+                output=frame.output,
+                address=frame.address,
+                rows=frame.rows,
+                row_id_version=versions[frame.row_id.address],
+                columns=[(column, versions[new.address]) for column, new in frame.columns],
+                logical_bytes=frame.logical_bytes,
+                stored_bytes=stored,
+            )
+        chunk_ids = known_addresses(connection, chunk, [item.chunk for item in self.fitted])
+        for item in self.fitted:
+            if stage_id is None:
+                raise InvalidInputError(f"fitted object {item.output!r} needs a stage that learned it")
+            fitted[item.output] = register_fitted(
+                connection,
+                model_version_id=model_version_id,
+                stage_id=stage_id,
+                output=item.output,
+                format_name=item.format,
+                type_name=item.type_name,
+                size=item.size,
+                chunk_id=chunk_ids[item.chunk],
+            )
+        return intermediates, fitted, added
+
+    def _claim(self, frame: PreparedFrame, unclaimed: dict[bytes, int]) -> int:
+        """Sum the new bytes of a frame's chunks that no earlier frame of this set accounts for."""
+        total = 0
+        for column in (frame.row_id, *(column for _, column in frame.columns)):
+            categories: Mapping[bytes, NewColumn] = self.column_versions
+            owners = [column] if column.categories is None else [column, categories[column.categories]]
+            for owner in owners:
+                total += sum(unclaimed.pop(address, 0) for _, _, address in owner.chunks)
+        return total

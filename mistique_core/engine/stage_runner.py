@@ -1,0 +1,244 @@
+"""Run one stage of a workflow: probe for reuse, load inputs, execute, store, record.
+
+The stage's facts and outputs become visible in one transaction before the caller goes on, so that
+a task which succeeded has been recorded, and one that was killed left nothing half-written.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from mistique_core.catalogue.database import Catalogue
+from mistique_core.catalogue.intermediates import intermediate_by_id
+from mistique_core.catalogue.stages import (
+    StageSeconds,
+    begin_stage,
+    fail_stage,
+    find_reusable,
+    finish_stage,
+    fitted_by_id,
+    fitted_of_stage,
+    take_over_outputs,
+)
+from mistique_core.catalogue.tables import chunk, fitted, intermediate, metric
+from mistique_core.config import StoreConfig
+from mistique_core.engine.chunk_writer import write_chunks
+from mistique_core.engine.frame_reader import FrameReader
+from mistique_core.engine.outputs import OutputSet
+from mistique_core.errors import InvalidInputError, MistiqueError
+from mistique_core.lineage import library_versions, stage_code_hash, stage_fingerprint
+from mistique_core.model import IntermediateRef, Ref, Stage, StageResult
+from mistique_core.model.names import check_name
+from mistique_core.storage import StorageBackend
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StageOutcome:
+    """What running a stage did.
+
+    Attributes
+    ----------
+    outputs
+        Output name -> reference; "" names the only frame.
+    reused
+        Whether the outputs were taken over from an earlier stage instead of executing.
+    seconds
+        Wall time of the call.
+    logical_bytes, stored_bytes
+        Bytes of the output frames, and bytes that they added to the store.
+    metrics
+        Metric name -> value.
+    """
+
+    outputs: dict[str, Ref]
+    reused: bool
+    seconds: float
+    logical_bytes: int
+    stored_bytes: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class StagePlace:
+    """Where a stage belongs: its model version, its name there, and its index when mapped (else -1)."""
+
+    model_version_id: int
+    name: str
+    map_index: int = -1
+
+
+class StageRunner:
+    """Runs stages against one store."""
+
+    def __init__(
+        self, catalogue: Catalogue, backend: StorageBackend, reader: FrameReader, config: StoreConfig
+    ) -> None:
+        self._catalogue = catalogue
+        self._backend = backend
+        self._reader = reader
+        self._config = config
+
+    def run(self, place: StagePlace, item: Stage, inputs: Mapping[str, Ref], *, reuse: bool = True) -> StageOutcome:
+        """Run one stage.
+
+        Parameters
+        ----------
+        place
+            The model version and name under which it is recorded.
+        item
+            The stage.
+        inputs
+            Input name -> reference.
+        reuse
+            Whether outputs of an earlier stage with the same fingerprint may be taken over.
+
+        Raises
+        ------
+        MistiqueError
+            If the outputs cannot be stored; the stage is then recorded as failed.
+        Exception
+            Whatever the stage itself raises; recorded as its error.
+        """
+        check_name("stage", place.name)
+        started = time.perf_counter()
+        with self._catalogue.read() as connection:
+            addresses = {name: _input_address(connection, ref) for name, ref in inputs.items()}
+        fingerprint = stage_fingerprint(item, addresses)
+        stage_id = self._begin(place, item, inputs, fingerprint)
+        try:
+            if reuse and fingerprint is not None and self._take_over(place, stage_id, fingerprint):
+                return self._outcome(stage_id, True, started)
+            self._execute(place, stage_id, item, inputs)
+        except BaseException as error:
+            self._record_failure(stage_id, error)
+            raise
+        return self._outcome(stage_id, False, started)
+
+    def _begin(self, place: StagePlace, item: Stage, inputs: Mapping[str, Ref], fingerprint: str | None) -> int:
+        functions = tuple(item.functions())
+        with self._catalogue.write() as connection:
+            return begin_stage(
+                connection,
+                model_version_id=place.model_version_id,
+                name=place.name,
+                map_index=place.map_index,
+                operator=item.import_path(),
+                label=item.label(),
+                params=item.params(),
+                code_hash=stage_code_hash(item),
+                libraries=library_versions(functions, tuple(item.packages())),
+                fingerprint=fingerprint,
+                deterministic=item.deterministic,
+                inputs=inputs,
+            )
+
+    def _take_over(self, place: StagePlace, stage_id: int, fingerprint: str) -> bool:
+        with self._catalogue.write() as connection:
+            source = find_reusable(connection, fingerprint)
+            if source is None:
+                return False
+            take_over_outputs(connection, source, stage_id, place.model_version_id, place.name)
+        log.info("stage %s: reused, the same code ran on the same inputs before (stage %d)", place.name, source)
+        return True
+
+    def _execute(self, place: StagePlace, stage_id: int, item: Stage, inputs: Mapping[str, Ref]) -> None:
+        values, load, transformer = self._load_inputs(inputs)
+        start = time.perf_counter()
+        result = item.execute(values)
+        executed = time.perf_counter()
+        outputs = self._prepare(place, item, result)
+        with self._catalogue.read() as connection:
+            arrays = outputs.unknown_arrays(connection)
+        written = write_chunks(arrays, self._catalogue, self._backend, self._config)
+        about = inputs.get(result.metrics_input or "")
+        with self._catalogue.write() as connection:
+            outputs.register(
+                connection, written, model_version_id=place.model_version_id, stage_id=stage_id, name=place.name
+            )
+            finish_stage(
+                connection,
+                stage_id,
+                StageSeconds(load, transformer, executed - start, time.perf_counter() - executed),
+                hyperparameters=result.hyperparameters,
+                metrics=result.metrics,
+                metrics_intermediate=about.id if isinstance(about, IntermediateRef) else None,
+            )
+
+    def _load_inputs(self, inputs: Mapping[str, Ref]) -> tuple[dict[str, Any], float, float]:
+        values: dict[str, Any] = {}
+        load = transformer = 0.0
+        with self._catalogue.read() as connection:
+            for name, ref in inputs.items():
+                start = time.perf_counter()
+                if isinstance(ref, IntermediateRef):
+                    values[name] = self._reader.frame(connection, intermediate_by_id(connection, ref.id))
+                    load += time.perf_counter() - start
+                else:
+                    values[name] = self._reader.fitted(connection, fitted_by_id(connection, ref.id))
+                    transformer += time.perf_counter() - start
+        return values, load, transformer
+
+    def _prepare(self, place: StagePlace, item: Stage, result: StageResult) -> OutputSet:
+        if not (result.frames or result.fitted or result.metrics):
+            raise InvalidInputError(
+                f"stage {place.name!r} returned nothing to record; return a DataFrame, a fitted object or metrics"
+            )
+        outputs = OutputSet(self._config.block_rows)
+        for name, frame in result.frames.items():
+            what = f"the output {name!r} of stage {place.name!r}" if name else f"the output of stage {place.name!r}"
+            outputs.add_frame(name, frame, row_id=None, derived=not item.is_source, what=what)
+        for name, value in result.fitted.items():
+            outputs.add_fitted(name, value)
+        return outputs
+
+    def _record_failure(self, stage_id: int, error: BaseException) -> None:
+        text = f"{type(error).__name__}: {error}"
+        try:
+            with self._catalogue.write() as connection:
+                fail_stage(connection, stage_id, text)
+        except (MistiqueError, sa.exc.SQLAlchemyError) as second:
+            log.warning("could not record that stage %d failed (%s): %s", stage_id, text, second)
+
+    def _outcome(self, stage_id: int, reused: bool, started: float) -> StageOutcome:
+        outputs: dict[str, Ref] = {}
+        with self._catalogue.read() as connection:
+            rows = connection.execute(
+                sa.select(intermediate.c.id, intermediate.c.output, intermediate.c.logical_bytes, intermediate.c.stored_bytes)
+                .where(intermediate.c.stage_id == stage_id)
+                .order_by(intermediate.c.id)
+            ).all()
+            for row in rows:
+                outputs[row.output] = intermediate_by_id(connection, row.id).ref
+            for record in fitted_of_stage(connection, stage_id):
+                outputs[record.ref.name] = record.ref
+            metrics = {
+                str(row.name): float(row.value)
+                for row in connection.execute(sa.select(metric).where(metric.c.stage_id == stage_id))
+            }
+        return StageOutcome(
+            outputs,
+            reused,
+            time.perf_counter() - started,
+            sum(row.logical_bytes for row in rows),
+            sum(row.stored_bytes for row in rows),
+            metrics,
+        )
+
+
+def _input_address(connection: sa.Connection, ref: Ref) -> str:
+    """Return the content address of what a reference points to, in hex."""
+    if isinstance(ref, IntermediateRef):
+        return intermediate_by_id(connection, ref.id).address.hex()
+    query = sa.select(chunk.c.address).join(fitted, fitted.c.chunk_id == chunk.c.id).where(fitted.c.id == ref.id)
+    address = connection.scalar(query)
+    if address is None:
+        raise InvalidInputError(f"fitted object {ref.name!r} ({ref.id}) is not in the catalogue; run its stage again")
+    return bytes(address).hex()

@@ -1,0 +1,6 @@
+"""Fitted transformers and models as bytes, without pickle."""
+
+from mistique_core.fitted.codec import FittedCodec, codec_for_format, find_codec, type_name
+from mistique_core.fitted.registry import CODECS, dump_fitted, load_fitted
+
+__all__ = ["CODECS", "FittedCodec", "codec_for_format", "dump_fitted", "find_codec", "load_fitted", "type_name"]

@@ -1,0 +1,43 @@
+"""XGBoost scikit-learn estimators in XGBoost's own UBJSON format."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mistique_core.errors import UntrustedTypeError
+
+_CLASSES = ("XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFClassifier", "XGBRFRegressor")
+_LENGTH_BYTES = 4
+
+
+class XGBoostCodec:
+    """The booster as UBJSON behind a small JSON header that names the class.
+
+    ``save_model`` keeps everything that predictions need, the classes included; the constructor's
+    arguments are ModelDB's hyperparameters and are not part of it.
+    """
+
+    format = "xgboost-ubj"
+
+    def accepts(self, value: Any) -> bool:
+        """See :class:`FittedCodec`."""
+        kind = type(value)
+        return kind.__module__.startswith("xgboost.") and kind.__name__ in _CLASSES
+
+    def dump(self, value: Any) -> bytes:
+        """See :class:`FittedCodec`."""
+        header = json.dumps({"class": type(value).__name__}).encode()
+        return len(header).to_bytes(_LENGTH_BYTES, "little") + header + bytes(value.get_booster().save_raw("ubj"))
+
+    def load(self, data: bytes) -> Any:
+        """See :class:`FittedCodec`."""
+        import xgboost
+
+        end = _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")
+        name = json.loads(data[_LENGTH_BYTES:end])["class"]
+        if name not in _CLASSES:
+            raise UntrustedTypeError(f"fitted object names the XGBoost class {name!r}; known: {', '.join(_CLASSES)}")
+        model = getattr(xgboost, name)()
+        model.load_model(bytearray(data[end:]))
+        return model

@@ -1,0 +1,19 @@
+"""pandas frames to and from canonical arrays; pure functions over values."""
+
+from mistique_core.frames.decode import decode_column, join_blocks, take_rows
+from mistique_core.frames.encode import EncodedColumn, encode_column
+from mistique_core.frames.logical_type import LogicalType
+from mistique_core.frames.row_id import ROW_ID, check_row_id, positions_of, split_row_id
+
+__all__ = [
+    "ROW_ID",
+    "EncodedColumn",
+    "LogicalType",
+    "check_row_id",
+    "decode_column",
+    "encode_column",
+    "join_blocks",
+    "positions_of",
+    "split_row_id",
+    "take_rows",
+]

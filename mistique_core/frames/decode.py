@@ -1,0 +1,127 @@
+"""Physical arrays back into pandas columns: the inverse of :mod:`mistique_core.frames.encode`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mistique_core.errors import CorruptPartitionError
+from mistique_core.frames.encode import MISSING_NA, MISSING_NAN, PRESENT, Array, EncodedColumn
+from mistique_core.frames.logical_type import LogicalType, pandas_dtype
+
+_MISSING_VALUES: dict[int, Any] = {MISSING_NA: pd.NA, MISSING_NAN: np.nan}
+
+
+def join_blocks(
+    logical: LogicalType, blocks: Sequence[dict[str, Array]], categories: EncodedColumn | None = None
+) -> EncodedColumn:
+    """Put the parts of consecutive row blocks end to end.
+
+    A block without a ``missing`` part has nothing missing.
+    """
+    names = sorted({name for block in blocks for name in block}) or list(_empty_parts(logical))
+    rows = sum(_block_rows(block) for block in blocks)
+    parts = {}
+    for name in names:
+        pieces = [block[name] if name in block else np.zeros(_block_rows(block), np.uint8) for block in blocks]
+        parts[name] = _join(pieces) if pieces else _empty_parts(logical)[name]
+    return EncodedColumn(logical, rows, parts, categories)
+
+
+def _join(pieces: list[Array]) -> Array:
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
+def _block_rows(block: dict[str, Array]) -> int:
+    return next(len(part) for name, part in block.items() if name != "text")
+
+
+def _empty_parts(logical: LogicalType) -> dict[str, Array]:
+    if logical.kind in ("string", "object"):
+        return {"text": np.empty(0, np.uint8), "lengths": np.empty(0, np.int32)}
+    if logical.kind == "categorical":
+        return {"codes": np.empty(0, np.int8)}
+    if logical.kind in ("bool", "nullable"):
+        return {"values": np.empty(0, np.uint8), "missing": np.empty(0, np.uint8)}
+    return {"values": np.empty(0, np.uint8)}
+
+
+def take_rows(column: EncodedColumn, positions: Array) -> EncodedColumn:
+    """Return the values at `positions` (int64, from 0) in that order."""
+    parts = {name: part[positions] for name, part in column.parts.items() if name != "text"}
+    if "text" in column.parts:
+        ends = np.cumsum(column.parts["lengths"], dtype=np.int64)
+        starts = ends - column.parts["lengths"]
+        text = column.parts["text"]
+        pieces = [text[starts[p] : ends[p]] for p in positions]
+        parts["text"] = np.concatenate(pieces) if pieces else text[:0]
+    return EncodedColumn(column.logical, len(positions), parts, column.categories)
+
+
+def decode_column(column: EncodedColumn) -> pd.api.extensions.ExtensionArray | Array:
+    """Return the values with exactly the dtype, missing values and bits that were encoded.
+
+    Raises
+    ------
+    CorruptPartitionError
+        If the parts contradict each other.
+    """
+    logical = column.logical
+    if logical.kind == "categorical":
+        assert column.categories is not None
+        values = decode_column(column.categories)
+        categories = pd.Index(values, dtype=values.dtype)
+        dtype = pd.CategoricalDtype(categories, ordered=bool(logical.option("ordered")))
+        return pd.Categorical.from_codes(column.parts["codes"], dtype=dtype)
+    if logical.kind in ("string", "object"):
+        return _decode_text(column)
+    if logical.kind == "nullable":
+        return _decode_masked(column)
+    return _decode_numpy(column)
+
+
+def _decode_numpy(column: EncodedColumn) -> pd.api.extensions.ExtensionArray | Array:
+    logical, values = column.logical, column.parts["values"]
+    dtype = np.dtype(logical.dtype)
+    if not column.rows:
+        values = np.empty(0, dtype=dtype.newbyteorder("<"))
+    if logical.kind == "datetime_tz":
+        return pd.array(values.view(dtype), dtype=dtype).tz_localize("UTC").tz_convert(str(logical.option("tz")))  # type: ignore[attr-defined,no-any-return]
+    if dtype.byteorder == ">":
+        return values.view(dtype.newbyteorder("<")).byteswap().view(dtype)
+    return values.reshape(-1).view(dtype)
+
+
+def _decode_masked(column: EncodedColumn) -> pd.api.extensions.ExtensionArray:
+    dtype = pandas_dtype(column.logical)
+    mask = column.parts["missing"] != PRESENT if "missing" in column.parts else np.zeros(column.rows, bool)
+    values = column.parts["values"]
+    values = values.view(bool) if column.logical.dtype == "boolean" else values
+    if not column.rows:
+        values = np.empty(0, dtype.numpy_dtype)
+    array_type = dtype.construct_array_type()
+    return array_type(values.copy() if not values.flags.writeable else values, mask)  # type: ignore[no-any-return]
+
+
+def _decode_text(column: EncodedColumn) -> pd.api.extensions.ExtensionArray | Array:
+    text = column.parts["text"].tobytes()
+    ends = np.cumsum(column.parts["lengths"], dtype=np.int64)
+    if len(text) != (ends[-1] if len(ends) else 0):
+        raise CorruptPartitionError(
+            f"a string column holds {len(text)} bytes but its lengths add up to {ends[-1] if len(ends) else 0}; "
+            "run 'mistique check'"
+        )
+    values = np.empty(column.rows, dtype=object)
+    start = 0
+    for position, end in enumerate(ends.tolist()):
+        values[position] = text[start:end].decode("utf-8", "surrogatepass")
+        start = end
+    if "missing" in column.parts:
+        for position in np.flatnonzero(column.parts["missing"]):
+            values[position] = _MISSING_VALUES.get(int(column.parts["missing"][position]))
+    if column.logical.kind == "object":
+        return values
+    return pd.array(values, dtype=pandas_dtype(column.logical))

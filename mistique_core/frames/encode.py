@@ -1,0 +1,174 @@
+"""Columns into canonical physical arrays: the bytes that are hashed, deduplicated and stored.
+
+A column becomes one or more named *parts*, each a one-dimensional little-endian array:
+
+============  =========================================================================
+part          content
+============  =========================================================================
+``values``    the numbers (bool as uint8, datetimes as int64 ticks, complex as float pairs)
+``missing``   uint8, 0 where a value is present; absent when nothing is missing
+``text``      the UTF-8 bytes of all strings, end to end
+``lengths``   int32 (int64 when needed), bytes of each string
+``codes``     int8/16/32, position in the categories, -1 where missing
+============  =========================================================================
+
+What lies under a missing value is set to zero, so that equal columns have equal bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mistique_core.errors import UnsupportedColumnError
+from mistique_core.frames.logical_type import LogicalType, logical_type, pandas_dtype
+
+Array = npt.NDArray[Any]
+
+PRESENT, MISSING_NONE, MISSING_NAN, MISSING_NA = 0, 1, 2, 3
+_ENCODING = ("utf-8", "surrogatepass")
+
+
+@dataclass(frozen=True)
+class EncodedColumn:
+    """A column as physical arrays.
+
+    Attributes
+    ----------
+    logical
+        What the user saw.
+    rows
+        Number of values.
+    parts
+        Part name -> array. Every part but ``text`` has `rows` items along its first axis.
+    categories
+        The categories of a categorical column, else ``None``.
+    """
+
+    logical: LogicalType
+    rows: int
+    parts: dict[str, Array]
+    categories: EncodedColumn | None = None
+
+    @property
+    def logical_bytes(self) -> int:
+        """Bytes of all parts, the categories included."""
+        own = sum(part.nbytes for part in self.parts.values())
+        return own + (self.categories.logical_bytes if self.categories is not None else 0)
+
+    def blocks(self, block_rows: int) -> Iterator[dict[str, Array]]:
+        """Yield the parts of each row block of `block_rows` rows (the last may be shorter)."""
+        ends = np.cumsum(self.parts["lengths"], dtype=np.int64) if "text" in self.parts else None
+        for start in range(0, self.rows, block_rows):
+            stop = min(start + block_rows, self.rows)
+            block = {name: part[start:stop] for name, part in self.parts.items() if name != "text"}
+            if ends is not None:
+                first = int(ends[start - 1]) if start else 0
+                block["text"] = self.parts["text"][first : int(ends[stop - 1])]
+            yield block
+
+
+def encode_column(name: str, series: pd.Series[Any] | pd.Index[Any]) -> EncodedColumn:
+    """Encode one column losslessly.
+
+    Parameters
+    ----------
+    name
+        Column name, for error messages.
+    series
+        Values of any supported dtype: NumPy integers, floats and complex numbers up to 8 bytes a
+        component, bool, datetime64, timedelta64, strings, categoricals, nullable dtypes.
+
+    Raises
+    ------
+    UnsupportedColumnError
+        If the dtype is not supported, or an object column holds anything but strings.
+    """
+    logical = logical_type(name, series)
+    rows = len(series)
+    if logical.kind == "categorical":
+        categorical = series.array
+        categories = encode_column(f"{name} (categories)", categorical.categories)  # type: ignore[attr-defined]
+        codes = little_endian(np.asarray(categorical.codes))  # type: ignore[attr-defined]
+        return EncodedColumn(logical, rows, {"codes": codes}, categories)
+    if logical.kind in ("string", "object"):
+        column = EncodedColumn(logical, rows, _text_parts(name, series))
+    elif logical.kind == "nullable":
+        column = EncodedColumn(logical, rows, _masked_parts(series))
+    else:
+        column = EncodedColumn(logical, rows, {"values": _physical(series, logical)})
+    if logical.kind != "object" and pandas_dtype(logical) != series.dtype:
+        raise UnsupportedColumnError(
+            f"column {name!r} has dtype {series.dtype}, which would not come back the same; convert it with .astype()"
+        )
+    return column
+
+
+def little_endian(array: Array) -> Array:
+    """Return a contiguous little-endian array with the same bits in each value."""
+    if array.dtype.byteorder == ">":
+        array = array.byteswap().view(array.dtype.newbyteorder("<"))
+    return np.ascontiguousarray(array)
+
+
+def _physical(series: pd.Series[Any] | pd.Index[Any], logical: LogicalType) -> Array:
+    if logical.kind == "datetime_tz":
+        return np.ascontiguousarray(series.array.asi8)  # type: ignore[attr-defined]
+    values = little_endian(series.to_numpy())
+    if logical.kind == "bool":
+        return values.view(np.uint8)
+    if logical.kind in ("datetime", "timedelta"):
+        return values.view(np.int64)
+    if values.dtype.kind == "c":
+        return values.view(values.real.dtype).reshape(-1, 2)
+    return values
+
+
+def _masked_parts(series: pd.Series[Any] | pd.Index[Any]) -> dict[str, Array]:
+    array = series.array
+    mask = np.asarray(array.isna())
+    values = little_endian(np.array(array._data, copy=True))  # type: ignore[attr-defined]
+    values[mask] = 0
+    if values.dtype.kind == "b":
+        values = values.view(np.uint8)
+    return {"values": values, **_missing_part(np.where(mask, MISSING_NA, PRESENT))}
+
+
+def _missing_part(missing: Array) -> dict[str, Array]:
+    return {"missing": missing.astype(np.uint8)} if missing.any() else {}
+
+
+def _text_parts(name: str, series: pd.Series[Any] | pd.Index[Any]) -> dict[str, Array]:
+    values = series.to_numpy(dtype=object)
+    encoded = [b""] * len(values)
+    missing = np.zeros(len(values), dtype=np.uint8)
+    for position, value in enumerate(values):
+        if type(value) is str:
+            encoded[position] = value.encode(*_ENCODING)
+        else:
+            missing[position] = _missing_code(name, position, value)
+    lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
+    if not len(lengths) or lengths.max() <= np.iinfo(np.int32).max:
+        lengths = lengths.astype(np.int32)
+    text = np.frombuffer(b"".join(encoded), dtype=np.uint8)
+    return {"text": text, "lengths": lengths, **_missing_part(missing)}
+
+
+def _missing_code(name: str, position: int, value: object) -> int:
+    if value is None:
+        return MISSING_NONE
+    if value is pd.NA:
+        return MISSING_NA
+    if isinstance(value, float) and np.isnan(value):
+        return MISSING_NAN
+    shown = repr(value)
+    shown = shown if len(shown) <= 40 else shown[:37] + "..."
+    raise UnsupportedColumnError(
+        f"column {name!r} holds Python objects (row {position}: {type(value).__name__} {shown}); "
+        f"convert it to numbers, strings or categories, for example frame[{name!r}].astype('string'), or drop it"
+    )

@@ -1,0 +1,17 @@
+"""Value types that every layer shares."""
+
+from mistique_core.model.key import ALL_COLUMNS, IntermediateKey
+from mistique_core.model.ref import FittedRef, IntermediateRef, Ref
+from mistique_core.model.report import LogReport
+from mistique_core.model.stage import Stage, StageResult
+
+__all__ = [
+    "ALL_COLUMNS",
+    "FittedRef",
+    "IntermediateKey",
+    "IntermediateRef",
+    "LogReport",
+    "Ref",
+    "Stage",
+    "StageResult",
+]

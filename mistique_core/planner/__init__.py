@@ -1,0 +1,18 @@
+"""The query planner; pure functions over facts."""
+
+from mistique_core.planner.facts import Facts, IntermediateFact, StageFact
+from mistique_core.planner.plan import STRATEGIES, QueryPlan, Strategy, TargetPlan, format_bytes, format_seconds
+from mistique_core.planner.planner import plan_target
+
+__all__ = [
+    "STRATEGIES",
+    "Facts",
+    "IntermediateFact",
+    "QueryPlan",
+    "StageFact",
+    "Strategy",
+    "TargetPlan",
+    "format_bytes",
+    "format_seconds",
+    "plan_target",
+]

@@ -1,0 +1,64 @@
+"""What the planner is told: stages, intermediates and their measured costs. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mistique_core.cost import ReadRate, StageCost
+
+
+@dataclass(frozen=True)
+class IntermediateFact:
+    """One intermediate as the planner sees it.
+
+    Attributes
+    ----------
+    id, label
+        Its row in the catalogue, and ``model@version.intermediate`` for people.
+    stage
+        Id of the stage that produced it; ``None`` when it was logged by hand.
+    materialized
+        Whether all its bytes are stored.
+    stored_bytes, chunks
+        Encoded bytes and number of chunks of the columns that would be read.
+    """
+
+    id: int
+    label: str
+    stage: int | None
+    materialized: bool
+    stored_bytes: int
+    chunks: int
+
+
+@dataclass(frozen=True)
+class StageFact:
+    """One stage as the planner sees it.
+
+    Attributes
+    ----------
+    id, label
+        Its row in the catalogue, and its name for people.
+    cost
+        Measured seconds.
+    inputs
+        Ids of the intermediates that it reads.
+    obstacle
+        Why it cannot be re-run, or ``None``.
+    """
+
+    id: int
+    label: str
+    cost: StageCost
+    inputs: tuple[int, ...] = ()
+    obstacle: str | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that one plan depends on: the target's ancestors and this host's read rate."""
+
+    intermediates: Mapping[int, IntermediateFact]
+    stages: Mapping[int, StageFact]
+    rate: ReadRate

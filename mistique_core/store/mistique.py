@@ -1,0 +1,297 @@
+"""The facade: open a store, log frames, run stages, ask questions."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+import numpy.typing as npt
+import pandas as pd
+
+from mistique_core.catalogue.database import Catalogue
+from mistique_core.catalogue.entities import RunKey
+from mistique_core.catalogue.intermediates import find_intermediate, list_intermediates
+from mistique_core.catalogue.measurements import count_queries, load_rate, save_rate
+from mistique_core.catalogue.migrate import ensure_schema
+from mistique_core.config import StoreConfig
+from mistique_core.cost import ReadRate, update_rate
+from mistique_core.engine.calibrate import calibrate
+from mistique_core.engine.chunk_reader import ChunkReader
+from mistique_core.engine.frame_reader import FrameReader
+from mistique_core.engine.stage_runner import StageRunner
+from mistique_core.errors import InvalidInputError, MistiqueError
+from mistique_core.model import IntermediateKey, IntermediateRef, LogReport
+from mistique_core.planner import STRATEGIES, QueryPlan, Strategy
+from mistique_core.storage import LocalBackend, StorageBackend
+from mistique_core.store.query import QueryEngine
+from mistique_core.store.result import QueryResult
+from mistique_core.store.run import Run
+from mistique_core.store.selection import Selection
+from mistique_core.store.statistics import StoreStatistics, collect_statistics
+
+log = logging.getLogger(__name__)
+
+Keys = str | IntermediateKey | Iterable[str | IntermediateKey]
+_PARTITIONS = "partitions"
+_QUERIES_UNTIL_SAVED = 64
+
+
+class Mistique:
+    """A store of intermediates. Open it with :meth:`open`; safe to use from several threads.
+
+    Attributes
+    ----------
+    config
+        Its settings.
+    catalogue, backend
+        Where rows and bytes live.
+    stage_runner
+        Runs stages against this store.
+    """
+
+    def __init__(self, config: StoreConfig, catalogue: Catalogue, backend: StorageBackend, rate: ReadRate) -> None:
+        self.config = config
+        self.catalogue = catalogue
+        self.backend = backend
+        reader = FrameReader(ChunkReader(backend, config.cache_bytes))
+        self.stage_runner = StageRunner(catalogue, backend, reader, config)
+        self._queries = QueryEngine(catalogue, reader, config)
+        self._rate = rate
+        self._uses: Counter[int] = Counter()
+        self._lock = threading.Lock()
+        self._own_runs: dict[tuple[str, str], tuple[Run, set[str]]] = {}
+
+    @classmethod
+    def open(
+        cls, location: str | os.PathLike[str] | None = None, catalogue_url: str | None = None, **config: Any
+    ) -> Mistique:
+        """Open a store, creating it when it is new.
+
+        Parameters
+        ----------
+        location
+            Folder; default ``$MISTIQUE_HOME``, then ``~/.mistique``.
+        catalogue_url
+            SQLAlchemy URL of SQLite or PostgreSQL; default a SQLite file in the folder.
+        **config
+            Any setting of :class:`mistique_core.config.StoreConfig`.
+
+        Raises
+        ------
+        InvalidInputError
+            If a setting is wrong.
+        CatalogueUnavailableError
+            If the catalogue cannot be reached.
+        StorageError
+            If the folder cannot be created.
+        """
+        settings = StoreConfig.resolve(location, catalogue_url, **config)
+        backend = LocalBackend(settings.location / _PARTITIONS)
+        catalogue = Catalogue(settings.catalogue_url, settings.busy_seconds)
+        ensure_schema(catalogue)
+        return cls(settings, catalogue, backend, _measured_rate(catalogue, settings, backend))
+
+    def __enter__(self) -> Mistique:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Save what was measured and close the catalogue's connections."""
+        try:
+            self._save_measurements()
+        except MistiqueError as error:
+            log.warning("could not save measured read rates: %s", error)
+        self.catalogue.close()
+
+    def run(
+        self, project: str, model: str, *, key: RunKey | None = None, facts: Mapping[str, Any] | None = None
+    ) -> Run:
+        """Open a run that makes a version of a model.
+
+        Parameters
+        ----------
+        project, model
+            Names without ``. @ *``.
+        key
+            Identity of the ExperimentRun; by default a new one of source ``python``. The same key
+            gives the same model version again, from any process.
+        facts
+            Further columns of the ExperimentRun, such as ``conf`` and ``params``.
+
+        Examples
+        --------
+        >>> with store.run("cancer", "baseline") as run:                      # doctest: +SKIP
+        ...     run.log_frame("features", features)
+        """
+        return Run(self, key or RunKey("python", f"{project}.{model}", uuid.uuid4().hex), project, model, facts or {})
+
+    def log_frame(
+        self,
+        project: str,
+        model: str,
+        intermediate: str,
+        frame: pd.DataFrame,
+        *,
+        row_id: str | npt.ArrayLike | None = None,
+        parents: Iterable[str | IntermediateKey | IntermediateRef] = (),
+        scheme: str | None = None,
+    ) -> LogReport:
+        """Store one frame as an intermediate.
+
+        Frames that one opened store logs for a model belong to one version, until a name comes
+        again: that starts the next version. Use :meth:`run` to say it yourself.
+
+        Parameters
+        ----------
+        project, model, intermediate
+            Where it belongs.
+        frame
+            The data. Its row ids are its index or column named ``row_id``.
+        row_id
+            Instead: the name of a column, or one unique integer a row. A frame with a default index
+            and no `parents` is numbered from 0.
+        parents
+            What the frame was computed from; it must then carry row ids.
+        scheme
+            ``None`` or ``"lossless"``: exactly the bytes that are logged.
+
+        Raises
+        ------
+        InvalidInputError
+            If the frame cannot be stored; nothing is then written.
+        NotFoundError
+            If a parent does not exist.
+        """
+        if scheme not in (None, "lossless"):
+            raise InvalidInputError(f"scheme {scheme!r} is unknown; use None or 'lossless'")
+        ancestors = list(parents)
+        with self.catalogue.read() as connection:
+            for parent in ancestors:
+                if not isinstance(parent, IntermediateRef):
+                    find_intermediate(connection, IntermediateKey.parse(parent))
+        with self._lock:
+            run, names = self._own_runs.get((project, model), (None, set[str]()))
+            if run is None or intermediate in names:
+                run, names = self.run(project, model), set()
+        try:
+            report = run.log_frame(intermediate, frame, row_id=row_id, derived=bool(ancestors))
+        except MistiqueError as error:
+            if not names:
+                run.finish(f"{type(error).__name__}: {error}")
+            raise
+        run.finish()
+        with self._lock:
+            self._own_runs[(project, model)] = (run, names | {intermediate})
+        return report
+
+    def get_intermediates(
+        self,
+        keys: Keys,
+        *,
+        row_id: int | npt.ArrayLike | None = None,
+        n_ex: int | None = None,
+        where: Any = None,
+        strategy: Strategy = "auto",
+    ) -> QueryResult:
+        """Return columns of intermediates, aligned by row id, read or re-run.
+
+        Parameters
+        ----------
+        keys
+            One key or several: ``project.model[@version].intermediate.column``. Keys of several
+            intermediates are joined on the row ids that all of them hold.
+        row_id
+            Wanted row ids, in the wanted order; default all in stored order.
+        n_ex
+            Most rows to return.
+        where
+            One or several predicates (column, operator, value) with ``== != < <= > >= in``.
+        strategy
+            ``auto`` lets the cost model choose; ``read`` and ``rerun`` force it.
+
+        Raises
+        ------
+        InvalidInputError
+            If an argument is malformed.
+        NotFoundError
+            If a project, model, version, intermediate, column or row id does not exist.
+        RerunError
+            If a forced re-run is impossible or gives other values than were recorded.
+        CorruptPartitionError
+            If stored bytes have changed.
+        """
+        _check_strategy(strategy)
+        parsed = _parse_keys(keys)
+        result, tally = self._queries.answer(parsed, Selection.of(row_id, where, n_ex), strategy, self._rate)
+        self._learn(result.plan, tally.stored_bytes, tally.chunks)
+        return result
+
+    def explain(self, keys: Keys, *, where: Any = None, strategy: Strategy = "auto") -> QueryPlan:
+        """Return how :meth:`get_intermediates` would answer, without touching any data."""
+        _check_strategy(strategy)
+        names = [item[0] for item in Selection.of(None, where, None).where]
+        return self._queries.plan(_parse_keys(keys), strategy, self._rate, names)
+
+    def intermediates(self, project: str | None = None, model: str | None = None) -> pd.DataFrame:
+        """Return one row an intermediate: address, rows, columns, bytes, reuse and state.
+
+        Parameters
+        ----------
+        project, model
+            Restrict the list; ``None`` means all.
+        """
+        with self.catalogue.read() as connection:
+            rows = list_intermediates(connection, project, model)
+        columns = ["project", "model", "version", "intermediate", "attempt", "rows", "columns", "logical_bytes"]
+        return pd.DataFrame(rows, columns=[*columns, "stored_bytes", "reused", "state", "created_at"])
+
+    def stats(self) -> StoreStatistics:
+        """Return the sizes of the store, in bytes."""
+        return collect_statistics(self.catalogue, self.config.location)
+
+    def _learn(self, plan: QueryPlan, stored_bytes: int, chunks: int) -> None:
+        with self._lock:
+            self._uses.update(target.intermediate for target in plan.targets)
+            if plan.strategy == "read" and plan.measured_seconds is not None and stored_bytes:
+                self._rate = update_rate(self._rate, stored_bytes, chunks, plan.measured_seconds)
+            due = self._uses.total() >= _QUERIES_UNTIL_SAVED
+        if due:
+            self._save_measurements()
+
+    def _save_measurements(self) -> None:
+        with self._lock:
+            uses, self._uses = self._uses, Counter()
+            rate = self._rate
+        if uses:
+            with self.catalogue.write() as connection:
+                count_queries(connection, uses)
+                save_rate(connection, platform.node(), rate)
+
+
+def _measured_rate(catalogue: Catalogue, config: StoreConfig, backend: LocalBackend) -> ReadRate:
+    with catalogue.read() as connection:
+        rate = load_rate(connection, platform.node())
+    if rate is None:
+        rate = calibrate(backend.folder, config.zstd_level)
+        with catalogue.write() as connection:
+            save_rate(connection, platform.node(), rate)
+    return rate
+
+
+def _parse_keys(keys: Keys) -> list[IntermediateKey]:
+    if isinstance(keys, (str, IntermediateKey)):
+        return [IntermediateKey.parse(keys)]
+    return [IntermediateKey.parse(key) for key in keys]
+
+
+def _check_strategy(strategy: object) -> None:
+    if strategy not in STRATEGIES:
+        raise InvalidInputError(f"strategy {cast(str, strategy)!r} is unknown; use one of {', '.join(STRATEGIES)}")

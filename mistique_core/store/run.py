@@ -1,0 +1,130 @@
+"""A run of a workflow: everything that it logs belongs to one version of its model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+import pandas as pd
+
+from mistique_core.catalogue.entities import FAILED, SUCCESS, RunKey, model_version_of, save_run
+from mistique_core.engine.chunk_writer import write_chunks
+from mistique_core.engine.outputs import OutputSet
+from mistique_core.engine.stage_runner import StageOutcome, StagePlace
+from mistique_core.model import IntermediateRef, LogReport, Ref, Stage
+from mistique_core.model.names import check_name
+
+if TYPE_CHECKING:
+    from mistique_core.store.mistique import Mistique
+
+
+class Run:
+    """One run, as returned by :meth:`Mistique.run`.
+
+    As a context manager it records its own end: success, or failed with the error.
+
+    Attributes
+    ----------
+    key
+        What identifies the ExperimentRun.
+    project, model, version
+        The model version that this run makes.
+    """
+
+    def __init__(self, store: Mistique, key: RunKey, project: str, model: str, facts: Mapping[str, Any]) -> None:
+        check_name("project", project)
+        check_name("model", model)
+        self._store = store
+        self.key = key
+        self.project = project
+        self.model = model
+        with store.catalogue.write() as connection:
+            self.id = save_run(
+                connection, key, project_name=project, overwrite=False, **{"started_at": time.time(), **facts}
+            )
+            self.version_id, self.version = model_version_of(connection, project, model, self.id)
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self.finish(None if error is None else f"{type(error).__name__}: {error}")
+
+    def finish(self, error: str | None = None) -> None:
+        """Record the end of the run: success, or failed with `error`."""
+        with self._store.catalogue.write() as connection:
+            save_run(
+                connection,
+                self.key,
+                overwrite=True,
+                state=FAILED if error else SUCCESS,
+                ended_at=time.time(),
+                error=error,
+            )
+
+    def stage(
+        self, name: str, stage: Stage, inputs: Mapping[str, Ref] | None = None, *, reuse: bool = True, map_index: int = -1
+    ) -> StageOutcome:
+        """Run one stage and record it (see :meth:`StageRunner.run`).
+
+        Parameters
+        ----------
+        name
+            Name of the stage; its only output, if it is a frame, takes this name.
+        stage
+            What to run.
+        inputs
+            Input name -> reference to an earlier stage's output.
+        reuse
+            Whether the outputs of an equal earlier stage may be taken over.
+        map_index
+            Index of a mapped task, else -1.
+        """
+        place = StagePlace(self.version_id, name, map_index)
+        return self._store.stage_runner.run(place, stage, inputs or {}, reuse=reuse)
+
+    def log_frame(
+        self, intermediate: str, frame: pd.DataFrame, *, row_id: str | npt.ArrayLike | None = None, derived: bool = False
+    ) -> LogReport:
+        """Store one frame losslessly as an intermediate of this run.
+
+        Parameters
+        ----------
+        intermediate
+            Its name.
+        frame
+            The data.
+        row_id
+            A column's name or an array of unique integers; see :func:`mistique_core.frames.split_row_id`.
+        derived
+            Whether the frame was computed from other intermediates, so that it must carry row ids.
+
+        Raises
+        ------
+        InvalidInputError
+            If the frame cannot be stored; nothing is then written.
+        """
+        start = time.perf_counter()
+        check_name("intermediate", intermediate)
+        store = self._store
+        outputs = OutputSet(store.config.block_rows)
+        prepared = outputs.add_frame("", frame, row_id=row_id, derived=derived, what=f"frame {intermediate!r}")
+        with store.catalogue.read() as connection:
+            arrays = outputs.unknown_arrays(connection)
+        written = write_chunks(arrays, store.catalogue, store.backend, store.config)
+        with store.catalogue.write() as connection:
+            ids, _, added = outputs.register(
+                connection, written, model_version_id=self.version_id, stage_id=None, name=intermediate
+            )
+        ref = IntermediateRef(self.project, self.model, self.version, intermediate, prepared.rows, ids[""])
+        new_columns = sum(any(chunk[2] in written.new_bytes for chunk in column.chunks) for _, column in prepared.columns)
+        return LogReport(
+            ref,
+            len(prepared.columns),
+            prepared.logical_bytes,
+            added[""],
+            new_columns,
+            time.perf_counter() - start,
+        )

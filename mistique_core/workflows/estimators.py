@@ -1,0 +1,78 @@
+"""Estimators by import path, from packages that are known to hold estimators only."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from mistique_core.errors import InvalidInputError, did_you_mean
+
+ALLOWED_PACKAGES = ("sklearn", "xgboost")
+
+
+def make_estimator(path: str, params: Mapping[str, Any]) -> Any:
+    """Return a new estimator or transformer.
+
+    Parameters
+    ----------
+    path
+        Import path such as ``sklearn.preprocessing.StandardScaler``.
+    params
+        Arguments of its constructor.
+
+    Raises
+    ------
+    InvalidInputError
+        If the path is not on the allow-list, does not exist, or rejects a parameter.
+    """
+    module_name, _, name = path.rpartition(".")
+    if module_name.partition(".")[0] not in ALLOWED_PACKAGES:
+        raise InvalidInputError(
+            f"estimator {path!r} is not in an allowed package ({', '.join(ALLOWED_PACKAGES)}); "
+            "use a function stage for your own classes"
+        )
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise InvalidInputError(f"estimator {path!r} cannot be imported: {error}") from error
+    cls = getattr(module, name, None)
+    if not (isinstance(cls, type) and hasattr(cls, "get_params")):
+        known = [item for item in dir(module) if isinstance(getattr(module, item), type)]
+        raise InvalidInputError(f"{module_name} has no estimator {name!r}; {did_you_mean(name, known)}")
+    estimator = cls()
+    known_params = estimator.get_params(deep=False)
+    for param in params:
+        if param not in known_params:
+            raise InvalidInputError(f"{name} has no parameter {param!r}; {did_you_mean(param, known_params)}")
+    return estimator.set_params(**params)
+
+
+def hyperparameters_of(estimator: Any) -> dict[str, Any]:
+    """Return an estimator's parameters that are JSON values; others by their text."""
+    return {name: _as_json(value) for name, value in sorted(estimator.get_params(deep=False).items())}
+
+
+def is_seeded(estimator: Any) -> bool:
+    """Return whether the estimator draws no random numbers, or draws them from a given seed."""
+    params = estimator.get_params(deep=False)
+    return "random_state" not in params or isinstance(params["random_state"], int)
+
+
+def is_fitted_object(value: Any) -> bool:
+    """Return whether `value` follows the scikit-learn estimator interface."""
+    return hasattr(value, "get_params") and hasattr(value, "fit") and not isinstance(value, type)
+
+
+def _as_json(value: Any) -> Any:
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if value == value and value not in (float("inf"), float("-inf")) else str(value)
+    if isinstance(value, (list, tuple)):
+        return [_as_json(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _as_json(item) for key, item in value.items()}
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        return _as_json(value.item())
+    return str(value)

@@ -1,0 +1,73 @@
+"""Fit a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from mistique_core.model import Stage, StageResult
+from mistique_core.workflows.estimators import hyperparameters_of, is_seeded, make_estimator
+from mistique_core.workflows.inputs import only_input, require_column, require_columns
+
+MODEL = "model"
+
+
+class FitStage(Stage):
+    """Fit an estimator of scikit-learn or XGBoost.
+
+    Parameters
+    ----------
+    estimator
+        Import path, such as ``sklearn.linear_model.LogisticRegression``.
+    label
+        Target column.
+    params
+        Arguments of its constructor. Without ``random_state`` an estimator that draws random
+        numbers is fitted anew each time.
+    features
+        Columns to learn from; default all but `label`.
+    """
+
+    def __init__(
+        self, estimator: str, label: str, params: Mapping[str, Any] | None = None, features: Sequence[str] | None = None
+    ) -> None:
+        self.estimator = estimator
+        self.label_column = label
+        self.estimator_params = dict(params or {})
+        self.features = None if features is None else list(features)
+        self.deterministic = is_seeded(make_estimator(estimator, self.estimator_params))
+
+    def params(self) -> dict[str, Any]:
+        """See :class:`Stage`."""
+        return {
+            "estimator": self.estimator,
+            "label": self.label_column,
+            "params": self.estimator_params,
+            "features": self.features,
+        }
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Self:
+        """See :class:`Stage`."""
+        return cls(**params)
+
+    def packages(self) -> tuple[str, ...]:
+        """See :class:`Stage`."""
+        return ("numpy", "pandas", "sklearn", "xgboost")
+
+    def label(self) -> str:
+        """See :class:`Stage`."""
+        return self.estimator.rpartition(".")[2]
+
+    def execute(self, inputs: Mapping[str, Any], learned: Mapping[str, Any] | None = None) -> StageResult:
+        """Return the fitted object ``model``."""
+        if learned is not None:
+            return StageResult(fitted=dict(learned))
+        frame = only_input(inputs, "fit")
+        target = require_column(frame, self.label_column, "label")
+        features = frame.drop(columns=self.label_column)
+        if self.features is not None:
+            features = require_columns(frame, self.features, "feature")
+        model = make_estimator(self.estimator, self.estimator_params)
+        model.fit(features, target)
+        return StageResult(fitted={MODEL: model}, hyperparameters=hyperparameters_of(model))

@@ -1,0 +1,123 @@
+"""Stages that read source data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+from blake3 import blake3
+
+from mistique_core.errors import InvalidInputError, NotFoundError, did_you_mean
+from mistique_core.frames import ROW_ID
+from mistique_core.model import Stage, StageResult
+
+_BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")
+
+
+class ReadCsvStage(Stage):
+    """Read a CSV file.
+
+    Parameters
+    ----------
+    path
+        The file. Its content, not its name, decides whether an earlier read is reused.
+    row_id
+        Column of unique integers that identifies an example; default: rows are numbered from 0.
+    options
+        Further arguments of :func:`pandas.read_csv`, JSON values only.
+    """
+
+    is_source = True
+
+    def __init__(self, path: str, row_id: str | None = None, options: Mapping[str, Any] | None = None) -> None:
+        self.path = path
+        self.row_id = row_id
+        self.options = dict(options or {})
+
+    def params(self) -> dict[str, Any]:
+        """See :class:`Stage`."""
+        return {"path": self.path, "row_id": self.row_id, "options": self.options}
+
+    def identity(self) -> dict[str, Any]:
+        """See :class:`Stage`: the file counts by its content, not by its name."""
+        return {"row_id": self.row_id, "options": self.options}
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Self:
+        """See :class:`Stage`."""
+        return cls(**params)
+
+    def external_state(self) -> Mapping[str, Any]:
+        """Return the content address of the file."""
+        return {"content": blake3(max_threads=blake3.AUTO).update_mmap(self._file()).hexdigest()}
+
+    def execute(self, inputs: Mapping[str, Any], learned: Mapping[str, Any] | None = None) -> StageResult:
+        """See :class:`Stage`."""
+        frame = pd.read_csv(self._file(), **self.options)
+        return StageResult(frames={"": with_row_id(frame, self.row_id, f"file {self.path}")})
+
+    def _file(self) -> Path:
+        path = Path(self.path).expanduser()
+        if not path.is_file():
+            raise NotFoundError(f"file {str(path)!r} does not exist; give the path of a CSV file")
+        return path
+
+
+class ReadSklearnStage(Stage):
+    """Load a dataset that ships inside scikit-learn; needs no download.
+
+    Parameters
+    ----------
+    dataset
+        ``breast_cancer``, ``diabetes``, ``digits``, ``iris`` or ``wine``.
+    """
+
+    is_source = True
+
+    def __init__(self, dataset: str) -> None:
+        if dataset not in _BUNDLED:
+            raise InvalidInputError(f"scikit-learn ships no dataset {dataset!r}; {did_you_mean(dataset, _BUNDLED)}")
+        self.dataset = dataset
+
+    def params(self) -> dict[str, Any]:
+        """See :class:`Stage`."""
+        return {"dataset": self.dataset}
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Self:
+        """See :class:`Stage`."""
+        return cls(**params)
+
+    def packages(self) -> tuple[str, ...]:
+        """See :class:`Stage`."""
+        return ("numpy", "pandas", "sklearn")
+
+    def execute(self, inputs: Mapping[str, Any], learned: Mapping[str, Any] | None = None) -> StageResult:
+        """Return the features and the column ``target``, rows numbered from 0."""
+        from sklearn import datasets
+
+        frame = getattr(datasets, f"load_{self.dataset}")(as_frame=True).frame
+        return StageResult(frames={"": with_row_id(frame, None, self.dataset)})
+
+
+def with_row_id(frame: pd.DataFrame, row_id: str | None, what: str) -> pd.DataFrame:
+    """Return a source frame whose index is its row ids.
+
+    Parameters
+    ----------
+    frame
+        The data.
+    row_id
+        Column to take, which stays a column; ``None`` keeps a named index or numbers the rows from 0.
+    what
+        What was read, for the error message.
+    """
+    if row_id is not None:
+        if row_id not in frame.columns:
+            raise InvalidInputError(f"{what} has no column {row_id!r} for row_id; {did_you_mean(row_id, frame.columns)}")
+        return frame.set_index(row_id, drop=False).rename_axis(ROW_ID)
+    if frame.index.name == ROW_ID or ROW_ID in frame.columns:
+        return frame
+    return frame.rename_axis(ROW_ID)

@@ -1,0 +1,54 @@
+"""Split rows into a training and a test set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from mistique_core.errors import InvalidInputError
+from mistique_core.model import Stage, StageResult
+from mistique_core.workflows.inputs import only_input, require_column
+
+
+class SplitStage(Stage):
+    """scikit-learn's ``train_test_split`` with a recorded seed.
+
+    Parameters
+    ----------
+    test_size
+        Share of rows in the test set, between 0 and 1 exclusive.
+    seed
+        Seed of the shuffle. ``None`` draws a new split each time, which is never reused.
+    stratify
+        Column whose class shares both sets keep, or ``None``.
+    """
+
+    def __init__(self, test_size: float = 0.25, seed: int | None = 0, stratify: str | None = None) -> None:
+        if not 0 < test_size < 1:
+            raise InvalidInputError(f"test_size={test_size!r} is not a share; give a number between 0 and 1")
+        self.test_size = test_size
+        self.seed = seed
+        self.stratify = stratify
+        self.deterministic = seed is not None
+
+    def params(self) -> dict[str, Any]:
+        """See :class:`Stage`."""
+        return {"test_size": self.test_size, "seed": self.seed, "stratify": self.stratify}
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Self:
+        """See :class:`Stage`."""
+        return cls(**params)
+
+    def packages(self) -> tuple[str, ...]:
+        """See :class:`Stage`."""
+        return ("numpy", "pandas", "sklearn")
+
+    def execute(self, inputs: Mapping[str, Any], learned: Mapping[str, Any] | None = None) -> StageResult:
+        """Return the frames ``train`` and ``test``; each row keeps its row id."""
+        from sklearn.model_selection import train_test_split
+
+        frame = only_input(inputs, "split")
+        groups = None if self.stratify is None else require_column(frame, self.stratify, "stratify")
+        train, test = train_test_split(frame, test_size=self.test_size, random_state=self.seed, stratify=groups)
+        return StageResult(frames={"train": train, "test": test})
