@@ -18,8 +18,16 @@ import numpy as np
 
 from mistique_core.errors import CorruptPartitionError, UntrustedTypeError
 
-TRUSTED = ("sklearn.tree._tree.Tree", "numpy.dtype")
-"""Types beyond skops' own defaults that may be loaded. Trees are checked by :func:`_check_trees`."""
+TRUSTED = (
+    "numpy.dtype",
+    "sklearn.feature_selection._mutual_info.mutual_info_classif",
+    "sklearn.feature_selection._mutual_info.mutual_info_regression",
+    "sklearn.feature_selection._univariate_selection.chi2",
+    "sklearn.feature_selection._univariate_selection.f_classif",
+    "sklearn.feature_selection._univariate_selection.f_regression",
+    "sklearn.tree._tree.Tree",
+)
+"""Types and functions beyond skops' own defaults that may be loaded; trees are checked by :func:`_check_trees`."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _SCHEMA = "schema.json"
