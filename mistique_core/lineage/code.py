@@ -10,18 +10,21 @@ Where the source cannot be read the hash is ``None``, which means "do not reuse"
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import sys
 import sysconfig
 import textwrap
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from typing import Any
 
 from mistique_core.dedup import json_hash
 
 _LIBRARY_ROOTS = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+_DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "PyYAML", "PIL": "pillow", "cv2": "opencv-python"}
 
 
 def code_hash(function: Callable[..., Any]) -> str | None:
@@ -49,15 +52,25 @@ def library_versions(functions: tuple[Callable[..., Any], ...], packages: tuple[
             if module is not None and _is_library(module):
                 names.add(module.__name__.partition(".")[0])
         names.update(_imported_inside(function))
-    distributions = metadata.packages_distributions()
-    found = {}
-    for name in sorted(names - set(sys.stdlib_module_names)):
-        distribution = distributions.get(name, [name])[0]
+    versions = {name: _version(name) for name in sorted(names - set(sys.stdlib_module_names))}
+    return {name: version for name, version in versions.items() if version is not None}
+
+
+@functools.cache
+def _version(package: str) -> str | None:
+    """Return the version of an importable package, or ``None`` when it is not installed."""
+    for name in (_DISTRIBUTIONS.get(package, package), None):
         try:
-            found[name] = metadata.version(distribution)
-        except metadata.PackageNotFoundError:
+            return metadata.version(name or _all_distributions()[package][0])
+        except (metadata.PackageNotFoundError, KeyError):
             continue
-    return found
+    return None
+
+
+@functools.cache
+def _all_distributions() -> Mapping[str, list[str]]:
+    """Return import name -> distributions; slow (it reads every installed package), so asked last."""
+    return metadata.packages_distributions()
 
 
 def _collect(value: Any, seen: dict[str, str]) -> None:
