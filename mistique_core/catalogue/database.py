@@ -36,13 +36,17 @@ class Catalogue:
         try:
             parsed = sa.make_url(url)
         except SQLAlchemyError as error:
-            raise InvalidInputError("the catalogue URL is not an SQLAlchemy URL; write sqlite:///path or postgresql://...") from error
+            raise InvalidInputError(
+                "the catalogue URL is not an SQLAlchemy URL; write sqlite:///path or postgresql://..."
+            ) from error
         parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
         self.url = parsed
         self.dialect = parsed.get_backend_name()
         if self.dialect not in ("sqlite", "postgresql"):
             raise InvalidInputError(f"catalogue database {self.dialect!r} is not supported; use sqlite or postgresql")
-        self.engine = _sqlite_engine(parsed, busy_seconds) if self.dialect == "sqlite" else _pg_engine(parsed, busy_seconds)
+        self.engine = (
+            _sqlite_engine(parsed, busy_seconds) if self.dialect == "sqlite" else _pg_engine(parsed, busy_seconds)
+        )
 
     @property
     def shown_url(self) -> str:
@@ -111,7 +115,9 @@ def _sqlite_engine(url: sa.URL, busy_seconds: float) -> sa.Engine:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CatalogueUnavailableError(f"cannot create the folder {folder}: {error.strerror}; choose another location") from error
+        raise CatalogueUnavailableError(
+            f"cannot create the folder {folder}: {error.strerror}; choose another location"
+        ) from error
     engine = sa.create_engine(url, connect_args={"timeout": busy_seconds})
 
     @sa.event.listens_for(engine, "connect")

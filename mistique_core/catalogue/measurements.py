@@ -29,9 +29,7 @@ def save_rate(connection: sa.Connection, host: str, rate: ReadRate) -> None:
 
 def count_queries(connection: sa.Connection, counts: Mapping[int, int]) -> None:
     """Add to n_query (thesis Eq. 5.5) of intermediates."""
-    insert_ignore(
-        connection, intermediate_use, [{"intermediate_id": item, "n_query": 0} for item in sorted(counts)]
-    )
+    insert_ignore(connection, intermediate_use, [{"intermediate_id": item, "n_query": 0} for item in sorted(counts)])
     for item, count in sorted(counts.items()):
         connection.execute(
             sa.update(intermediate_use)

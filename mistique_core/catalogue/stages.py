@@ -54,6 +54,7 @@ def begin_stage(
     *,
     model_version_id: int,
     name: str,
+    task_id: str | None,
     map_index: int,
     operator: str,
     label: str,
@@ -80,6 +81,7 @@ def begin_stage(
         sa.insert(stage).values(
             model_version_id=model_version_id,
             name=name,
+            task_id=task_id,
             map_index=map_index,
             try_number=(last or 0) + 1,
             operator=operator,

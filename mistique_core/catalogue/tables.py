@@ -146,6 +146,7 @@ stage = Table(
     Column("id", _Id, primary_key=True),
     Column("model_version_id", ForeignKey("model_version.id"), nullable=False),
     Column("name", String(250), nullable=False),
+    Column("task_id", String(250)),
     Column("map_index", Integer, nullable=False),
     Column("try_number", Integer, nullable=False),
     Column("operator", String(250), nullable=False),

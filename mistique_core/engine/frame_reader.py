@@ -64,9 +64,7 @@ class FrameReader:
 
         Only the row blocks that hold a wanted row are read.
         """
-        rows = connection.execute(
-            sa.select(column_version).where(column_version.c.id.in_(set(versions)))
-        ).all()
+        rows = connection.execute(sa.select(column_version).where(column_version.c.id.in_(set(versions)))).all()
         parents = sorted({row.categories_id for row in rows if row.categories_id is not None})
         categories = self.columns(connection, parents, tally=tally) if parents else {}
         found: dict[int, EncodedColumn] = {}

@@ -54,9 +54,7 @@ def _run_stage(
             inputs[row.name] = reader.fitted(connection, fitted_by_id(connection, row.fitted_id))
         else:
             inputs[row.name] = made[row.intermediate_id].copy(deep=False)
-    learned = {
-        record.ref.name: reader.fitted(connection, record) for record in fitted_of_stage(connection, stage_id)
-    }
+    learned = {record.ref.name: reader.fitted(connection, record) for record in fitted_of_stage(connection, stage_id)}
     log.info("re-running stage %s (%s)", name, stage.label())
     try:
         result = stage.execute(inputs, learned or None)

@@ -68,19 +68,30 @@ class StageOutcome:
 
 @dataclass(frozen=True)
 class StagePlace:
-    """Where a stage belongs: its model version, its name there, and its index when mapped (else -1)."""
+    """Where a stage belongs.
+
+    Attributes
+    ----------
+    model_version_id
+        The model version.
+    name
+        Name of the stage in it.
+    map_index
+        Index of a mapped task, else -1.
+    task_id
+        The task that ran it, where there is one.
+    """
 
     model_version_id: int
     name: str
     map_index: int = -1
+    task_id: str | None = None
 
 
 class StageRunner:
     """Runs stages against one store."""
 
-    def __init__(
-        self, catalogue: Catalogue, backend: StorageBackend, reader: FrameReader, config: StoreConfig
-    ) -> None:
+    def __init__(self, catalogue: Catalogue, backend: StorageBackend, reader: FrameReader, config: StoreConfig) -> None:
         self._catalogue = catalogue
         self._backend = backend
         self._reader = reader
@@ -129,6 +140,7 @@ class StageRunner:
                 connection,
                 model_version_id=place.model_version_id,
                 name=place.name,
+                task_id=place.task_id,
                 map_index=place.map_index,
                 operator=item.import_path(),
                 label=item.label(),
@@ -211,7 +223,9 @@ class StageRunner:
         outputs: dict[str, Ref] = {}
         with self._catalogue.read() as connection:
             rows = connection.execute(
-                sa.select(intermediate.c.id, intermediate.c.output, intermediate.c.logical_bytes, intermediate.c.stored_bytes)
+                sa.select(
+                    intermediate.c.id, intermediate.c.output, intermediate.c.logical_bytes, intermediate.c.stored_bytes
+                )
                 .where(intermediate.c.stage_id == stage_id)
                 .order_by(intermediate.c.id)
             ).all()

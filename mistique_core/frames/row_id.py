@@ -51,7 +51,9 @@ def split_row_id(
     check_columns(frame, what)
     if isinstance(row_id, str) and row_id != ROW_ID:
         if row_id not in frame.columns:
-            raise InvalidInputError(f"{what} has no column {row_id!r} for row_id; {did_you_mean(row_id, frame.columns)}")
+            raise InvalidInputError(
+                f"{what} has no column {row_id!r} for row_id; {did_you_mean(row_id, frame.columns)}"
+            )
         return check_row_id(frame[row_id], what), frame
     if row_id is not None and not isinstance(row_id, str):
         ids = check_row_id(row_id, what)

@@ -103,4 +103,3 @@ def find_refs(value: Any, path: str) -> Iterator[tuple[str, Ref]]:
     elif isinstance(value, (list, tuple)):
         for position, item in enumerate(value):
             yield from find_refs(item, f"{path}.{position}")
-

@@ -94,7 +94,9 @@ def decode_chunk(payload: bytes, encoding: str, dtype: str, shape: tuple[int, ..
     itemsize = np.dtype(dtype).itemsize
     expected = itemsize * int(np.prod(shape, dtype=np.int64))
     try:
-        raw = payload if encoding == "raw" else zstandard.ZstdDecompressor().decompress(payload, max_output_size=expected)
+        raw = (
+            payload if encoding == "raw" else zstandard.ZstdDecompressor().decompress(payload, max_output_size=expected)
+        )
     except zstandard.ZstdError as error:
         raise CorruptPartitionError(f"a chunk does not decompress ({error}); run 'mistique check'") from error
     if len(raw) != expected:

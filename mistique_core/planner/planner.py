@@ -111,7 +111,9 @@ def _rerun_way(fact: IntermediateFact, facts: Facts, memo: dict[int, _Way]) -> _
             return _Way(0.0, obstacle=way.obstacle)
         stages.extend(s for s in way.stages if s not in stages)
         frontier.extend(f for f in way.frontier if f not in frontier)
-    seconds = sum(read_seconds(facts.intermediates[f].stored_bytes, facts.intermediates[f].chunks, facts.rate) for f in frontier)
+    seconds = sum(
+        read_seconds(facts.intermediates[f].stored_bytes, facts.intermediates[f].chunks, facts.rate) for f in frontier
+    )
     for done in stages:
         seconds += rerun_seconds(facts.stages[done].cost, 0.0)
     return _Way(rerun_seconds(stage.cost, seconds), [*stages, stage.id], frontier)

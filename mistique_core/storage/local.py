@@ -27,7 +27,9 @@ class LocalBackend:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StorageError(f"cannot create the folder {folder}: {error.strerror}; choose another location") from error
+            raise StorageError(
+                f"cannot create the folder {folder}: {error.strerror}; choose another location"
+            ) from error
 
     def _path(self, name: str) -> Path:
         return self.folder / check_file_name(name)[:2] / name

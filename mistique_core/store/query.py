@@ -49,7 +49,9 @@ class QueryEngine:
         self._reader = reader
         self._config = config
 
-    def plan(self, keys: Iterable[IntermediateKey], strategy: Strategy, rate: ReadRate, where: Sequence[str]) -> QueryPlan:
+    def plan(
+        self, keys: Iterable[IntermediateKey], strategy: Strategy, rate: ReadRate, where: Sequence[str]
+    ) -> QueryPlan:
         """Return the plan without touching any data."""
         with self._catalogue.read() as connection:
             targets = self._targets(connection, keys)
@@ -100,7 +102,12 @@ class QueryEngine:
         return list(targets.values())
 
     def _plan(
-        self, connection: sa.Connection, targets: list[_Target], strategy: Strategy, rate: ReadRate, where: Sequence[str]
+        self,
+        connection: sa.Connection,
+        targets: list[_Target],
+        strategy: Strategy,
+        rate: ReadRate,
+        where: Sequence[str],
     ) -> QueryPlan:
         for target in targets:
             names = {name for _, name in target.wanted} | {name for name in where if name in target.known}
@@ -141,7 +148,9 @@ class QueryEngine:
                 if name in target.known:
                     return self._fetch(connection, target, [(name, name)], None, tally)[name]
             known = {name for target in targets for name in target.known}
-            raise NotFoundError(f"where names the column {name!r}, which the query has not; {did_you_mean(name, known)}")
+            raise NotFoundError(
+                f"where names the column {name!r}, which the query has not; {did_you_mean(name, known)}"
+            )
 
         chosen = selection.choose(available, fetch)
         return available if chosen is None and len(targets) > 1 else chosen

@@ -65,7 +65,13 @@ class Run:
             )
 
     def stage(
-        self, name: str, stage: Stage, inputs: Mapping[str, Ref] | None = None, *, reuse: bool = True, map_index: int = -1
+        self,
+        name: str,
+        stage: Stage,
+        inputs: Mapping[str, Ref] | None = None,
+        *,
+        reuse: bool = True,
+        map_index: int = -1,
     ) -> StageOutcome:
         """Run one stage and record it (see :meth:`StageRunner.run`).
 
@@ -81,12 +87,19 @@ class Run:
             Whether the outputs of an equal earlier stage may be taken over.
         map_index
             Index of a mapped task, else -1.
+        task_id
+            The task that runs the stage, where there is one.
         """
-        place = StagePlace(self.version_id, name, map_index)
+        place = StagePlace(self.version_id, name, map_index, task_id)
         return self._store.stage_runner.run(place, stage, inputs or {}, reuse=reuse)
 
     def log_frame(
-        self, intermediate: str, frame: pd.DataFrame, *, row_id: str | npt.ArrayLike | None = None, derived: bool = False
+        self,
+        intermediate: str,
+        frame: pd.DataFrame,
+        *,
+        row_id: str | npt.ArrayLike | None = None,
+        derived: bool = False,
     ) -> LogReport:
         """Store one frame losslessly as an intermediate of this run.
 
@@ -119,7 +132,9 @@ class Run:
                 connection, written, model_version_id=self.version_id, stage_id=None, name=intermediate
             )
         ref = IntermediateRef(self.project, self.model, self.version, intermediate, prepared.rows, ids[""])
-        new_columns = sum(any(chunk[2] in written.new_bytes for chunk in column.chunks) for _, column in prepared.columns)
+        new_columns = sum(
+            any(chunk[2] in written.new_bytes for chunk in column.chunks) for _, column in prepared.columns
+        )
         return LogReport(
             ref,
             len(prepared.columns),

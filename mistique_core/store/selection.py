@@ -78,7 +78,11 @@ class Selection:
             if not found.all():
                 missing = self.row_id[~found]
                 more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-                shown = f"known: {len(available)} rows from {available.min()} to {available.max()}" if len(available) else "it has no rows"
+                shown = (
+                    f"known: {len(available)} rows from {available.min()} to {available.max()}"
+                    if len(available)
+                    else "it has no rows"
+                )
                 raise NotFoundError(f"row_id {missing[0]}{more} is not in the intermediate; {shown}")
             ids = self.row_id
         for name, symbol, value in self.where:

@@ -40,7 +40,9 @@ class EvaluateStage(Stage):
     ) -> None:
         for name in metrics:
             if name not in CLASSIFICATION + REGRESSION:
-                raise InvalidInputError(f"metric {name!r} is unknown; {did_you_mean(name, CLASSIFICATION + REGRESSION)}")
+                raise InvalidInputError(
+                    f"metric {name!r} is unknown; {did_you_mean(name, CLASSIFICATION + REGRESSION)}"
+                )
         self.label_column = label
         self.metrics = list(metrics)
         self.prediction = prediction

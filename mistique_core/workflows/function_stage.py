@@ -77,7 +77,9 @@ class FunctionStage(Stage):
         for name, value in bound.arguments.items():
             kind = inspect.signature(function).parameters[name].kind
             if kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
-                raise InvalidInputError(f"stage function {function.__name__} must take its arguments by name, not {name}")
+                raise InvalidInputError(
+                    f"stage function {function.__name__} must take its arguments by name, not {name}"
+                )
             inputs.update(find_refs(value, name))
             if kind is inspect.Parameter.VAR_KEYWORD:
                 arguments.update({key: _placeholder(item, f"{name}.{key}", inputs) for key, item in value.items()})

@@ -19,7 +19,9 @@ def only_input(inputs: Mapping[str, Any], operation: str) -> pd.DataFrame:
         If there is none, or more than one, or it is no frame.
     """
     if len(inputs) != 1:
-        raise InvalidInputError(f"{operation} takes one input frame but got {len(inputs)}: {', '.join(inputs) or 'none'}")
+        raise InvalidInputError(
+            f"{operation} takes one input frame but got {len(inputs)}: {', '.join(inputs) or 'none'}"
+        )
     name, frame = next(iter(inputs.items()))
     return require_frame(frame, name)
 

@@ -40,7 +40,9 @@ class PredictStage(Stage):
     def execute(self, inputs: Mapping[str, Any], learned: Mapping[str, Any] | None = None) -> StageResult:
         """Return ``prediction``, ``probability_<class>`` for classifiers, and the kept columns."""
         if set(inputs) != {"model", "data"}:
-            raise InvalidInputError(f"predict takes the inputs 'model' and 'data' but got: {', '.join(inputs) or 'none'}")
+            raise InvalidInputError(
+                f"predict takes the inputs 'model' and 'data' but got: {', '.join(inputs) or 'none'}"
+            )
         model, data = inputs["model"], require_frame(inputs["data"], "data")
         if isinstance(model, pd.DataFrame):
             raise InvalidInputError("input 'model' is a frame; pass the output 'model' of a fit stage")

@@ -116,7 +116,9 @@ def with_row_id(frame: pd.DataFrame, row_id: str | None, what: str) -> pd.DataFr
     """
     if row_id is not None:
         if row_id not in frame.columns:
-            raise InvalidInputError(f"{what} has no column {row_id!r} for row_id; {did_you_mean(row_id, frame.columns)}")
+            raise InvalidInputError(
+                f"{what} has no column {row_id!r} for row_id; {did_you_mean(row_id, frame.columns)}"
+            )
         return frame.set_index(row_id, drop=False).rename_axis(ROW_ID)
     if frame.index.name == ROW_ID or ROW_ID in frame.columns:
         return frame

@@ -138,6 +138,7 @@ def upgrade() -> None:
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('model_version_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('name', sa.String(length=250), nullable=False),
+    sa.Column('task_id', sa.String(length=250), nullable=True),
     sa.Column('map_index', sa.Integer(), nullable=False),
     sa.Column('try_number', sa.Integer(), nullable=False),
     sa.Column('operator', sa.String(length=250), nullable=False),
@@ -248,4 +249,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("the first schema has nothing below it")
+    for name in ("metric", "hyperparameter", "stage_input", "fitted", "intermediate_use", "intermediate_column", "intermediate", "stage", "model_version", "experiment_run", "experiment", "model", "project", "column_chunk", "column_version", "chunk", "partition", "query", "read_rate"):
+        op.drop_table(name)
