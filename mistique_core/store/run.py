@@ -72,6 +72,7 @@ class Run:
         *,
         reuse: bool = True,
         map_index: int = -1,
+        task_id: str | None = None,
     ) -> StageOutcome:
         """Run one stage and record it (see :meth:`StageRunner.run`).
 
