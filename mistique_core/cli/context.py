@@ -1,0 +1,54 @@
+"""What commands share: the store that the options name, and how tables are printed."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from mistique_core.config import StoreConfig
+from mistique_core.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from mistique_core.store import Mistique
+
+console = Console(soft_wrap=False, highlight=False)
+
+
+@contextmanager
+def open_store(args: argparse.Namespace) -> Iterator[Mistique]:
+    """Open the existing store that the options name; commands never create one.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no store.
+    """
+    from mistique_core.store import Mistique
+
+    config = StoreConfig.resolve(args.store, args.catalogue)
+    if config.catalogue_url.startswith("sqlite:///") and not Path(config.catalogue_url[10:]).exists():
+        raise NotFoundError(f"there is no store in {config.location}; give --store FOLDER or run a pipeline first")
+    with Mistique.open(args.store, args.catalogue) as store:
+        yield store
+
+
+def table(*columns: str | tuple[str, str]) -> Table:
+    """Return a plain table; a column given as (name, "right") is aligned right."""
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        name, justify = (column, "left") if isinstance(column, str) else column
+        made.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
+    return made
+
+
+def cells(values: Sequence[object]) -> list[str]:
+    """Return values as cell texts, with rich's markup switched off."""
+    from rich.markup import escape
+
+    return ["" if value is None else escape(str(value)) for value in values]

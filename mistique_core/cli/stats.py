@@ -1,0 +1,50 @@
+"""``mistique stats``: what was logged, what is stored, what was saved."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+
+from mistique_core.cli.context import cells, console, open_store, table
+from mistique_core.planner import format_bytes
+from mistique_core.store import StoreStatistics
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("stats", help="sizes of the store", description="Print sizes of the store, by model.")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print sizes."""
+    with open_store(args) as store:
+        stats = store.stats()
+    if args.json:
+        print(json.dumps(dataclasses.asdict(stats), indent=2))
+    else:
+        print_statistics(stats)
+
+
+def print_statistics(stats: StoreStatistics) -> None:
+    """Print the sizes of a store and of each model."""
+    shown = table(
+        "MODEL", ("VERSIONS", "right"), ("INTERMEDIATES", "right"), ("REUSED STAGES", "right"),
+        ("LOGICAL", "right"), ("ADDED", "right"),
+    )  # fmt: skip
+    for model in stats.models:
+        sizes = (format_bytes(model.logical_bytes), format_bytes(model.stored_bytes))
+        name = f"{model.project}.{model.model}"
+        shown.add_row(*cells([name, model.versions, model.intermediates, model.reused_stages, *sizes]))
+    console.print(shown)
+    files = f"{stats.partitions} partition files"
+    console.print(
+        f"{stats.intermediates} intermediates, {format_bytes(stats.logical_bytes)} as logged; "
+        f"{format_bytes(stats.partition_bytes)} in {files} (fitted models included), "
+        f"{format_bytes(stats.catalogue_bytes)} of catalogue"
+    )
+    if stats.partition_bytes:
+        saved = stats.logical_bytes / stats.partition_bytes
+        console.print(f"{saved:.1f}x less than storing every intermediate as it is")

@@ -1,0 +1,6 @@
+"""ModelDB: ExperimentRuns, their stages, hyperparameters, metrics and lineage (thesis chapter 4)."""
+
+from mistique_core.modeldb.queries import record_query
+from mistique_core.modeldb.recorder import RunReport, record_run
+
+__all__ = ["RunReport", "record_query", "record_run"]

@@ -1,0 +1,137 @@
+"""The write side of ModelDB: what the scheduler's listener and the reconcile step report about runs.
+
+Every call may be repeated, come late, or come before the tasks' own records. Nothing here touches
+partitions or needs pandas, so it can run inside a scheduler.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from mistique_core.catalogue.database import Catalogue
+from mistique_core.catalogue.entities import FAILED, RUNNING, TERMINAL_STATES, RunKey, save_run
+from mistique_core.catalogue.tables import experiment_run, model_version, stage
+
+AIRFLOW = "airflow"
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What is known about a DAG run at one moment.
+
+    Attributes
+    ----------
+    dag_id, run_id
+        Which run.
+    state
+        ``running``, ``success`` or ``failed``.
+    project
+        Project of its stages; ``None`` when that is not known here.
+    run_type, dag_version, conf, params
+        As Airflow gives them; ``params`` are the effective ones.
+    started_at, ended_at
+        Unix seconds.
+    error
+        Why it failed, in one line.
+    """
+
+    dag_id: str
+    run_id: str
+    state: str
+    project: str | None = None
+    run_type: str | None = None
+    dag_version: str | None = None
+    conf: Mapping[str, Any] | None = None
+    params: Mapping[str, Any] | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    error: str | None = None
+
+
+def record_run(catalogue: Catalogue, report: RunReport, *, create: bool = True) -> bool:
+    """Record the state of a DAG run; when it has ended, also that of stages that were killed.
+
+    Parameters
+    ----------
+    catalogue
+        Where to record it.
+    report
+        The facts.
+    create
+        Whether a run that is not recorded yet is added.
+
+    Returns
+    -------
+    bool
+        Whether the run is recorded now.
+    """
+    key = RunKey(AIRFLOW, report.dag_id, report.run_id)
+    with catalogue.write() as connection:
+        if not create and _find(connection, key) is None:
+            return False
+        run_id = save_run(
+            connection,
+            key,
+            project_name=report.project,
+            overwrite=True,
+            state=report.state,
+            run_type=report.run_type,
+            dag_version=report.dag_version,
+            conf=None if report.conf is None else dict(report.conf),
+            params=None if report.params is None else dict(report.params),
+            started_at=report.started_at,
+            ended_at=report.ended_at,
+            error=report.error,
+        )
+        if report.state in TERMINAL_STATES:
+            _fail_lost_stages(connection, run_id)
+    return True
+
+
+def _find(connection: sa.Connection, key: RunKey) -> int | None:
+    conditions = (experiment_run.c[name] == value for name, value in key.columns().items())
+    return connection.scalar(sa.select(experiment_run.c.id).where(*conditions))
+
+
+def _fail_lost_stages(connection: sa.Connection, run_id: int) -> None:
+    """A stage that is still running in a run that has ended was killed: no task is left to say so."""
+    versions = sa.select(model_version.c.id).where(model_version.c.run_id == run_id)
+    connection.execute(
+        sa.update(stage)
+        .where(stage.c.model_version_id.in_(versions), stage.c.state == RUNNING)
+        .values(state=FAILED, error="the task was killed or lost before it ended", ended_at=time.time())
+    )
+
+
+def open_runs(catalogue: Catalogue) -> list[tuple[str, str]]:
+    """Return (dag_id, run_id) of Airflow runs that are recorded as not ended."""
+    with catalogue.read() as connection:
+        rows = connection.execute(
+            sa.select(experiment_run.c.dag_id, experiment_run.c.run_id).where(
+                experiment_run.c.source == AIRFLOW, experiment_run.c.state.not_in(TERMINAL_STATES)
+            )
+        )
+        return [(row.dag_id, row.run_id) for row in rows]
+
+
+def recorded_runs(catalogue: Catalogue, dag_ids: Iterable[str]) -> dict[tuple[str, str], str]:
+    """Return (dag_id, run_id) -> recorded state of the Airflow runs of some DAGs."""
+    with catalogue.read() as connection:
+        rows = connection.execute(
+            sa.select(experiment_run.c.dag_id, experiment_run.c.run_id, experiment_run.c.state).where(
+                experiment_run.c.source == AIRFLOW, experiment_run.c.dag_id.in_(sorted(dag_ids))
+            )
+        )
+        return {(row.dag_id, row.run_id): row.state for row in rows}
+
+
+def recorded_dags(catalogue: Catalogue) -> list[str]:
+    """Return the ids of DAGs that have recorded runs."""
+    with catalogue.read() as connection:
+        query = sa.select(experiment_run.c.dag_id).where(experiment_run.c.source == AIRFLOW).distinct()
+        return list(connection.scalars(query))

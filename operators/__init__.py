@@ -1,0 +1,55 @@
+"""Airflow operators, hook and decorator of MISTIQUE.
+
+Names are imported on first use: Airflow loads :mod:`operators.provider` while it is still reading
+its own configuration, so nothing of Airflow may be imported here.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from operators.diagnose import DiagnoseOperator
+    from operators.hook import MistiqueHook
+    from operators.stage import StageOperator
+    from operators.stages import (
+        EvaluateOperator,
+        FitOperator,
+        PredictOperator,
+        ReadCsvOperator,
+        ReadSklearnOperator,
+        SplitOperator,
+        TransformOperator,
+    )
+
+_HOMES = {
+    "DiagnoseOperator": "operators.diagnose",
+    "EvaluateOperator": "operators.stages",
+    "FitOperator": "operators.stages",
+    "MistiqueHook": "operators.hook",
+    "PredictOperator": "operators.stages",
+    "ReadCsvOperator": "operators.stages",
+    "ReadSklearnOperator": "operators.stages",
+    "SplitOperator": "operators.stages",
+    "StageOperator": "operators.stage",
+    "TransformOperator": "operators.stages",
+}
+
+__all__ = [
+    "DiagnoseOperator",
+    "EvaluateOperator",
+    "FitOperator",
+    "MistiqueHook",
+    "PredictOperator",
+    "ReadCsvOperator",
+    "ReadSklearnOperator",
+    "SplitOperator",
+    "StageOperator",
+    "TransformOperator",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

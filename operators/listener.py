@@ -1,0 +1,86 @@
+"""Airflow's listener: records each DAG run of a workflow as an ExperimentRun.
+
+It runs inside the scheduler, so three rules hold. It never opens Airflow's own session: the
+scheduler's dies of that. It is short: its own engine, a busy timeout of two seconds. And it never
+raises: what it could not write is logged, and filled in later by :mod:`operators.reconcile`.
+Task hooks are left out on purpose: stages record themselves before their task succeeds.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from airflow.listeners import hookimpl
+
+if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+
+    from mistique_core.catalogue import Catalogue
+
+log = logging.getLogger(__name__)
+
+BUSY_SECONDS = 2.0
+
+
+class RunListener:
+    """Records the start and the end of DAG runs that contain stages."""
+
+    def __init__(self) -> None:
+        self._catalogue: Catalogue | None = None
+
+    @hookimpl
+    def on_starting(self, component: object) -> None:
+        """Prepare the catalogue when the scheduler starts, so that no run has to wait for it."""
+        if getattr(component, "job_type", None) != "SchedulerJob":
+            return
+        try:
+            self._open()
+        except Exception:
+            log.exception("MISTIQUE could not prepare its catalogue; runs will be recorded later by reconcile")
+
+    @hookimpl
+    def on_dag_run_running(self, dag_run: DagRun, msg: str) -> None:
+        """Record that a run started."""
+        self._record(dag_run, "running", None)
+
+    @hookimpl
+    def on_dag_run_success(self, dag_run: DagRun, msg: str) -> None:
+        """Record that a run succeeded."""
+        self._record(dag_run, "success", None)
+
+    @hookimpl
+    def on_dag_run_failed(self, dag_run: DagRun, msg: str) -> None:
+        """Record that a run failed."""
+        self._record(dag_run, "failed", msg or "failed")
+
+    def _record(self, dag_run: DagRun, state: str, error: str | None) -> None:
+        try:
+            from mistique_core.modeldb import record_run
+            from operators.run_report import has_stages, run_report
+
+            dag = getattr(dag_run, "dag", None)
+            if dag is not None and not has_stages(dag):
+                return
+            catalogue = self._open()
+            if catalogue is not None:
+                record_run(catalogue, run_report(dag_run, dag, state, error), create=dag is not None)
+        except Exception:
+            log.exception("MISTIQUE could not record run %s of %s; reconcile will", dag_run.run_id, dag_run.dag_id)
+
+    def _open(self) -> Catalogue | None:
+        """Return the catalogue that the environment names; ``None`` when only a connection knows it."""
+        if self._catalogue is None:
+            from mistique_core.catalogue import Catalogue, ensure_schema
+            from operators.connection import is_configured_by_environment, store_config
+
+            config = store_config(allow_database=False)
+            if not is_configured_by_environment() and not config.location.exists():
+                return None
+            catalogue = Catalogue(config.catalogue_url, BUSY_SECONDS)
+            ensure_schema(catalogue)
+            self._catalogue = catalogue
+        return self._catalogue
+
+
+listener: Any = RunListener()

@@ -1,0 +1,112 @@
+"""Fill in what the listener could not write: compare Airflow's own records with ModelDB's.
+
+Runs where Airflow's database may be read: in the API server (before a page is shown) and on the
+command line (``mistique reconcile``). May be repeated at any time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from typing import TYPE_CHECKING, Any
+
+from mistique_core.catalogue import FAILED, RUNNING, SUCCESS, Catalogue, ensure_schema
+from mistique_core.modeldb import RunReport, record_run
+from mistique_core.modeldb.recorder import open_runs, recorded_dags, recorded_runs
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+log = logging.getLogger(__name__)
+
+MOST_RUNS = 500
+_STATES = {"success": SUCCESS, "failed": FAILED, "running": RUNNING, "queued": RUNNING}
+_GONE = "the DAG run was deleted from Airflow before its end was recorded"
+
+
+def reconcile_from_database(catalogue: Catalogue, *, every_dag: bool = False) -> int:
+    """Bring the recorded runs up to what Airflow's database says; return how many changed.
+
+    Looked at are runs that are recorded as not ended, and the newest 500 runs of the DAGs that have
+    recorded runs.
+
+    Parameters
+    ----------
+    catalogue
+        ModelDB's catalogue.
+    every_dag
+        Also look at DAGs that contain stages but have no recorded run yet: thorough, but it loads
+        every DAG's serialized form.
+    """
+    from airflow.utils.session import create_session
+
+    ensure_schema(catalogue)
+    with create_session(scoped=False) as session:
+        return _reconcile(catalogue, session, every_dag)
+
+
+def _reconcile(catalogue: Catalogue, session: Session, every_dag: bool) -> int:
+    import sqlalchemy as sa
+    from airflow.models.dagrun import DagRun
+
+    dags = {*recorded_dags(catalogue), *(_dags_with_stages(session) if every_dag else ())}
+    known = recorded_runs(catalogue, dags)
+    newest = sa.select(DagRun).where(DagRun.dag_id.in_(sorted(dags))).order_by(DagRun.id.desc()).limit(MOST_RUNS)
+    seen: dict[tuple[str, str], Any] = {(run.dag_id, run.run_id): run for run in session.scalars(newest)}
+    unfinished = [key for key in open_runs(catalogue) if key not in seen]
+    for dag_id, run_id in unfinished:
+        run = session.scalar(sa.select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
+        if run is not None:
+            seen[(dag_id, run_id)] = run
+        else:
+            record_run(catalogue, RunReport(dag_id, run_id, FAILED, error=_GONE))
+    changed = 0
+    for key, run in seen.items():
+        state = _STATES.get(str(getattr(run.state, "value", run.state)))
+        if state is not None and known.get(key) != state:
+            record_run(catalogue, _report(session, run, state))
+            changed += 1
+    return changed
+
+
+def _report(session: Session, run: Any, state: str) -> RunReport:
+    from operators.run_report import run_report
+
+    error = "failed" if state == FAILED else None
+    return run_report(run, _serialized_dag(session, run.dag_id), state, error)
+
+
+def _serialized_dag(session: Session, dag_id: str) -> Any | None:
+    from airflow.models.serialized_dag import SerializedDagModel
+
+    return SerializedDagModel.get_dag(dag_id, session=session)
+
+
+def _dags_with_stages(session: Session) -> list[str]:
+    """Return the DAGs that contain stages, read from their serialized form."""
+    import sqlalchemy as sa
+    from airflow.models.dag import DagModel
+
+    from operators.run_report import has_stages
+
+    found = []
+    for dag_id in session.scalars(sa.select(DagModel.dag_id).where(DagModel.is_stale.is_(False))):
+        dag = _serialized_dag(session, dag_id)
+        if dag is not None and has_stages(dag):
+            found.append(dag_id)
+    return found
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``mistique reconcile``."""
+    parser = subparsers.add_parser(
+        "reconcile", help="fill in run states from Airflow", description="Fill in run states from Airflow's database."
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from mistique_core.config import StoreConfig
+
+    catalogue = Catalogue(StoreConfig.resolve(args.store, args.catalogue).catalogue_url)
+    print(f"{reconcile_from_database(catalogue, every_dag=True)} runs updated")

@@ -1,0 +1,76 @@
+"""Running a stage inside a task: what the stage operators and ``@task.stage`` share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mistique_core.planner.plan import format_bytes, format_seconds
+from operators.hook import MistiqueHook
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from mistique_core.engine import StageOutcome
+    from mistique_core.model import Ref, Stage
+
+log = logging.getLogger(__name__)
+
+REUSE_SWITCH = "mistique_reuse"
+"""Key of a DAG run's conf that switches reuse off for that run."""
+
+
+def run_stage_task(
+    context: Context,
+    hook: MistiqueHook,
+    *,
+    project: str,
+    model: str,
+    intermediate: str,
+    stage: Stage,
+    inputs: Mapping[str, Ref],
+    reuse: bool,
+) -> Any:
+    """Run a stage as part of the current DAG run, push its outputs and return the main one.
+
+    Returns
+    -------
+    object
+        For XCom: the reference of the only output; of several, a dict by name (each is also pushed
+        under its own key); of a stage without outputs, its metrics.
+    """
+    ti = context["ti"]
+    map_index = -1 if ti.map_index is None else ti.map_index
+    name = intermediate if map_index < 0 else f"{intermediate}_{map_index}"
+    run = hook.open_run(context, project, model)
+    allowed = reuse and bool((context["dag_run"].conf or {}).get(REUSE_SWITCH, True))
+    outcome = run.stage(name, stage, inputs, reuse=allowed, map_index=map_index, task_id=ti.task_id)
+    _log_outcome(name, outcome)
+    outputs = {output: ref.to_json() for output, ref in outcome.outputs.items()}
+    if len(outputs) > 1:
+        for output, ref in outputs.items():
+            if output:
+                ti.xcom_push(key=output, value=ref)
+    if "" in outputs:
+        return outputs[""]
+    if len(outputs) == 1:
+        return next(iter(outputs.values()))
+    return outputs or outcome.metrics
+
+
+def _log_outcome(name: str, outcome: StageOutcome) -> None:
+    if outcome.reused:
+        log.info("stage %s: REUSED in %s, 0 B added", name, format_seconds(outcome.seconds))
+    else:
+        log.info(
+            "stage %s: EXECUTED in %s, %s of output, %s added to the store",
+            name,
+            format_seconds(outcome.seconds),
+            format_bytes(outcome.logical_bytes),
+            format_bytes(outcome.stored_bytes),
+        )
+    for output, ref in outcome.outputs.items():
+        log.info("  %s -> %s", output or name, ref)
+    for metric, value in outcome.metrics.items():
+        log.info("  %s = %.6g", metric, value)
