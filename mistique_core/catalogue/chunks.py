@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -159,9 +160,9 @@ _LOCATION = (
 )
 
 
-def _stored_chunk(row: sa.Row[tuple[object, ...]]) -> StoredChunk:
+def _stored_chunk(row: Sequence[Any]) -> StoredChunk:
     address, dtype, shape, encoding, name, offset, size = row[-len(_LOCATION) :]
-    return StoredChunk(bytes(address), dtype, tuple(shape), encoding, name, offset, size)  # type: ignore[arg-type]
+    return StoredChunk(bytes(address), dtype, tuple(shape), encoding, name, offset, size)
 
 
 def column_chunks(

@@ -45,7 +45,7 @@ def _current(catalogue: Catalogue) -> str | None:
     with catalogue.read() as connection:
         if not sa.inspect(connection).has_table(_VERSION_TABLE):
             return None
-        row = connection.execute(sa.text(f"SELECT version_num FROM {_VERSION_TABLE}")).first()
+        row = connection.execute(sa.text(f"SELECT version_num FROM {_VERSION_TABLE}")).first()  # noqa: S608 (a constant)
         return None if row is None else str(row[0])
 
 
@@ -66,7 +66,7 @@ def _upgrade(catalogue: Catalogue) -> None:
 def _exclusive(catalogue: Catalogue) -> Iterator[None]:
     if catalogue.dialect == "sqlite":
         path = Path(str(catalogue.url.database) + ".migration-lock")
-        with open(path, "w") as file:
+        with path.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
         return

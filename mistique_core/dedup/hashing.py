@@ -18,7 +18,7 @@ from blake3 import blake3
 def chunk_hash(array: npt.NDArray[Any]) -> bytes:
     """Return the address of a contiguous little-endian array."""
     hasher = blake3(f"chunk\0{array.dtype.str}\0{array.shape}\0".encode())
-    hasher.update(memoryview(np.ascontiguousarray(array)).cast("B") if array.size else b"")
+    hasher.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
     return hasher.digest()
 
 

@@ -14,7 +14,6 @@ from mistique_core.catalogue.chunks import NewColumn, known_addresses, register_
 from mistique_core.catalogue.intermediates import register_intermediate
 from mistique_core.catalogue.stages import output_name, register_fitted
 from mistique_core.catalogue.tables import chunk, column_version
-from mistique_core.config import StoreConfig
 from mistique_core.dedup import chunk_hash, column_hash, frame_hash
 from mistique_core.engine.chunk_writer import Array, WrittenChunks, bytes_array
 from mistique_core.errors import InvalidInputError

@@ -82,6 +82,6 @@ def verify(frame: pd.DataFrame, target: IntermediateRecord, config: StoreConfig)
     if prepared.address != target.address:
         ref = target.ref
         raise RerunMismatchError(
-            f"re-running {ref.project}.{ref.model}@{ref.version}.{ref.intermediate} gave other values than were recorded; "
-            "its stage depends on something outside its inputs: use strategy='read'"
+            f"re-running {ref.project}.{ref.model}@{ref.version}.{ref.intermediate} gave other values than were "
+            "recorded; its stage depends on something outside its inputs: use strategy='read'"
         )

@@ -89,7 +89,7 @@ def _decode_numpy(column: EncodedColumn) -> pd.api.extensions.ExtensionArray | A
     if not column.rows:
         values = np.empty(0, dtype=dtype.newbyteorder("<"))
     if logical.kind == "datetime_tz":
-        return pd.array(values.view(dtype), dtype=dtype).tz_localize("UTC").tz_convert(str(logical.option("tz")))  # type: ignore[attr-defined,no-any-return]
+        return pd.array(values.view(dtype), dtype=dtype).tz_localize("UTC").tz_convert(str(logical.option("tz")))  # type: ignore[no-any-return]
     if dtype.byteorder == ">":
         return values.view(dtype.newbyteorder("<")).byteswap().view(dtype)
     return values.reshape(-1).view(dtype)
@@ -115,8 +115,9 @@ def _decode_text(column: EncodedColumn) -> pd.api.extensions.ExtensionArray | Ar
             "run 'mistique check'"
         )
     values = np.empty(column.rows, dtype=object)
+    bounds: list[int] = ends.tolist()
     start = 0
-    for position, end in enumerate(ends.tolist()):
+    for position, end in enumerate(bounds):
         values[position] = text[start:end].decode("utf-8", "surrogatepass")
         start = end
     if "missing" in column.parts:
@@ -124,4 +125,5 @@ def _decode_text(column: EncodedColumn) -> pd.api.extensions.ExtensionArray | Ar
             values[position] = _MISSING_VALUES.get(int(column.parts["missing"][position]))
     if column.logical.kind == "object":
         return values
-    return pd.array(values, dtype=pandas_dtype(column.logical))
+    array: pd.api.extensions.ExtensionArray = pd.array(values, dtype=pandas_dtype(column.logical))
+    return array

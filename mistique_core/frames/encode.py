@@ -93,8 +93,8 @@ def encode_column(name: str, series: pd.Series[Any] | pd.Index[Any]) -> EncodedC
     rows = len(series)
     if logical.kind == "categorical":
         categorical = series.array
-        categories = encode_column(f"{name} (categories)", categorical.categories)  # type: ignore[attr-defined]
-        codes = little_endian(np.asarray(categorical.codes))  # type: ignore[attr-defined]
+        categories = encode_column(f"{name} (categories)", categorical.categories)
+        codes = little_endian(np.asarray(categorical.codes))
         return EncodedColumn(logical, rows, {"codes": codes}, categories)
     if logical.kind in ("string", "object"):
         column = EncodedColumn(logical, rows, _text_parts(name, series))
@@ -118,7 +118,7 @@ def little_endian(array: Array) -> Array:
 
 def _physical(series: pd.Series[Any] | pd.Index[Any], logical: LogicalType) -> Array:
     if logical.kind == "datetime_tz":
-        return np.ascontiguousarray(series.array.asi8)  # type: ignore[attr-defined]
+        return np.ascontiguousarray(series.array.asi8)
     values = little_endian(series.to_numpy())
     if logical.kind == "bool":
         return values.view(np.uint8)
@@ -132,7 +132,7 @@ def _physical(series: pd.Series[Any] | pd.Index[Any], logical: LogicalType) -> A
 def _masked_parts(series: pd.Series[Any] | pd.Index[Any]) -> dict[str, Array]:
     array = series.array
     mask = np.asarray(array.isna())
-    values = little_endian(np.array(array._data, copy=True))  # type: ignore[attr-defined]
+    values = little_endian(np.array(array._data, copy=True))
     values[mask] = 0
     if values.dtype.kind == "b":
         values = values.view(np.uint8)

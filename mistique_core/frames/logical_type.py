@@ -158,7 +158,8 @@ def pandas_dtype(logical: LogicalType) -> Any:
         return _NULLABLE[logical.dtype]
     if logical.kind == "string":
         na_value = pd.NA if logical.option("na") == "NA" else np.nan
-        return pd.StringDtype(storage=str(logical.option("storage")), na_value=na_value)  # type: ignore[call-arg]
+        return pd.StringDtype(storage=str(logical.option("storage")), na_value=na_value)
     if logical.kind == "datetime_tz":
-        return pd.DatetimeTZDtype(unit=np.datetime_data(np.dtype(logical.dtype))[0], tz=str(logical.option("tz")))
+        unit: Any = np.datetime_data(np.dtype(logical.dtype))[0]
+        return pd.DatetimeTZDtype(unit=unit, tz=str(logical.option("tz")))
     return np.dtype(logical.dtype)

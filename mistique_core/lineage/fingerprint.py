@@ -9,7 +9,6 @@ fingerprinted, or that draws random numbers without a seed, has none and is alwa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from mistique_core.dedup import json_hash
 from mistique_core.lineage.code import code_hash, library_versions

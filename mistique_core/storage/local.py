@@ -42,11 +42,11 @@ class LocalBackend:
         temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
         try:
             path.parent.mkdir(exist_ok=True)
-            with open(temporary, "xb") as file:
+            with temporary.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.rename(temporary, path)
+            temporary.rename(path)
             _fsync_folder(path.parent)
             _fsync_folder(self.folder)
         except OSError as error:
@@ -58,7 +58,7 @@ class LocalBackend:
         """See :meth:`StorageBackend.get_range`."""
         path = self._path(name)
         try:
-            with open(path, "rb", buffering=0) as file:
+            with path.open("rb", buffering=0) as file:
                 data = os.pread(file.fileno(), size, offset)
         except FileNotFoundError as error:
             raise CorruptPartitionError(f"partition {path} is missing; restore it from a backup") from error

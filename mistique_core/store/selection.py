@@ -86,7 +86,7 @@ class Selection:
                 raise NotFoundError(f"row_id {missing[0]}{more} is not in the intermediate; {shown}")
             ids = self.row_id
         for name, symbol, value in self.where:
-            ids = ids[_matches(fetch(name).loc[ids], name, symbol, value)]
+            ids = ids[_matches(fetch(name).loc[ids], name, symbol, value)]  # type: ignore[index]
         if self.n_ex is not None:
             ids = ids[: self.n_ex]
         return None if ids is available else ids

@@ -63,7 +63,8 @@ def find(location: dict[str, str | None]) -> Callable[..., Any]:
     value = getattr(value, "function", value)
     if not callable(value):
         raise RerunError(f"{module.__name__} has no function {qualname!r} any more; use strategy='read'")
-    return inspect.unwrap(value)
+    function: Callable[..., Any] = inspect.unwrap(value)
+    return function
 
 
 def code_folders() -> Iterator[Path]:

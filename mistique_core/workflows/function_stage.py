@@ -118,7 +118,7 @@ class FunctionStage(Stage):
 
     def label(self) -> str:
         """See :class:`Stage`."""
-        return self.function.__name__
+        return str(self.function.__name__)
 
     def execute(self, inputs: Mapping[str, Any], learned: Mapping[str, Any] | None = None) -> StageResult:
         """Call the function; what it learned before is not handed to it."""
