@@ -115,14 +115,13 @@ def _decode_text(column: EncodedColumn) -> pd.api.extensions.ExtensionArray | Ar
             "run 'mistique check'"
         )
     values = np.empty(column.rows, dtype=object)
-    bounds: list[int] = ends.tolist()
     start = 0
-    for position, end in enumerate(bounds):
+    for position, end in enumerate(ends.tolist()):
         values[position] = text[start:end].decode("utf-8", "surrogatepass")
         start = end
     if "missing" in column.parts:
-        for position in np.flatnonzero(column.parts["missing"]):
-            values[position] = _MISSING_VALUES.get(int(column.parts["missing"][position]))
+        for row in np.flatnonzero(column.parts["missing"]):
+            values[row] = _MISSING_VALUES.get(int(column.parts["missing"][row]))
     if column.logical.kind == "object":
         return values
     array: pd.api.extensions.ExtensionArray = pd.array(values, dtype=pandas_dtype(column.logical))

@@ -1,0 +1,97 @@
+# Everything that a developer runs. `make` alone lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The interpreter that makes .venv: PYTHON=... or the first of these that runs and is 3.11 or newer.
+PYTHON ?=
+CANDIDATES := python3.11 python3 python3.12 python3.13
+
+# uv must work on this environment, whichever one the shell has activated.
+UV := .venv/bin/uv
+UV_PIP_INSTALL := --python .venv/bin/python
+export UV_HTTP_TIMEOUT ?= 180
+unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME
+
+COMPILE := $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	$(if $(UPGRADE),--upgrade)
+
+.PHONY: help env test lint check format lock demo bench clean
+
+help: ## Show this list
+	@echo "make TARGET [VARIABLE=value], where TARGET is one of"
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  \1\t\2/p' Makefile | expand -t 12
+
+env: .venv/.installed ## Make .venv with exactly the locked packages (PYTHON=python3.12 chooses the interpreter)
+
+.venv/.installed: requirements.lock requirements-bootstrap.lock pyproject.toml
+	@python=""; \
+	for candidate in $(or $(PYTHON),$(CANDIDATES)); do \
+		if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			python="$$candidate"; break; \
+		fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "Python 3.11 or newer was not found (tried: $(or $(PYTHON),$(CANDIDATES)))." >&2; \
+		echo "Install it, on Debian with: apt-get install python3.11 python3.11-venv" >&2; \
+		echo "or name one: make env PYTHON=/path/to/python3.11" >&2; \
+		exit 1; \
+	fi; \
+	echo "[1/4] .venv: a virtual environment of $$("$$python" --version)"; \
+	if ! { [ -x .venv/bin/python ] && .venv/bin/python -m pip --version >/dev/null 2>&1; }; then \
+		"$$python" -m venv --clear .venv || { \
+			echo "venv is missing; on Debian: apt-get install $$(basename "$$python")-venv" >&2; exit 1; }; \
+	fi
+	@echo "[2/4] uv, which installs the rest"
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.lock
+	@echo "[3/4] the $$(grep -c '^[a-z0-9].*==' requirements.lock) packages of requirements.lock"
+	@$(UV) pip sync $(UV_PIP_INSTALL) requirements.lock
+	@echo "[4/4] this project, editable"
+	@$(UV) pip install $(UV_PIP_INSTALL) --quiet --no-deps --no-build-isolation --editable .
+	@touch .venv/.installed
+
+test: env ## Run the tests (ARGS="-m 'not airflow' -x" narrows them)
+	@.venv/bin/python -m pytest $(ARGS)
+
+lint: env ## Run the static checks: ruff, mypy, import-linter
+	@echo "[lint 1/4] ruff check"
+	@.venv/bin/ruff check .
+	@echo "[lint 2/4] ruff format --check"
+	@.venv/bin/ruff format --check .
+	@echo "[lint 3/4] mypy --strict"
+	@.venv/bin/python -m mypy
+	@echo "[lint 4/4] import-linter: the layers"
+	@.venv/bin/lint-imports
+
+check: lint test ## Everything that must pass before a commit: lint, then test
+
+format: env ## Let ruff format the code and fix what it can
+	@.venv/bin/ruff check --fix-only .
+	@.venv/bin/ruff format .
+
+lock: env ## Write the lock files anew after a change of dependencies (UPGRADE=1 takes newer versions)
+	@echo "[1/3] requirements.lock"
+	@$(COMPILE) --extra airflow --extra trad --extra ui --extra postgres --extra dev \
+		pyproject.toml --output-file requirements.lock
+	@echo "[2/3] docker/requirements.lock, with the same versions"
+	@$(COMPILE) --no-annotate --extra airflow --extra trad --extra ui --extra postgres --extra celery \
+		--constraint requirements.lock pyproject.toml --output-file docker/requirements.lock
+	@echo "[3/3] requirements-bootstrap.lock"
+	@echo uv | $(COMPILE) --no-annotate --constraint requirements.lock - --output-file requirements-bootstrap.lock
+
+demo: env ## Start Airflow with the example DAGs and open the store (PORT=8080; EXIT=1 stops after the proof)
+	@.venv/bin/mistique demo $(if $(EXIT),--exit) $(if $(PORT),--port $(PORT))
+
+bench: env ## Run every benchmark, --quick unless FULL=1; results go to build/benchmarks
+	@mkdir -p build/benchmarks; \
+	for file in $$(grep -l '__main__' benchmarks/*.py); do \
+		name="$$(basename "$$file" .py)"; \
+		echo "== benchmarks.$$name"; \
+		.venv/bin/python -m "benchmarks.$$name" $(if $(FULL),,--quick) --json "build/benchmarks/$$name.json"; \
+	done
+
+clean: ## Remove caches, build outputs and the demo's state; .venv stays
+	@rm -rf build dist .state .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache ./*.egg-info
+	@find . -name .venv -prune -o -name .git -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
