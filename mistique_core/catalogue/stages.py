@@ -61,8 +61,6 @@ def begin_stage(
     params: Mapping[str, Any],
     code_hash: str | None,
     libraries: Mapping[str, str],
-    fingerprint: str | None,
-    deterministic: bool,
     inputs: Mapping[str, Ref],
 ) -> int:
     """Record that a stage runs; a try that was still marked as running was killed and now failed."""
@@ -89,8 +87,7 @@ def begin_stage(
             params=dict(params),
             code_hash=code_hash,
             libraries=dict(libraries),
-            fingerprint=fingerprint,
-            deterministic=deterministic,
+            deterministic=True,
             state=RUNNING,
             started_at=time.time(),
         )
@@ -118,6 +115,8 @@ def finish_stage(
     stage_id: int,
     seconds: StageSeconds,
     *,
+    fingerprint: str | None,
+    deterministic: bool,
     hyperparameters: Mapping[str, Any],
     metrics: Mapping[str, float],
     metrics_intermediate: int | None,
@@ -128,6 +127,8 @@ def finish_stage(
         .where(stage.c.id == stage_id)
         .values(
             state=SUCCESS,
+            fingerprint=fingerprint,
+            deterministic=deterministic,
             ended_at=time.time(),
             load_seconds=seconds.load,
             transformer_seconds=seconds.transformer,
@@ -179,6 +180,7 @@ def take_over_outputs(connection: sa.Connection, source: int, stage_id: int, mod
         .where(stage.c.id == stage_id)
         .values(
             state=SUCCESS,
+            fingerprint=origin.fingerprint,
             ended_at=now,
             reused_from=origin.reused_from or source,
             load_seconds=origin.load_seconds,

@@ -41,9 +41,11 @@ def open_store(args: argparse.Namespace) -> Iterator[Mistique]:
 def table(*columns: str | tuple[str, str]) -> Table:
     """Return a plain table; a column given as (name, "right") is aligned right."""
     made = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
+    for position, column in enumerate(columns):
         name, justify = (column, "left") if isinstance(column, str) else column
-        made.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
+        made.add_column(
+            name, justify="right" if justify == "right" else "left", overflow="fold", no_wrap=position == 0
+        )
     return made
 
 

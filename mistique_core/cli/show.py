@@ -6,7 +6,6 @@ import argparse
 
 from mistique_core.catalogue.intermediates import columns_of, find_intermediate
 from mistique_core.cli.context import cells, console, open_store, table
-from mistique_core.frames import LogicalType
 from mistique_core.model import IntermediateKey
 from mistique_core.planner import format_bytes
 
@@ -20,6 +19,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> None:
     """Describe an intermediate."""
+    from mistique_core.frames import LogicalType
+
     with open_store(args) as store:
         with store.catalogue.read() as connection:
             record = find_intermediate(connection, IntermediateKey.parse(args.key))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from typing import TYPE_CHECKING
 
 from mistique_core.cli.context import cells, console, open_store, table
 from mistique_core.planner import format_bytes
-from mistique_core.store import StoreStatistics
+
+if TYPE_CHECKING:
+    from mistique_core.store import StoreStatistics
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,7 +34,7 @@ def run(args: argparse.Namespace) -> None:
 def print_statistics(stats: StoreStatistics) -> None:
     """Print the sizes of a store and of each model."""
     shown = table(
-        "MODEL", ("VERSIONS", "right"), ("INTERMEDIATES", "right"), ("REUSED STAGES", "right"),
+        "MODEL", ("VERSIONS", "right"), ("FRAMES", "right"), ("REUSED", "right"),
         ("LOGICAL", "right"), ("ADDED", "right"),
     )  # fmt: skip
     for model in stats.models:

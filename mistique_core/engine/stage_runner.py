@@ -6,6 +6,7 @@ a task which succeeded has been recorded, and one that was killed left nothing h
 
 from __future__ import annotations
 
+import importlib
 import logging
 import time
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ from mistique_core.engine.chunk_writer import write_chunks
 from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.engine.outputs import OutputSet
 from mistique_core.errors import InvalidInputError, MistiqueError
-from mistique_core.lineage import library_versions, stage_code_hash, stage_fingerprint
+from mistique_core.lineage import library_versions, stage_code_hash, stage_identity
 from mistique_core.model import IntermediateRef, Ref, Stage, StageResult
 from mistique_core.model.names import check_name
 from mistique_core.storage import StorageBackend
@@ -122,18 +123,18 @@ class StageRunner:
         started = time.perf_counter()
         with self._catalogue.read() as connection:
             addresses = {name: _input_address(connection, ref) for name, ref in inputs.items()}
-        fingerprint = stage_fingerprint(item, addresses)
-        stage_id = self._begin(place, item, inputs, fingerprint)
+        identity = stage_identity(item, addresses)
+        stage_id = self._begin(place, item, inputs)
         try:
-            if reuse and fingerprint is not None and self._take_over(place, stage_id, fingerprint):
+            if reuse and identity is not None and self._take_over(place, stage_id, identity):
                 return self._outcome(stage_id, True, started)
-            self._execute(place, stage_id, item, inputs)
+            self._execute(place, stage_id, item, inputs, identity)
         except BaseException as error:
             self._record_failure(stage_id, error)
             raise
         return self._outcome(stage_id, False, started)
 
-    def _begin(self, place: StagePlace, item: Stage, inputs: Mapping[str, Ref], fingerprint: str | None) -> int:
+    def _begin(self, place: StagePlace, item: Stage, inputs: Mapping[str, Ref]) -> int:
         functions = tuple(item.functions())
         with self._catalogue.write() as connection:
             return begin_stage(
@@ -147,8 +148,6 @@ class StageRunner:
                 params=item.params(),
                 code_hash=stage_code_hash(item),
                 libraries=library_versions(functions, tuple(item.packages())),
-                fingerprint=fingerprint,
-                deterministic=item.deterministic,
                 inputs=inputs,
             )
 
@@ -161,8 +160,12 @@ class StageRunner:
         log.info("stage %s: reused, the same code ran on the same inputs before (stage %d)", place.name, source)
         return True
 
-    def _execute(self, place: StagePlace, stage_id: int, item: Stage, inputs: Mapping[str, Ref]) -> None:
+    def _execute(
+        self, place: StagePlace, stage_id: int, item: Stage, inputs: Mapping[str, Ref], identity: str | None
+    ) -> None:
         values, load, transformer = self._load_inputs(inputs)
+        _import_packages(item)
+        deterministic = item.deterministic
         start = time.perf_counter()
         result = item.execute(values)
         executed = time.perf_counter()
@@ -179,6 +182,8 @@ class StageRunner:
                 connection,
                 stage_id,
                 StageSeconds(load, transformer, executed - start, time.perf_counter() - executed),
+                fingerprint=identity if deterministic else None,
+                deterministic=deterministic,
                 hyperparameters=result.hyperparameters,
                 metrics=result.metrics,
                 metrics_intermediate=about.id if isinstance(about, IntermediateRef) else None,
@@ -245,6 +250,15 @@ class StageRunner:
             sum(row.stored_bytes for row in rows),
             metrics,
         )
+
+
+def _import_packages(item: Stage) -> None:
+    """Import what a stage uses before it is timed: a re-run in a warm process does not pay for it."""
+    for package in item.imports():
+        try:
+            importlib.import_module(package)
+        except ImportError:
+            log.debug("stage %s names the package %s, which is not installed", item.label(), package)
 
 
 def _input_address(connection: sa.Connection, ref: Ref) -> str:

@@ -51,7 +51,7 @@ def library_versions(functions: tuple[Callable[..., Any], ...], packages: tuple[
             module = value if isinstance(value, types.ModuleType) else inspect.getmodule(value)
             if module is not None and _is_library(module):
                 names.add(module.__name__.partition(".")[0])
-        names.update(_imported_inside(function))
+        names.update(imported_packages(function))
     versions = {name: _version(name) for name in sorted(names - set(sys.stdlib_module_names))}
     return {name: version for name, version in versions.items() if version is not None}
 
@@ -121,7 +121,8 @@ def _all_names(code: types.CodeType) -> set[str]:
     return names
 
 
-def _imported_inside(function: Callable[..., Any]) -> set[str]:
+def imported_packages(function: Callable[..., Any]) -> set[str]:
+    """Return the top-level packages that a function imports in its body."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
     except (OSError, TypeError, SyntaxError):

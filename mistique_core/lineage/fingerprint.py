@@ -22,7 +22,14 @@ def stage_code_hash(stage: Stage) -> str | None:
 
 
 def stage_fingerprint(stage: Stage, inputs: Mapping[str, str]) -> str | None:
-    """Return the fingerprint of a stage on given inputs.
+    """Return :func:`stage_identity`, or ``None`` when the stage must not be reused."""
+    return stage_identity(stage, inputs) if stage.deterministic else None
+
+
+def stage_identity(stage: Stage, inputs: Mapping[str, str]) -> str | None:
+    """Return what a stage computes on given inputs, whether or not it draws random numbers.
+
+    Asking for it imports no library, so that a probe for reuse is cheap.
 
     Parameters
     ----------
@@ -34,10 +41,8 @@ def stage_fingerprint(stage: Stage, inputs: Mapping[str, str]) -> str | None:
     Returns
     -------
     str or None
-        64 hex digits, or ``None`` when the stage must not be reused.
+        64 hex digits, or ``None`` when some code cannot be read.
     """
-    if not stage.deterministic:
-        return None
     code = stage_code_hash(stage)
     if code is None:
         return None

@@ -43,8 +43,10 @@ class Stage(ABC):
     A subclass is rebuilt from its recorded import path and :meth:`params`, so both must be stable.
     """
 
-    deterministic: bool = True
-    """Whether equal inputs always give equal outputs; a stage that is not is never reused."""
+    @property
+    def deterministic(self) -> bool:
+        """Whether equal inputs always give equal outputs; a stage that is not is never reused."""
+        return True
 
     is_source: bool = False
     """Whether the stage takes no intermediate and so numbers its own rows."""
@@ -81,6 +83,10 @@ class Stage(ABC):
     def packages(self) -> Sequence[str]:
         """Return the packages whose versions can change the stage's output."""
         return ("numpy", "pandas")
+
+    def imports(self) -> Sequence[str]:
+        """Return the packages to import before the stage is timed, so that its cost is its own."""
+        return self.packages()
 
     def external_state(self) -> Mapping[str, Any]:
         """Return what outside the parameters decides the output, such as a file's content hash."""

@@ -35,7 +35,11 @@ class FitStage(Stage):
         self.label_column = label
         self.estimator_params = dict(params or {})
         self.features = None if features is None else list(features)
-        self.deterministic = is_seeded(make_estimator(estimator, self.estimator_params))
+
+    @property
+    def deterministic(self) -> bool:
+        """See :class:`Stage`."""
+        return is_seeded(make_estimator(self.estimator, self.estimator_params))
 
     def params(self) -> dict[str, Any]:
         """See :class:`Stage`."""
@@ -53,7 +57,7 @@ class FitStage(Stage):
 
     def packages(self) -> tuple[str, ...]:
         """See :class:`Stage`."""
-        return ("numpy", "pandas", "sklearn", "xgboost")
+        return ("numpy", "pandas", "sklearn", self.estimator.partition(".")[0])
 
     def label(self) -> str:
         """See :class:`Stage`."""

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mistique_core.errors import InvalidInputError
+from mistique_core.lineage import imported_packages
 from mistique_core.model import Ref, Stage, StageResult
 from mistique_core.model.ref import find_refs
 from mistique_core.workflows.code_location import find, locate
@@ -50,8 +51,13 @@ class FunctionStage(Stage):
         self.function = inspect.unwrap(function)
         self.arguments = dict(arguments)
         self.row_id = row_id
-        self.deterministic = deterministic
+        self._deterministic = deterministic
         self.is_source = not _mentions_input(self.arguments)
+
+    @property
+    def deterministic(self) -> bool:
+        """See :class:`Stage`."""
+        return self._deterministic
 
     @classmethod
     def bind(
@@ -100,7 +106,7 @@ class FunctionStage(Stage):
             "function": locate(self.function),
             "arguments": self.arguments,
             "row_id": self.row_id,
-            "deterministic": self.deterministic,
+            "deterministic": self._deterministic,
         }
 
     def identity(self) -> dict[str, Any]:
@@ -115,6 +121,10 @@ class FunctionStage(Stage):
     def functions(self) -> Sequence[Callable[..., Any]]:
         """See :class:`Stage`."""
         return (self.function,)
+
+    def packages(self) -> Sequence[str]:
+        """See :class:`Stage`."""
+        return ("numpy", "pandas", *sorted(imported_packages(self.function)))
 
     def label(self) -> str:
         """See :class:`Stage`."""

@@ -37,6 +37,10 @@ class PredictStage(Stage):
         """See :class:`Stage`."""
         return ("numpy", "pandas", "sklearn", "xgboost")
 
+    def imports(self) -> tuple[str, ...]:
+        """See :class:`Stage`: loading the model has imported its library."""
+        return ()
+
     def execute(self, inputs: Mapping[str, Any], learned: Mapping[str, Any] | None = None) -> StageResult:
         """Return ``prediction``, ``probability_<class>`` for classifiers, and the kept columns."""
         if set(inputs) != {"model", "data"}:

@@ -29,7 +29,11 @@ class SplitStage(Stage):
         self.test_size = test_size
         self.seed = seed
         self.stratify = stratify
-        self.deterministic = seed is not None
+
+    @property
+    def deterministic(self) -> bool:
+        """See :class:`Stage`."""
+        return self.seed is not None
 
     def params(self) -> dict[str, Any]:
         """See :class:`Stage`."""

@@ -51,7 +51,11 @@ class TransformStage(Stage):
         self.exclude = list(exclude)
         self.label_column = label
         self.fit_on = fit_on
-        self.deterministic = is_seeded(make_estimator(transformer, self.transformer_params))
+
+    @property
+    def deterministic(self) -> bool:
+        """See :class:`Stage`."""
+        return is_seeded(make_estimator(self.transformer, self.transformer_params))
 
     def params(self) -> dict[str, Any]:
         """See :class:`Stage`."""
