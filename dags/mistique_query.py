@@ -41,7 +41,8 @@ with DAG(
             type="array",
             items={"type": "string"},
             title="Columns",
-            description="pointq: any, or none for all. topk, col_diff: one. confusion_matrix: the truth, the prediction.",
+            description="pointq: any, or none for all. topk, col_diff: one. "
+            "confusion_matrix: the truth, the prediction.",
         ),
         "rows": Param(
             [],

@@ -46,6 +46,8 @@ def stage_inputs(value: Any) -> dict[str, Ref]:
     for name, item in converted.items():
         found = dict(find_refs(item, name))
         if list(found) != [name]:
-            raise InvalidInputError(f"input {name!r} is {item!r}, not the output of a stage; pass inputs={{'{name}': task.output}}")
+            raise InvalidInputError(
+                f"input {name!r} is {item!r}, not the output of a stage; pass inputs={{'{name}': task.output}}"
+            )
         inputs[name] = found[name]
     return inputs

@@ -31,7 +31,7 @@ def project_of(dag: Any) -> str | None:
 
 
 def _is_stage(task: Any) -> bool:
-    return _STAGE_FIELDS <= set(getattr(task, "template_fields", ()) or ())
+    return set(getattr(task, "template_fields", ()) or ()).issuperset(_STAGE_FIELDS)
 
 
 def run_report(dag_run: DagRun, dag: Any | None, state: str, error: str | None) -> RunReport:
@@ -53,7 +53,7 @@ def run_report(dag_run: DagRun, dag: Any | None, state: str, error: str | None) 
 
 
 def _default_params(dag: Any) -> dict[str, Any]:
-    params = getattr(dag, "params", None)
+    params: Any = getattr(dag, "params", None)
     return dict(params.dump()) if hasattr(params, "dump") else dict(params or {})
 
 

@@ -43,9 +43,7 @@ def table(*columns: str | tuple[str, str]) -> Table:
     made = Table(box=None, header_style="bold", pad_edge=False)
     for position, column in enumerate(columns):
         name, justify = (column, "left") if isinstance(column, str) else column
-        made.add_column(
-            name, justify="right" if justify == "right" else "left", overflow="fold", no_wrap=position == 0
-        )
+        made.add_column(name, justify="right" if justify == "right" else "left", overflow="fold", no_wrap=position == 0)
     return made
 
 

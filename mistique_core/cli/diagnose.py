@@ -12,7 +12,9 @@ from mistique_core.cli.options import add_strategy, row_ids
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
-        "diagnose", help="answer a diagnostic question", description="Answer pointq, topk, col_diff or confusion_matrix."
+        "diagnose",
+        help="answer a diagnostic question",
+        description="Answer pointq, topk, col_diff or confusion_matrix.",
     )
     parser.add_argument("technique", metavar="TECHNIQUE", help="pointq, topk, col_diff or confusion_matrix")
     parser.add_argument("project", metavar="PROJECT")
@@ -22,7 +24,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--rows", type=row_ids, default=[], metavar="ID,ID...", help="row ids")
     parser.add_argument("-k", type=int, default=10, help="number of examples for topk (default 10)")
     parser.add_argument("--smallest", action="store_true", help="topk: the smallest values")
-    parser.add_argument("--tolerance", type=float, default=0.0, help="col_diff: largest difference to ignore (default 0)")
+    parser.add_argument(
+        "--tolerance", type=float, default=0.0, help="col_diff: largest difference to ignore (default 0)"
+    )
     add_strategy(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)

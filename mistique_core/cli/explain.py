@@ -11,7 +11,9 @@ from mistique_core.cli.options import add_strategy, add_where, parse_where
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
-        "explain", help="show the plan of a query", description="Show how a query would be answered, without touching data."
+        "explain",
+        help="show the plan of a query",
+        description="Show how a query would be answered, without touching data.",
     )
     parser.add_argument("keys", nargs="+", metavar="KEY", help="project.model[@version].intermediate[.column]")
     add_where(parser)
@@ -22,5 +24,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> None:
     """Show the plan of a query."""
     with open_store(args) as store:
-        plan = store.explain(args.keys, where=[parse_where(text) for text in args.where] or None, strategy=args.strategy)
+        plan = store.explain(
+            args.keys, where=[parse_where(text) for text in args.where] or None, strategy=args.strategy
+        )
     console.print(plan.explain(), markup=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from mistique_core.cli.context import cells, console, open_store, table
 from mistique_core.errors import NotFoundError, did_you_mean
@@ -11,9 +12,13 @@ from mistique_core.planner import format_bytes
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("ls", help="list intermediates", description="List intermediates, newest version first.")
+    parser = subparsers.add_parser(
+        "ls", help="list intermediates", description="List intermediates, newest version first."
+    )
     parser.add_argument("path", nargs="?", default="", metavar="PROJECT[.MODEL]", help="restrict the list")
-    parser.add_argument("--all-versions", action="store_true", help="list every version, not only the newest of a model")
+    parser.add_argument(
+        "--all-versions", action="store_true", help="list every version, not only the newest of a model"
+    )
     parser.set_defaults(run=run)
 
 
@@ -31,7 +36,10 @@ def run(args: argparse.Namespace) -> None:
     if not args.all_versions and len(frame):
         newest = frame.groupby(["project", "model"])["version"].transform("max")
         frame = frame[frame["version"] == newest]
-    shown = table("INTERMEDIATE", ("ROWS", "right"), ("COLUMNS", "right"), ("LOGICAL", "right"), ("STORED", "right"), "")
+    shown = table(
+        "INTERMEDIATE", ("ROWS", "right"), ("COLUMNS", "right"), ("LOGICAL", "right"), ("STORED", "right"), ""
+    )
+    row: Any
     for row in frame.itertuples():
         name = f"{row.project}.{row.model}@{row.version}.{row.intermediate}"
         state = "reused" if row.reused else "" if row.state == "success" else str(row.state)
@@ -39,4 +47,6 @@ def run(args: argparse.Namespace) -> None:
         shown.add_row(*cells([name, f"{row.rows:,}", row.columns, *sizes, state]))
     console.print(shown)
     total = format_bytes(float(frame["logical_bytes"].sum()))
-    console.print(f"{len(frame)} intermediates, {total} logical, {format_bytes(float(frame['stored_bytes'].sum()))} stored")
+    console.print(
+        f"{len(frame)} intermediates, {total} logical, {format_bytes(float(frame['stored_bytes'].sum()))} stored"
+    )

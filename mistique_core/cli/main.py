@@ -26,7 +26,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mistique {metadata.version('mistique-airflow')}")
     parser.add_argument("--store", metavar="FOLDER", help="folder of the store")
     parser.add_argument(
-        "--catalogue", metavar="URL", help=f"SQLAlchemy URL of the catalogue (default: ${CATALOGUE_VARIABLE} or in the store)"
+        "--catalogue",
+        metavar="URL",
+        help=f"SQLAlchemy URL of the catalogue (default: ${CATALOGUE_VARIABLE} or in the store)",
     )
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (ls, show, get, explain, diagnose, stats):

@@ -15,7 +15,10 @@ _SYMBOLS = ("==", "!=", "<=", ">=", "<", ">")
 def add_strategy(parser: argparse.ArgumentParser) -> None:
     """Add ``--strategy``."""
     parser.add_argument(
-        "--strategy", choices=STRATEGIES, default="auto", help="read, re-run, or whichever is estimated faster (default)"
+        "--strategy",
+        choices=STRATEGIES,
+        default="auto",
+        help="read, re-run, or whichever is estimated faster (default)",
     )
 
 
@@ -36,7 +39,9 @@ def parse_where(text: str) -> tuple[str, str, Any]:
     """
     found = [(text.index(symbol), -len(symbol), symbol) for symbol in _SYMBOLS if symbol in text]
     if not found:
-        raise InvalidInputError(f"--where {text!r} has no comparison; write COLUMN>=VALUE with one of {' '.join(_SYMBOLS)}")
+        raise InvalidInputError(
+            f"--where {text!r} has no comparison; write COLUMN>=VALUE with one of {' '.join(_SYMBOLS)}"
+        )
     symbol = min(found)[2]
     name, _, value = text.partition(symbol)
     try:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("stats", help="sizes of the store", description="Print sizes of the store, by model.")
+    parser = subparsers.add_parser(
+        "stats", help="sizes of the store", description="Print sizes of the store, by model."
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 

@@ -66,6 +66,6 @@ def confusion_matrix(store: Mistique, truth: str, prediction: str, *, strategy: 
 def _classes(actual: pd.Series, predicted: pd.Series) -> list[object]:
     found = set(actual.astype(object)) | set(predicted.astype(object))
     try:
-        return sorted(found)  # type: ignore[type-var]
+        return sorted(found)
     except TypeError:
         return sorted(found, key=str)

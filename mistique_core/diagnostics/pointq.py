@@ -41,7 +41,7 @@ def pointq(
     rows = f"row {wanted[0]}" if len(wanted) == 1 else f"{len(wanted)} rows"
     label = ", ".join(target.label for target in result.plan.targets)
     if frame.size == 1:
-        sentence = f"{label} holds {frame.columns[0]} = {frame.iloc[0, 0]} for {rows}."
+        sentence = f"{label} holds {frame.columns[0]} = {frame.iloc[0, 0]!s} for {rows}."
     else:
         sentence = f"{label} holds these {frame.shape[1]} columns for {rows}."
     return DiagnosticResult("pointq", frame, sentence, result.plan)

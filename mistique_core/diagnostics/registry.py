@@ -121,7 +121,8 @@ class Technique:
 
 
 def _pointq(store: Mistique, request: DiagnosticRequest) -> DiagnosticResult:
-    keys = [request.key(model, column) for model in request.models for column in request.columns or [None]]
+    columns: Sequence[str | None] = request.columns or [None]
+    keys = [request.key(model, column) for model in request.models for column in columns]
     return pointq(store, keys, list(request.rows), strategy=request.strategy)
 
 

@@ -66,7 +66,9 @@ def _wait_until_healthy(
         if process.poll() is not None or waited > START_SECONDS:
             what = f"ended with status {process.returncode}" if process.poll() is not None else "did not answer in time"
             last = environment.log.read_text(errors="replace").strip().splitlines()[-1:] or [""]
-            raise AirflowStartError(f"airflow standalone {what}; its log is {environment.log} (last line: {last[0][:200]})")
+            raise AirflowStartError(
+                f"airflow standalone {what}; its log is {environment.log} (last line: {last[0][:200]})"
+            )
         try:
             health = httpx.get(f"{environment.url}/api/v2/monitor/health", timeout=5).json()
             if all(health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor")):

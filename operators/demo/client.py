@@ -100,7 +100,11 @@ class AirflowClient:
                 state = self.get(f"/dags/{dag_id}/dagRuns/{runs[dag_id]}")["state"]
                 tasks = self.get(f"/dags/{dag_id}/dagRuns/{runs[dag_id]}/taskInstances")["task_instances"]
                 for task in sorted(tasks, key=lambda task: task["end_date"] or ""):
-                    if task["end_date"] and task["task_id"] not in done[dag_id] and task["state"] not in (None, "running"):
+                    if (
+                        task["end_date"]
+                        and task["task_id"] not in done[dag_id]
+                        and task["state"] not in (None, "running")
+                    ):
                         done[dag_id].add(task["task_id"])
                         on_task(dag_id, task["task_id"], task["state"], len(done[dag_id]), len(tasks))
                 if state in _ENDED:

@@ -16,8 +16,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "about them, print the answers and what storing everything cost, and keep serving the Airflow UI.",
     )
     parser.add_argument("--exit", action="store_true", help="end after the answers instead of serving the UI")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"port of the Airflow UI (default {DEFAULT_PORT})")
-    parser.add_argument("--state", metavar="FOLDER", help="where Airflow and the store live (default: .state in the project)")
+    parser.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help=f"port of the Airflow UI (default {DEFAULT_PORT})"
+    )
+    parser.add_argument(
+        "--state", metavar="FOLDER", help="where Airflow and the store live (default: .state in the project)"
+    )
     parser.set_defaults(run=_run)
 
 

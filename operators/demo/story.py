@@ -114,7 +114,9 @@ def run_demo(*, port: int, state: str | None, stay: bool) -> int:
             _serve(environment, teller)
         teller.step("Stopping Airflow")
     if failed:
-        raise DagRunError(f"{failed} of {len(QUESTIONS)} questions were not answered; Airflow's log is {environment.log}")
+        raise DagRunError(
+            f"{failed} of {len(QUESTIONS)} questions were not answered; Airflow's log is {environment.log}"
+        )
     return 0
 
 
