@@ -78,7 +78,8 @@ class Catalogue:
         except OperationalError as error:
             raise self._unavailable(error) from error
         except DBAPIError as error:
-            if error.connection_invalidated:
+            damaged = type(error.orig) is sqlite3.DatabaseError  # not a database file, or a malformed one
+            if error.connection_invalidated or damaged:
                 raise self._unavailable(error) from error
             raise
 

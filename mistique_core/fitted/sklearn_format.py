@@ -72,6 +72,7 @@ class SklearnCodec:
             raise UntrustedTypeError(f"the stored object is not trusted: {str(error).splitlines()[0]}") from error
         for part in _walk(value, set()):
             _check_trees(part)
+            _check_widths(part)
         return value
 
 
@@ -133,3 +134,20 @@ def _check_trees(value: Any) -> None:
     features = (feature[~leaf] >= 0).all() and (feature[~leaf] < value.n_features).all()
     if not (inside and forward and features and (right[leaf] == -1).all()):
         raise CorruptPartitionError("a stored decision tree has node indices outside its own nodes; re-fit the model")
+
+
+_UNCHECKED = ("_bagging", "_forest", "_gb", "_iforest")
+"""Modules of ensembles that check the width of their input once and not again for each tree."""
+
+
+def _check_widths(value: Any) -> None:
+    """Refuse a tree that follows more features than the estimator above it makes sure of."""
+    width = getattr(value, "n_features_in_", None)
+    tree = getattr(value, "__dict__", {}).get("tree_")
+    pairs = [] if tree is None else [(tree.n_features, width)]
+    if type(value).__module__.startswith("sklearn.ensemble.") and type(value).__module__.endswith(_UNCHECKED):
+        parts = np.ravel(np.asarray(value.__dict__.get("estimators_", []), dtype=object))
+        chosen = value.__dict__.get("estimators_features_") or [range(width or 0)] * len(parts)
+        pairs += [(part.n_features_in_, len(own)) for part, own in zip(parts, chosen, strict=True)]
+    if any(inner != outer for inner, outer in pairs):
+        raise CorruptPartitionError("a stored decision tree has another width than its estimator; re-fit the model")

@@ -102,11 +102,18 @@ def encode_column(name: str, series: pd.Series[Any] | pd.Index[Any]) -> EncodedC
         column = EncodedColumn(logical, rows, _masked_parts(series))
     else:
         column = EncodedColumn(logical, rows, {"values": _physical(series, logical)})
-    if logical.kind != "object" and pandas_dtype(logical) != series.dtype:
+    if logical.kind != "object" and not _comes_back(logical, series.dtype):
         raise UnsupportedColumnError(
             f"column {name!r} has dtype {series.dtype}, which would not come back the same; convert it with .astype()"
         )
     return column
+
+
+def _comes_back(logical: LogicalType, dtype: Any) -> bool:
+    try:
+        return bool(pandas_dtype(logical) == dtype)
+    except (KeyError, ValueError):  # a time zone that cannot be found by its name
+        return False
 
 
 def little_endian(array: Array) -> Array:

@@ -64,7 +64,7 @@ def split_row_id(
         return check_row_id(frame[ROW_ID], what), frame.drop(columns=ROW_ID)
     if frame.index.name == ROW_ID:
         return check_row_id(frame.index, what), frame
-    if derived or not _is_default_index(frame.index):
+    if row_id is not None or derived or not _is_default_index(frame.index):
         raise InvalidInputError(
             f"{what} has no row_id, and rows are never matched by position; keep the index of the input "
             "(named 'row_id'), for example pd.DataFrame(values, index=frame.index), or pass row_id="
@@ -111,6 +111,8 @@ def check_columns(frame: pd.DataFrame, what: str) -> None:
                 f"{what} has a column named {name!r}; names are non-empty strings other than '*': "
                 "use frame.columns = frame.columns.map(str)"
             )
+        if "\0" in name or any("\ud800" <= character <= "\udfff" for character in name):
+            raise InvalidInputError(f"{what} has a column named {name!r}, which no database can hold; rename it")
     if not frame.columns.is_unique:
         name = frame.columns[frame.columns.duplicated()][0]
         raise InvalidInputError(f"{what} has two columns named {name!r}; rename or drop one")

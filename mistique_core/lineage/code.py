@@ -35,12 +35,12 @@ def code_hash(function: Callable[..., Any]) -> str | None:
     str or None
         64 hex digits; ``None`` when some source cannot be read.
     """
-    seen: dict[str, str] = {}
+    seen: dict[int, dict[str, Any]] = {}
     try:
         _collect(inspect.unwrap(function), seen)
     except (OSError, TypeError, SyntaxError):
         return None
-    return json_hash(seen)
+    return json_hash(list(seen.values()))
 
 
 def library_versions(functions: tuple[Callable[..., Any], ...], packages: tuple[str, ...]) -> dict[str, str]:
@@ -73,19 +73,22 @@ def _all_distributions() -> Mapping[str, list[str]]:
     return metadata.packages_distributions()
 
 
-def _collect(value: Any, seen: dict[str, str]) -> None:
-    label = f"{getattr(value, '__qualname__', value)}"
-    if label in seen:
-        return
-    seen[label] = _normalised_source(value)
+def _collect(value: Any, seen: dict[int, dict[str, Any]]) -> int:
+    """Add `value` and what it names to `seen`, in order of occurrence; return its number there."""
+    if id(value) in seen:
+        return list(seen).index(id(value))
+    number = len(seen)
+    names: dict[str, Any] = {}
+    seen[id(value)] = {"name": value.__qualname__, "source": _normalised_source(value), "names": names}
     for name, item in _named_values(value):
         target = inspect.unwrap(item) if callable(item) else item
         if isinstance(target, (types.FunctionType, type)):
             module = inspect.getmodule(target)
             if module is None or not _is_library(module):
-                _collect(target, seen)
+                names[name] = _collect(target, seen)
         elif _is_constant(target):
-            seen[f"{label}:{name}"] = repr(target)
+            names[name] = _constant_text(target)
+    return number
 
 
 def _normalised_source(value: Any) -> str:
@@ -106,11 +109,17 @@ def _named_values(value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, type):
         functions = [item for item in vars(value).values() if isinstance(item, types.FunctionType)]
     for function in functions:
-        for name in sorted(_all_names(function.__code__)):
+        used = sorted(_all_names(function.__code__))
+        for name in used:
             if name in function.__globals__:
-                yield name, function.__globals__[name]
+                found = function.__globals__[name]
+                yield f"{function.__name__}:{name}", found
+                if isinstance(found, types.ModuleType) and not _is_library(found):
+                    yield from ((f"{found.__name__}.{item}", vars(found)[item]) for item in used if item in vars(found))
+        defaults = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+        yield from ((f"{function.__name__}:default {place}", item) for place, item in enumerate(defaults))
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            yield name, cell.cell_contents
+            yield f"{function.__name__}:{name}", cell.cell_contents
 
 
 def _all_names(code: types.CodeType) -> set[str]:
@@ -147,3 +156,14 @@ def _is_constant(value: Any) -> bool:
     if isinstance(value, dict):
         return all(_is_constant(key) and _is_constant(item) for key, item in value.items())
     return value is None or isinstance(value, (str, bytes, int, float, bool, complex))
+
+
+def _constant_text(value: Any) -> str:
+    """Return a constant as text that does not depend on the order in which a set is walked."""
+    if isinstance(value, (set, frozenset)):
+        return f"{type(value).__name__}({sorted(map(_constant_text, value))})"
+    if isinstance(value, (list, tuple)):
+        return f"{type(value).__name__}({[_constant_text(item) for item in value]})"
+    if isinstance(value, dict):
+        return f"dict({[(_constant_text(key), _constant_text(item)) for key, item in value.items()]})"
+    return repr(value)

@@ -83,6 +83,16 @@ def encode_chunk(address: bytes, array: npt.NDArray[Any], level: int) -> Encoded
     return EncodedChunk(address, array.dtype.str, array.shape, *best)
 
 
+def _decompress(payload: bytes, expected: int) -> bytes:
+    # A damaged header can promise any size, which would be allocated before a single byte is decoded.
+    promised = zstandard.frame_content_size(payload)
+    if promised != expected:
+        raise CorruptPartitionError(
+            f"a chunk promises {promised} bytes where {expected} were written; run 'mistique check'"
+        )
+    return zstandard.ZstdDecompressor().decompress(payload, max_output_size=expected)
+
+
 def decode_chunk(payload: bytes, encoding: str, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
     """Return the array (read-only, or freshly allocated) that :func:`encode_chunk` was given.
 
@@ -94,9 +104,7 @@ def decode_chunk(payload: bytes, encoding: str, dtype: str, shape: tuple[int, ..
     itemsize = np.dtype(dtype).itemsize
     expected = itemsize * int(np.prod(shape, dtype=np.int64))
     try:
-        raw = (
-            payload if encoding == "raw" else zstandard.ZstdDecompressor().decompress(payload, max_output_size=expected)
-        )
+        raw = payload if encoding == "raw" else _decompress(payload, expected)
     except zstandard.ZstdError as error:
         raise CorruptPartitionError(f"a chunk does not decompress ({error}); run 'mistique check'") from error
     if len(raw) != expected:

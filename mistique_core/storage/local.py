@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from mistique_core.errors import CorruptPartitionError, StorageError
@@ -50,7 +51,8 @@ class LocalBackend:
             _fsync_folder(path.parent)
             _fsync_folder(self.folder)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink()
             raise StorageError(f"cannot write {len(data)} bytes to {path.parent}: {error.strerror}") from error
         return True
 
