@@ -1,0 +1,77 @@
+"""Opening a catalogue: modes, processes that race, and a database that is not there."""
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mistique_core import Mistique
+from mistique_core.catalogue import Catalogue, ensure_schema
+from mistique_core.errors import CatalogueUnavailableError, InvalidInputError
+
+OPEN = "import sys; from mistique_core import Mistique; Mistique.open(sys.argv[1], sys.argv[2]).close()"
+
+
+def test_sqlite_is_in_wal_mode(tmp_path: Path) -> None:
+    """Readers never wait for a writer."""
+    with Mistique.open(tmp_path):
+        plain = sqlite3.connect(tmp_path / "catalogue.db")
+        assert plain.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        plain.close()
+
+
+def test_processes_open_a_new_store_at_once(catalogue_url: str, tmp_path: Path) -> None:
+    """Whoever comes second finds the schema that the first one made."""
+    command = [sys.executable, "-W", "error", "-c", OPEN, str(tmp_path), catalogue_url]
+    racers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    outcomes = [(racer.communicate(timeout=60)[1], racer.returncode) for racer in racers]
+    assert outcomes == [("", 0)] * len(racers)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://someone:sesame@127.0.0.1:1/nowhere", "postgresql://postgres:sesame@127.0.0.1:5432/no_such_database"],
+)
+def test_an_unreachable_server(url: str) -> None:
+    """One line that shows which catalogue, but not its password."""
+    catalogue = Catalogue(url, busy_seconds=2)
+    with pytest.raises(CatalogueUnavailableError) as caught:
+        ensure_schema(catalogue)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert "sesame" not in text
+    assert "127.0.0.1" in text
+    catalogue.close()
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    """Foreign bytes at the catalogue's place are reported, and left alone."""
+    path = tmp_path / "catalogue.db"
+    path.write_bytes(b"these are not the pages of a database" * 100)
+    before = path.read_bytes()
+    catalogue = Catalogue(f"sqlite:///{path}")
+    with pytest.raises(CatalogueUnavailableError) as caught:
+        ensure_schema(catalogue)
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == before
+    catalogue.close()
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    """An old program does not write into a newer catalogue."""
+    Mistique.open(tmp_path).close()
+    plain = sqlite3.connect(tmp_path / "catalogue.db")
+    with plain:
+        plain.execute("UPDATE mistique_schema SET version_num = '9999'")
+    plain.close()
+    with pytest.raises(CatalogueUnavailableError, match="upgrade"):
+        Mistique.open(tmp_path)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://localhost/x", "sqlite://", "sqlite:///:memory:"])
+def test_other_urls_are_refused(url: str) -> None:
+    """Only databases that keep what they are given."""
+    with pytest.raises(InvalidInputError):
+        Catalogue(url)
