@@ -13,6 +13,7 @@ from mistique_core.errors import MistiqueError
 from operators.connection import DEFAULT_CONNECTION
 from operators.hook import MistiqueHook
 from operators.links import RunPageLink
+from operators.reconcile import reconcile_from_task
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -74,12 +75,13 @@ class DiagnoseOperator(BaseOperator):
         from mistique_core.modeldb import record_query
 
         dag_run = context["dag_run"]
-        record = {
+        record: dict[str, Any] = {
             "technique": str(request.get("technique")),
             "request": request,
             "dag_id": dag_run.dag_id,
             "run_id": dag_run.run_id,
         }
+        reconcile_from_task(store.catalogue)
         start = time.perf_counter()
         try:
             result = diagnose(store, DiagnosticRequest.from_json(request))

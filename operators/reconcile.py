@@ -1,7 +1,8 @@
 """Fill in what the listener could not write: compare Airflow's own records with ModelDB's.
 
-Runs where Airflow's database may be read: in the API server (before a page is shown) and on the
-command line (``mistique reconcile``). May be repeated at any time.
+Where Airflow's database may be read (the API server before it shows a page, ``mistique reconcile``)
+all runs are compared; inside a task, which may not, the runs that are recorded as not ended are
+asked for one by one. May be repeated at any time.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_RUNS = 500
+MOST_ASKED = 50
 _STATES = {"success": SUCCESS, "failed": FAILED, "running": RUNNING, "queued": RUNNING}
 _GONE = "the DAG run was deleted from Airflow before its end was recorded"
 
@@ -45,6 +47,30 @@ def reconcile_from_database(catalogue: Catalogue, *, every_dag: bool = False) ->
         return _reconcile(catalogue, session, every_dag)
 
 
+def reconcile_from_task(catalogue: Catalogue) -> int:
+    """Ask Airflow, from within a task, for the end of runs that are recorded as not ended.
+
+    Returns
+    -------
+    int
+        How many runs were found to have ended.
+    """
+    from airflow.sdk.exceptions import AirflowException
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    ended = 0
+    for dag_id, run_id in open_runs(catalogue)[:MOST_ASKED]:
+        try:
+            state = _state(RuntimeTaskInstance.get_dagrun_state(dag_id, run_id))
+        except AirflowException as error:
+            log.warning("Airflow does not tell the state of run %s of %s: %s", run_id, dag_id, error)
+            continue
+        if state in (SUCCESS, FAILED):
+            record_run(catalogue, RunReport(dag_id, run_id, state, error="failed" if state == FAILED else None))
+            ended += 1
+    return ended
+
+
 def _reconcile(catalogue: Catalogue, session: Session, every_dag: bool) -> int:
     import sqlalchemy as sa
     from airflow.models.dagrun import DagRun
@@ -62,11 +88,16 @@ def _reconcile(catalogue: Catalogue, session: Session, every_dag: bool) -> int:
             record_run(catalogue, RunReport(dag_id, run_id, FAILED, error=_GONE))
     changed = 0
     for key, run in seen.items():
-        state = _STATES.get(str(getattr(run.state, "value", run.state)))
+        state = _state(run.state)
         if state is not None and known.get(key) != state:
             record_run(catalogue, _report(session, run, state))
             changed += 1
     return changed
+
+
+def _state(value: object) -> str | None:
+    """Return ModelDB's word for a state of Airflow (a string or an enum of strings), if it has one."""
+    return _STATES.get(str(getattr(value, "value", value)))
 
 
 def _report(session: Session, run: Any, state: str) -> RunReport:
@@ -109,4 +140,4 @@ def _run(args: argparse.Namespace) -> None:
     from mistique_core.config import StoreConfig
 
     catalogue = Catalogue(StoreConfig.resolve(args.store, args.catalogue).catalogue_url)
-    print(f"{reconcile_from_database(catalogue, every_dag=True)} runs updated")
+    print(f"{reconcile_from_database(catalogue, every_dag=True)} runs updated")  # noqa: T201 (a command)

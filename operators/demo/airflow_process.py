@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -13,6 +14,8 @@ import httpx
 
 from mistique_core.errors import MistiqueError
 from operators.demo.environment import DemoEnvironment
+
+log = logging.getLogger(__name__)
 
 START_SECONDS = 240
 STOP_SECONDS = 30
@@ -82,25 +85,15 @@ def _wait_until_healthy(
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Interrupt the whole group as Ctrl-C would: on SIGTERM standalone would leave its children behind."""
-    for signal_number, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGKILL, 10)):
-        try:
-            os.killpg(process.pid, signal_number)
-            process.wait(seconds)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
-        if not _group_alive(process.pid):
-            return
-        deadline = time.monotonic() + seconds
-        while _group_alive(process.pid) and time.monotonic() < deadline:
-            time.sleep(0.2)
-
-
-def _group_alive(group: int) -> bool:
+    """Interrupt standalone, which then stops its children; on SIGTERM it would leave them behind."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
     try:
-        os.killpg(group, 0)
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        log.warning("airflow standalone did not stop within %d s and is killed", STOP_SECONDS)
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
-        return False
-    return True
+        return
+    process.wait()

@@ -15,6 +15,20 @@ from mistique_core.errors import InvalidInputError, NotFoundError
 HOST = "127.0.0.1"
 USER = "admin"
 
+_PRELOAD = """\
+import sys
+
+if sys.argv[1:2] == ["scheduler"]:
+    import mistique_core.diagnostics
+    import mistique_core.workflows
+    import sklearn.ensemble
+    import sklearn.feature_selection
+    import sklearn.impute
+    import sklearn.linear_model
+    import skops.io
+    import xgboost
+"""
+
 
 @dataclass(frozen=True)
 class DemoEnvironment:
@@ -28,11 +42,17 @@ class DemoEnvironment:
         Folder for Airflow's own files, the store and the logs.
     port
         Port of the API server and the UI.
+    dags
+        Folder of the DAGs.
+    extra
+        Further environment variables of Airflow, as (name, value).
     """
 
     project: Path
     state: Path
     port: int
+    dags: Path
+    extra: tuple[tuple[str, str], ...] = ()
 
     @property
     def airflow_home(self) -> Path:
@@ -66,6 +86,18 @@ class DemoEnvironment:
             _write_secret(file, json.dumps({USER: secrets.token_urlsafe(9)}))
         return str(json.loads(file.read_text())[USER])
 
+    def create_folders(self) -> None:
+        """Create Airflow's home, and have the scheduler import the libraries once.
+
+        Its task processes are forks and share them.
+
+        Without it each of the demo's tasks imports pandas, scikit-learn and skops anew, which takes
+        longer than all that the tasks do.
+        """
+        folder = self.airflow_home / "config"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "airflow_local_settings.py").write_text(_PRELOAD)
+
     def variables(self) -> dict[str, str]:
         """Return the environment variables of the demo's Airflow."""
         secret = self.airflow_home / "jwt-secret"
@@ -74,7 +106,7 @@ class DemoEnvironment:
         settings = {
             "CORE__LOAD_EXAMPLES": "False",
             "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-            "CORE__DAGS_FOLDER": str(self.project / "dags"),
+            "CORE__DAGS_FOLDER": str(self.dags),
             "CORE__PLUGINS_FOLDER": str(self.project / "plugins"),
             "CORE__PARALLELISM": "4",
             "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
@@ -96,6 +128,7 @@ class DemoEnvironment:
             **{f"AIRFLOW__{name}": value for name, value in settings.items()},
             "AIRFLOW_HOME": str(self.airflow_home),
             "MISTIQUE_HOME": str(self.store),
+            **dict(self.extra),
             "PATH": f"{self.airflow.parent}{os.pathsep}{os.environ.get('PATH', '')}",
         }
 
@@ -114,7 +147,7 @@ def prepare(port: int, state: str | None) -> DemoEnvironment:
     if not (project / "dags").is_dir():
         raise NotFoundError(f"there are no DAGs in {project}; run the demo from a checkout of the project")
     folder = Path(state).expanduser().resolve() if state else project / ".state"
-    environment = DemoEnvironment(project, folder, port)
+    environment = DemoEnvironment(project, folder, port, project / "dags")
     if not environment.airflow.exists():
         raise NotFoundError(f"{environment.airflow} does not exist; install 'mistique-airflow[airflow,trad,ui]'")
     if not 1 <= port <= 65_535:
@@ -128,7 +161,7 @@ def prepare(port: int, state: str | None) -> DemoEnvironment:
                 f"port {port} cannot be used ({error.strerror}); end the program that uses it, or choose another: "
                 f"make demo PORT={port + 1}"
             ) from error
-    environment.airflow_home.mkdir(parents=True, exist_ok=True)
+    environment.create_folders()
     return environment
 
 

@@ -1,0 +1,45 @@
+"""A running Airflow, as the tests see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mistique_core import Mistique
+from operators.demo.client import AirflowClient
+from operators.demo.environment import DemoEnvironment
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = ("logistic_regression", "random_forest", "xgboost")
+PIPELINES = tuple(f"cancer_{model}" for model in MODELS)
+
+
+@dataclass
+class Site:
+    """A running Airflow with its store."""
+
+    environment: DemoEnvironment
+    client: AirflowClient
+    runs: dict[str, list[str]] = field(default_factory=dict)
+
+    def run(self, confs: dict[str, dict[str, Any]]) -> dict[str, str]:
+        """Run DAGs (id -> conf) at the same time; return DAG id -> final state."""
+        triggered = {dag_id: self.client.trigger(dag_id, conf) for dag_id, conf in confs.items()}
+        states = self.client.wait(triggered, lambda *_: None)
+        for dag_id, run_id in triggered.items():
+            self.runs.setdefault(dag_id, []).append(run_id)
+        return states
+
+    def log(self, dag_id: str, run_id: str, task_id: str) -> list[str]:
+        """Return the messages of a task's first try, the errors' details among them."""
+        content = self.client.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/1")["content"]
+        lines = [str(item.get("event", "")) for item in content]
+        details = [detail for item in content for detail in item.get("error_detail") or []]
+        return [*lines, *(str(detail.get("exc_value", "")) for detail in details)]
+
+    def store(self) -> Mistique:
+        return Mistique.open(self.environment.store)
+
+    def partition_bytes(self) -> int:
+        return sum(file.stat().st_size for file in self.environment.store.glob("partitions/*/*.h5"))

@@ -1,0 +1,48 @@
+"""One real Airflow for all tests of this folder: scheduler, DAG processor, API server, task processes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from operators.demo.airflow_process import running_airflow
+from operators.demo.client import AirflowClient
+from operators.demo.environment import USER, DemoEnvironment
+from tests.integration.airflow_site import PIPELINES, ROOT, Site
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    state = tmp_path_factory.mktemp("site")
+    dags = state / "dags"
+    shutil.copytree(ROOT / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(Path(__file__).parent / "broken_dags" / "broken.py", dags)
+    nowhere = {
+        "conn_type": "mistique",
+        "host": str(state / "store"),
+        "extra": {"catalogue_url": "postgresql://127.0.0.1:1/x"},
+    }
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    extra = (("AIRFLOW_CONN_UNREACHABLE", json.dumps(nowhere)),)
+    environment = DemoEnvironment(ROOT, state, port, dags, extra)
+    environment.create_folders()
+    with running_airflow(environment, print):
+        client = AirflowClient(environment.url, USER, environment.password())
+        client.wait_for_dags([*PIPELINES, "mistique_query", "broken_raises"])
+        yield Site(environment, client)
+        client.close()
+
+
+@pytest.fixture(scope="session")
+def pipelines(site: Site) -> Site:
+    """The site after the three cancer pipelines have run once."""
+    states = site.run({dag_id: {} for dag_id in PIPELINES})
+    assert states == dict.fromkeys(PIPELINES, "success")
+    return site

@@ -1,0 +1,82 @@
+"""The plugin's page and tab in the Airflow UI, in headless Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from tests.integration.airflow_site import MODELS, Site
+from tests.integration.expected import expected
+
+pytestmark = pytest.mark.airflow
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def page(pipelines: Site) -> Iterator[object]:
+    if CHROMIUM is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI needs Chromium, and .ci/run installs it")
+        pytest.skip("Chromium is not installed; on Debian: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, "--disable-component-update"])
+        context = browser.new_context(viewport={"width": 1366, "height": 768})
+        address = pipelines.environment.url
+        context.add_cookies([{"name": "_token", "value": pipelines.client.token, "url": address}])
+        opened = context.new_page()
+        opened.set_default_timeout(60_000)
+        yield opened
+        browser.close()
+
+
+def test_the_navigation_opens_the_runs_with_their_metrics(pipelines: Site, page: object) -> None:
+    page.goto(f"{pipelines.environment.url}/")
+    page.get_by_role("link", name="MISTIQUE").or_(page.get_by_role("button", name="MISTIQUE")).first.click()
+    frame = page.frame_locator("iframe")
+    for model in MODELS:
+        frame.get_by_role("table").get_by_text(model).first.wait_for()
+    text = frame.locator("body").inner_text()
+    assert f"{expected('random_forest').metrics['accuracy']:.3f}" in text
+
+
+def test_the_tab_of_a_run_shows_its_stages(pipelines: Site, page: object) -> None:
+    dag_id = "cancer_xgboost"
+    run_id = quote(pipelines.runs[dag_id][0], safe="")
+    page.goto(f"{pipelines.environment.url}/dags/{dag_id}/runs/{run_id}")
+    page.get_by_role("link", name="MISTIQUE").last.click()
+    frame = page.frame_locator("iframe")
+    frame.get_by_role("table").get_by_text("scaled_train").first.wait_for()
+    text = frame.locator("body").inner_text()
+    for name in expected("xgboost").frames:
+        assert name in text
+    assert "426" in text
+
+
+def test_the_tab_of_a_query_shows_the_answer(pipelines: Site, page: object) -> None:
+    request = {"technique": "topk", "models": ["xgboost"], "intermediate": "predictions", "columns": ["probability_1"]}
+    assert pipelines.run({"mistique_query": {"project": "cancer", **request}}) == {"mistique_query": "success"}
+    run_id = quote(pipelines.runs["mistique_query"][-1], safe="")
+    page.goto(f"{pipelines.environment.url}/dags/mistique_query/runs/{run_id}/plugin/mistique_run")
+    frame = page.frame_locator("iframe")
+    frame.get_by_text("The 10 largest values of probability_1").first.wait_for()
+    assert "READ" in frame.locator("body").inner_text()
+
+
+@pytest.mark.parametrize(
+    "path", ["/mistique/runs", "/mistique/run?dag_id=cancer_xgboost&run_id=x", "/mistique/api/runs"]
+)
+def test_pages_demand_airflows_login(pipelines: Site, path: str) -> None:
+    address = f"{pipelines.environment.url}{path}"
+    assert httpx.get(address, timeout=30).status_code == 401
+    assert httpx.get(address, timeout=30, headers={"Authorization": "Bearer x"}).status_code in (401, 403)
+    known = httpx.get(address, timeout=30, headers={"Authorization": f"Bearer {pipelines.client.token}"})
+    assert known.status_code in (200, 404)

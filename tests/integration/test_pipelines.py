@@ -1,0 +1,100 @@
+"""The three example pipelines in the real Airflow."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from tests.integration.airflow_site import MODELS, PIPELINES, Site
+from tests.integration.expected import expected
+
+pytestmark = pytest.mark.airflow
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_intermediate_equals_plain_scikit_learn(pipelines: Site, model: str) -> None:
+    with pipelines.store() as store:
+        names = set(store.intermediates("cancer", model)["intermediate"])
+        assert names == set(expected(model).frames)
+        for name, frame in expected(model).frames.items():
+            stored = store.get_intermediates(f"cancer.{model}@1.{name}", strategy="read").to_pandas()
+            pd.testing.assert_frame_equal(stored[list(frame.columns)], frame, check_exact=True, check_names=False)
+            assert set(stored.columns) == set(frame.columns)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_reading_and_rerunning_are_bit_equal(pipelines: Site, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MISTIQUE_CODE_PATH", str(pipelines.environment.dags))
+    with pipelines.store() as store:
+        for name in expected(model).frames:
+            key = f"cancer.{model}@1.{name}"
+            read = store.get_intermediates(key, strategy="read").to_pandas()
+            rerun = store.get_intermediates(key, strategy="rerun")
+            pd.testing.assert_frame_equal(read, rerun.to_pandas(), check_exact=True)
+            assert rerun.plan.strategy == "rerun"
+            assert rerun.plan.verified
+
+
+def test_metrics_are_recorded_with_the_run(pipelines: Site) -> None:
+    from mistique_core.modeldb.runs import list_runs
+
+    with pipelines.store() as store, store.catalogue.read() as connection:
+        page = list_runs(connection, project="cancer")
+    newest = {run.dag_id: run for run in reversed(page.runs)}
+    for model in MODELS:
+        run = newest[f"cancer_{model}"]
+        assert run.state == "success"
+        assert run.metrics == pytest.approx(expected(model).metrics, abs=0)
+        assert run.params["features"] == 12
+
+
+def test_the_listener_recorded_what_the_scheduler_knows(pipelines: Site) -> None:
+    from mistique_core.modeldb.runs import find_run
+
+    with pipelines.store() as store, store.catalogue.read() as connection:
+        for dag_id in PIPELINES:
+            run_id = pipelines.runs[dag_id][0]
+            recorded = find_run(connection, dag_id, run_id).run
+            real = pipelines.client.get(f"/dags/{dag_id}/dagRuns/{run_id}")
+            assert recorded.state == real["state"] == "success"
+            assert recorded.dag_version == str(real["dag_versions"][-1]["version_number"])
+            assert recorded.ended_at == pytest.approx(pd.Timestamp(real["end_date"]).timestamp(), abs=0.01)
+            assert recorded.started_at == pytest.approx(pd.Timestamp(real["start_date"]).timestamp(), abs=0.01)
+
+
+def test_xcom_carries_references_only(pipelines: Site) -> None:
+    run_id = pipelines.runs["cancer_random_forest"][0]
+    reference = pipelines.client.task_result("cancer_random_forest", run_id, "predictions")
+    assert reference["mistique_ref"] == "intermediate"
+    assert reference["rows"] == len(expected("random_forest").frames["predictions"])
+
+
+def test_a_second_run_reuses_its_stages_and_adds_no_bytes(pipelines: Site) -> None:
+    before = pipelines.partition_bytes()
+    assert pipelines.run({dag_id: {} for dag_id in PIPELINES}) == dict.fromkeys(PIPELINES, "success")
+    added = pipelines.partition_bytes() - before
+    assert added < 0.01 * before
+    with pipelines.store() as store:
+        frames = store.intermediates("cancer")
+    second = frames[frames["version"] == 2]
+    assert second["reused"].all()
+    assert second["stored_bytes"].sum() == 0
+
+
+def test_shared_stages_are_stored_once(pipelines: Site) -> None:
+    with pipelines.store() as store:
+        frames = store.intermediates("cancer")
+    first = frames[frames["version"] == 1].set_index(["model", "intermediate"])["stored_bytes"].unstack("model")
+    shared = [name for name in first.index if name != "predictions"]
+    assert ((first.loc[shared] > 0).sum(axis=1) <= 1).all()
+
+
+def test_reuse_can_be_switched_off_for_a_run(pipelines: Site) -> None:
+    before = pipelines.partition_bytes()
+    dag_id = "cancer_random_forest"
+    assert pipelines.run({dag_id: {"mistique_reuse": False}}) == {dag_id: "success"}
+    with pipelines.store() as store:
+        frames = store.intermediates("cancer", "random_forest")
+    newest = frames[frames["version"] == frames["version"].max()]
+    assert not newest["reused"].any()
+    assert pipelines.partition_bytes() == before
