@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from mistique_core.frames import EncodedColumn, LogicalType, decode_column, encode_column, join_blocks, take_rows
 
-QUICK = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 ROWS = st.integers(0, 9)
 INTEGERS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
 NUMPY = [*INTEGERS, "f2", "f4", "f8", "c8", "c16", "?", ">i4", ">f8"]
