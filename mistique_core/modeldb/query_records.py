@@ -1,0 +1,52 @@
+"""Read recorded diagnostic questions and their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import sqlalchemy as sa
+
+from mistique_core.catalogue.tables import query
+from mistique_core.modeldb.records import QueryRecord
+
+
+def query_by_id(connection: sa.Connection, query_id: int) -> QueryRecord | None:
+    """Return one question; ``None`` when it is not recorded."""
+    found = _records(connection, sa.select(query).where(query.c.id == query_id))
+    return found[0] if found else None
+
+
+def find_query(connection: sa.Connection, dag_id: str, run_id: str) -> QueryRecord | None:
+    """Return the last question that a DAG run asked; ``None`` when it asked none."""
+    found = queries_of_run(connection, dag_id, run_id)
+    return found[-1] if found else None
+
+
+def queries_of_run(connection: sa.Connection, dag_id: str, run_id: str) -> list[QueryRecord]:
+    """Return the questions that a DAG run asked, in order; a retried task asks again."""
+    statement = sa.select(query).where(query.c.dag_id == dag_id, query.c.run_id == run_id).order_by(query.c.id)
+    return _records(connection, statement)
+
+
+def list_queries(
+    connection: sa.Connection, *, readable_dags: Collection[str] | None = None, limit: int = 10
+) -> list[QueryRecord]:
+    """Return the newest questions.
+
+    Parameters
+    ----------
+    connection
+        A read connection of the catalogue.
+    readable_dags
+        DAGs whose questions may be shown; those that no DAG asked always are. ``None`` means all.
+    limit
+        Most to return.
+    """
+    statement = sa.select(query).order_by(query.c.id.desc()).limit(limit)
+    if readable_dags is not None:
+        statement = statement.where(sa.or_(query.c.dag_id.is_(None), query.c.dag_id.in_(sorted(readable_dags))))
+    return _records(connection, statement)
+
+
+def _records(connection: sa.Connection, statement: sa.Select[tuple[object, ...]]) -> list[QueryRecord]:
+    return [QueryRecord(**row._mapping) for row in connection.execute(statement)]

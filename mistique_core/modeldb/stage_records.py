@@ -1,0 +1,216 @@
+"""Read the stages of one run with what they took, made and measured."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import sqlalchemy as sa
+
+from mistique_core.catalogue.tables import (
+    experiment_run,
+    fitted,
+    hyperparameter,
+    intermediate,
+    intermediate_column,
+    metric,
+    model,
+    model_version,
+    project,
+    stage,
+    stage_input,
+)
+from mistique_core.modeldb.records import (
+    FittedSummary,
+    IntermediateSummary,
+    ReuseOrigin,
+    StageInput,
+    StageRecord,
+    VersionLabel,
+)
+
+
+def stage_records(connection: sa.Connection, run_id: int) -> tuple[StageRecord, ...]:
+    """Return every try of every stage of an ExperimentRun, in the order in which they started.
+
+    Parameters
+    ----------
+    connection
+        A read connection of the catalogue.
+    run_id
+        Id of the ExperimentRun's row.
+    """
+    query = (
+        sa.select(stage, project.c.name.label("project"), model.c.name.label("model"), model_version.c.number)
+        .select_from(stage.join(model_version).join(model).join(project))
+        .where(model_version.c.run_id == run_id)
+        .order_by(stage.c.started_at, stage.c.id)
+    )
+    rows = connection.execute(query).all()
+    last = {(row.model_version_id, row.name, row.map_index): row.id for row in rows}
+    origins = _origins(connection, run_id)
+    inputs = _inputs(connection, run_id)
+    outputs = _intermediates(connection, run_id)
+    learned = _fitted(connection, run_id)
+    metrics = _values(connection, metric, run_id)
+    hyperparameters = _values(connection, hyperparameter, run_id)
+    return tuple(
+        StageRecord(
+            id=row.id,
+            version=VersionLabel(row.project, row.model, row.number),
+            name=row.name,
+            task_id=row.task_id,
+            map_index=row.map_index,
+            try_number=row.try_number,
+            is_last_try=last[(row.model_version_id, row.name, row.map_index)] == row.id,
+            label=row.label,
+            operator=row.operator,
+            params=row.params,
+            code_hash=row.code_hash,
+            state=row.state,
+            is_reused=row.reused_from is not None,
+            origin=origins.get(row.id),
+            started_at=row.started_at,
+            ended_at=row.ended_at,
+            load_seconds=row.load_seconds,
+            transformer_seconds=row.transformer_seconds,
+            exec_seconds=row.exec_seconds,
+            store_seconds=row.store_seconds,
+            error=row.error,
+            inputs=tuple(inputs[row.id]),
+            outputs=tuple(outputs[row.id]),
+            fitted=tuple(learned[row.id]),
+            metrics=metrics[row.id],
+            hyperparameters=hyperparameters[row.id],
+        )
+        for row in rows
+    )
+
+
+def logged_frames(connection: sa.Connection, run_id: int) -> tuple[IntermediateSummary, ...]:
+    """Return the intermediates that a run logged without a stage, in order."""
+    return tuple(_intermediates(connection, run_id)[None])
+
+
+def _origins(connection: sa.Connection, run_id: int) -> dict[int, ReuseOrigin]:
+    origin = stage.alias("origin")
+    maker = model_version.alias("maker")
+    query = (
+        sa.select(
+            stage.c.id,
+            project.c.name.label("project"),
+            model.c.name.label("model"),
+            maker.c.number,
+            origin.c.name,
+            experiment_run.c.source,
+            experiment_run.c.dag_id,
+            experiment_run.c.run_id,
+        )
+        .select_from(
+            stage.join(model_version, model_version.c.id == stage.c.model_version_id)
+            .join(origin, origin.c.id == stage.c.reused_from)
+            .join(maker, maker.c.id == origin.c.model_version_id)
+            .join(model, model.c.id == maker.c.model_id)
+            .join(project, project.c.id == model.c.project_id)
+            .join(experiment_run, experiment_run.c.id == maker.c.run_id)
+        )
+        .where(model_version.c.run_id == run_id)
+    )
+    return {
+        row.id: ReuseOrigin(f"{row.project}.{row.model}@{row.number}.{row.name}", row.source, row.dag_id, row.run_id)
+        for row in connection.execute(query)
+    }
+
+
+def _inputs(connection: sa.Connection, run_id: int) -> dict[int, list[StageInput]]:
+    maker = model_version.alias("maker")
+    query = (
+        sa.select(
+            stage_input.c.stage_id,
+            stage_input.c.name.label("input"),
+            stage_input.c.fitted_id,
+            project.c.name.label("project"),
+            model.c.name.label("model"),
+            maker.c.number,
+            sa.func.coalesce(intermediate.c.name, fitted.c.output).label("taken"),
+        )
+        .select_from(
+            stage_input.join(stage, stage.c.id == stage_input.c.stage_id)
+            .join(model_version, model_version.c.id == stage.c.model_version_id)
+            .outerjoin(intermediate, intermediate.c.id == stage_input.c.intermediate_id)
+            .outerjoin(fitted, fitted.c.id == stage_input.c.fitted_id)
+            .join(maker, maker.c.id == sa.func.coalesce(intermediate.c.model_version_id, fitted.c.model_version_id))
+            .join(model, model.c.id == maker.c.model_id)
+            .join(project, project.c.id == model.c.project_id)
+        )
+        .where(model_version.c.run_id == run_id)
+        .order_by(stage_input.c.stage_id, stage_input.c.name)
+    )
+    found: dict[int, list[StageInput]] = defaultdict(list)
+    for row in connection.execute(query):
+        kind = "intermediate" if row.fitted_id is None else "fitted"
+        label = f"{row.project}.{row.model}@{row.number}.{row.taken}"
+        found[row.stage_id].append(StageInput(row.input, kind, label))
+    return found
+
+
+def _intermediates(connection: sa.Connection, run_id: int) -> dict[int | None, list[IntermediateSummary]]:
+    columns = (
+        sa.select(sa.func.count())
+        .where(intermediate_column.c.intermediate_id == intermediate.c.id)
+        .scalar_subquery()
+        .label("columns")
+    )
+    query = (
+        sa.select(
+            intermediate, columns, project.c.name.label("project"), model.c.name.label("model"), model_version.c.number
+        )
+        .select_from(
+            intermediate.join(model_version, model_version.c.id == intermediate.c.model_version_id)
+            .join(model, model.c.id == model_version.c.model_id)
+            .join(project, project.c.id == model.c.project_id)
+        )
+        .where(model_version.c.run_id == run_id)
+        .order_by(intermediate.c.id)
+    )
+    found: dict[int | None, list[IntermediateSummary]] = defaultdict(list)
+    for row in connection.execute(query):
+        found[row.stage_id].append(
+            IntermediateSummary(
+                row.name,
+                row.attempt,
+                f"{row.project}.{row.model}@{row.number}.{row.name}",
+                row.n_rows,
+                row.columns,
+                row.logical_bytes,
+                row.stored_bytes,
+            )
+        )
+    return found
+
+
+def _fitted(connection: sa.Connection, run_id: int) -> dict[int, list[FittedSummary]]:
+    query = (
+        sa.select(fitted.c.stage_id, fitted.c.output, fitted.c.type_name, fitted.c.bytes)
+        .join(model_version, model_version.c.id == fitted.c.model_version_id)
+        .where(model_version.c.run_id == run_id)
+        .order_by(fitted.c.id)
+    )
+    found: dict[int, list[FittedSummary]] = defaultdict(list)
+    for stage_id, *values in connection.execute(query):
+        found[stage_id].append(FittedSummary(*values))
+    return found
+
+
+def _values(connection: sa.Connection, table: sa.Table, run_id: int) -> dict[int, dict[str, Any]]:
+    query = (
+        sa.select(table.c.stage_id, table.c.name, table.c.value)
+        .join(stage, stage.c.id == table.c.stage_id)
+        .join(model_version, model_version.c.id == stage.c.model_version_id)
+        .where(model_version.c.run_id == run_id)
+        .order_by(table.c.stage_id, table.c.name)
+    )
+    found: dict[int, dict[str, Any]] = defaultdict(dict)
+    for row in connection.execute(query):
+        found[row.stage_id][row.name] = row.value
+    return found

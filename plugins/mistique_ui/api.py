@@ -1,0 +1,57 @@
+"""The same records as JSON, for scripts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from mistique_ui.reader import Filter, Reader
+
+
+def api_router(reader: Reader) -> APIRouter:
+    """Return the routes below ``/api``."""
+    router = APIRouter(prefix="/api")
+
+    @router.get("/runs")
+    def runs(
+        request: Request,
+        project: str = "",
+        model: str = "",
+        dag_id: str = "",
+        state: str = "",
+        limit: int = 50,
+        offset: int = 0,
+    ) -> JSONResponse:
+        page = reader.runs(request, Filter(project, model, dag_id, state), limit, offset)
+        return JSONResponse(as_json(asdict(page)))
+
+    @router.get("/run")
+    def run(request: Request, dag_id: str, run_id: str) -> JSONResponse:
+        detail, queries = reader.run(request, dag_id, run_id)
+        return JSONResponse(
+            as_json(
+                {
+                    **({"run": None, "stages": [], "frames": []} if detail is None else asdict(detail)),
+                    "queries": [asdict(item) for item in queries],
+                }
+            )
+        )
+
+    @router.get("/query/{query_id}")
+    def query(request: Request, query_id: int) -> JSONResponse:
+        return JSONResponse(as_json(asdict(reader.query(request, query_id))))
+
+    return router
+
+
+def as_json(value: Any) -> Any:
+    """Return a copy in which NaN and the infinities, which JSON does not know, are ``None``."""
+    if isinstance(value, dict):
+        return {key: as_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_json(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,100 @@
+"""Build the web application from what it depends on: a catalogue, a login, a step before reading."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse
+from starlette.exceptions import HTTPException as RoutingError
+
+from mistique_core.catalogue import Catalogue
+from mistique_core.errors import CatalogueUnavailableError, InvalidInputError
+from mistique_ui.access import Access, LoginGuard
+from mistique_ui.api import api_router
+from mistique_ui.pages import page_router
+from mistique_ui.reader import Reader
+from mistique_ui.rendering import refuse
+from mistique_ui.throttle import Throttled
+
+STATIC = Path(__file__).parent / "static"
+STATIC_FILES = {"style.css": "text/css", "nav.js": "text/javascript", "icon.svg": "image/svg+xml"}
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+
+
+def make_app(
+    catalogue: Callable[[], Catalogue],
+    *,
+    location: Callable[[], str],
+    access: Access,
+    before_read: Callable[[], None] | None = None,
+) -> FastAPI:
+    """Return the application.
+
+    Parameters
+    ----------
+    catalogue
+        Gives the catalogue; called on each request, so that an outage heals by itself.
+    location
+        Gives the folder of the partitions, to be shown.
+    access
+        Login and roles.
+    before_read
+        Called before runs are read, at most every 5 s; an error is logged and otherwise ignored.
+    """
+    app = FastAPI(title="MISTIQUE", docs_url=None, redoc_url=None, openapi_url=None)
+    reader = Reader(catalogue, location, access, Throttled(before_read))
+    app.include_router(page_router(reader))
+    app.include_router(api_router(reader))
+    for name in STATIC_FILES:
+        app.add_api_route(f"/{name}", _static(name), methods=["GET"], response_class=FileResponse)
+    _explain_errors(app)
+    app.middleware("http")(_add_headers)
+    app.add_middleware(LoginGuard, access=access)
+    return app
+
+
+def _static(name: str) -> Callable[[], FileResponse]:
+    def serve() -> FileResponse:
+        return FileResponse(
+            STATIC / name, media_type=STATIC_FILES[name], headers={"Cache-Control": "private, max-age=300"}
+        )
+
+    return serve
+
+
+def _explain_errors(app: FastAPI) -> None:
+    async def unavailable(request: Request, error: Exception) -> Response:
+        return refuse(request, 503, "The catalogue cannot be read", str(error))
+
+    async def routing(request: Request, error: RoutingError) -> Response:
+        if error.status_code == 404 and not isinstance(error, HTTPException):
+            return refuse(request, 404, "There is no such page", "open the list of runs and go on from there")
+        title, _, hint = str(error.detail).partition("; ")
+        return refuse(request, error.status_code, title, hint)
+
+    async def malformed(request: Request, error: RequestValidationError) -> Response:
+        wrong = ", ".join(f"{item['loc'][-1]}: {item['msg']}" for item in error.errors())
+        return refuse(request, 422, "The address is incomplete", wrong)
+
+    app.add_exception_handler(CatalogueUnavailableError, unavailable)
+    app.add_exception_handler(InvalidInputError, unavailable)
+    app.add_exception_handler(RoutingError, routing)  # type: ignore[arg-type]
+    app.add_exception_handler(RequestValidationError, malformed)  # type: ignore[arg-type]
+
+
+async def _add_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    response = await call_next(request)
+    for name, value in SECURITY_HEADERS.items():
+        response.headers[name] = value
+    response.headers.setdefault("Cache-Control", "private, no-store")
+    return response

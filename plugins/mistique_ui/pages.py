@@ -1,0 +1,60 @@
+"""The pages: runs, one run, one question, storage."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from mistique_ui.charts import metric_charts, metric_names, series_of, share
+from mistique_ui.reader import Filter, Reader
+from mistique_ui.rendering import render
+
+PAGE_ROWS = 25
+
+
+def page_router(reader: Reader) -> APIRouter:
+    """Return the routes of the pages."""
+    router = APIRouter()
+
+    @router.get("/", response_class=RedirectResponse)
+    def home(request: Request) -> str:
+        return f"{str(request.scope.get('root_path', '')).rstrip('/')}/runs"
+
+    @router.get("/runs", response_class=HTMLResponse)
+    def runs(
+        request: Request, project: str = "", model: str = "", dag_id: str = "", state: str = "", page: int = 1
+    ) -> HTMLResponse:
+        chosen = Filter(project.strip(), model.strip(), dag_id.strip(), state.strip())
+        number = max(1, page)
+        found = reader.runs(request, chosen, PAGE_ROWS, (number - 1) * PAGE_ROWS)
+        names = metric_names(found.runs)
+        series = series_of(found.runs)
+        return render(
+            request,
+            "runs.html",
+            section="runs",
+            found=found,
+            chosen=chosen,
+            page=number,
+            pages=max(1, -(-found.total // PAGE_ROWS)),
+            metrics=names,
+            series=series,
+            charts=metric_charts(found.runs, names, series),
+            models=reader.models(request),
+            queries=reader.latest_queries(request) if number == 1 else [],
+        )
+
+    @router.get("/run", response_class=HTMLResponse)
+    def run(request: Request, dag_id: str, run_id: str) -> HTMLResponse:
+        detail, queries = reader.run(request, dag_id, run_id)
+        return render(request, "run.html", section="runs", detail=detail, queries=queries, dag_id=dag_id, run_id=run_id)
+
+    @router.get("/query/{query_id}", response_class=HTMLResponse)
+    def query(request: Request, query_id: int) -> HTMLResponse:
+        return render(request, "query.html", section="runs", query=reader.query(request, query_id))
+
+    @router.get("/storage", response_class=HTMLResponse)
+    def storage(request: Request) -> HTMLResponse:
+        return render(request, "storage.html", section="storage", stats=reader.storage(request), share=share)
+
+    return router

@@ -1,0 +1,61 @@
+"""Turn values into pages: one Jinja environment, everything escaped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from mistique_ui import formats
+
+URL_PREFIX = "/mistique"
+
+_environment = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters.update(
+    size=formats.format_bytes,
+    duration=formats.format_seconds,
+    moment=formats.format_time,
+    iso=formats.format_iso,
+    ago=formats.format_ago,
+    number=formats.format_number,
+    cell=formats.format_cell,
+    pretty=formats.format_json,
+    literal=formats.format_literal,
+)
+_environment.tests["numeric"] = formats.is_number
+
+
+def render(request: Request, template: str, status_code: int = 200, **values: Any) -> HTMLResponse:
+    """Return a page.
+
+    In templates, ``base`` is the address of this application and ``airflow`` that of Airflow's UI.
+    """
+    base = str(request.scope.get("root_path", "")).rstrip("/")
+
+    def address(path: str, **query: Any) -> str:
+        given = {name: value for name, value in query.items() if value not in ("", None)}
+        return f"{base}{path}" + (f"?{urlencode(given)}" if given else "")
+
+    def airflow_run(dag_id: str, run_id: str) -> str:
+        return f"{base.removesuffix(URL_PREFIX)}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
+
+    page = _environment.get_template(template)
+    return HTMLResponse(page.render(address=address, airflow_run=airflow_run, **values), status_code)
+
+
+def refuse(request: Request, status: int, title: str, hint: str) -> Response:
+    """Return an error: a page, or JSON below ``/api``."""
+    path = str(request.scope["path"]).removeprefix(str(request.scope.get("root_path", "")))
+    if path.startswith("/api/"):
+        return JSONResponse({"error": f"{title}; {hint}" if hint else title}, status)
+    return render(request, "error.html", status, title=title, hint=hint, status=status, section="")
