@@ -90,8 +90,14 @@ def known_addresses(connection: sa.Connection, table: sa.Table, addresses: Itera
     return found
 
 
-def register_partition(connection: sa.Connection, name: str, size: int, chunks: Sequence[ChunkRow]) -> None:
-    """Register a durable partition and those of its chunks that no other writer registered first."""
+def register_partition(connection: sa.Connection, name: str, size: int, chunks: Sequence[ChunkRow]) -> set[bytes]:
+    """Register a durable partition and those of its chunks that no other writer registered first.
+
+    Returns
+    -------
+    set
+        Addresses of the chunks that are now found in this partition and were found nowhere before.
+    """
     insert_ignore(connection, partition, [{"name": name, "bytes": size, "created_at": time.time()}])
     owner = connection.execute(sa.select(partition.c.id).where(partition.c.name == name)).scalar_one()
     rows = [
@@ -106,7 +112,10 @@ def register_partition(connection: sa.Connection, name: str, size: int, chunks: 
         }
         for item in sorted(chunks, key=lambda item: item.address)
     ]
+    before = known_addresses(connection, chunk, [item.address for item in chunks])
     insert_ignore(connection, chunk, rows)
+    mine = connection.scalars(sa.select(chunk.c.address).where(chunk.c.partition_id == owner))
+    return {bytes(address) for address in mine} - set(before)
 
 
 def register_columns(connection: sa.Connection, columns: Sequence[NewColumn]) -> dict[bytes, int]:

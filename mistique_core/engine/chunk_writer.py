@@ -40,10 +40,18 @@ class WrittenChunks:
     partitions: tuple[tuple[str, int, tuple[ChunkRow, ...]], ...]
     new_bytes: Mapping[bytes, int]
 
-    def register(self, connection: sa.Connection) -> None:
-        """Make the chunks visible, as part of the caller's transaction."""
+    def register(self, connection: sa.Connection) -> dict[bytes, int]:
+        """Make the chunks visible, as part of the caller's transaction.
+
+        Returns
+        -------
+        dict
+            Address -> encoded bytes of each chunk that no other writer has registered meanwhile.
+        """
+        added: set[bytes] = set()
         for name, size, rows in self.partitions:
-            register_partition(connection, name, size, rows)
+            added |= register_partition(connection, name, size, rows)
+        return {address: size for address, size in self.new_bytes.items() if address in added}
 
 
 def write_chunks(

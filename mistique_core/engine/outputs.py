@@ -169,9 +169,8 @@ class OutputSet:
         tuple
             Output -> intermediate id; output -> fitted id; output -> bytes added by that frame.
         """
-        written.register(connection)
+        unclaimed = written.register(connection)
         versions = register_columns(connection, list(self.column_versions.values()))
-        unclaimed = dict(written.new_bytes)
         intermediates, fitted, added = {}, {}, {}
         for frame in self.frames:
             stored = self._claim(frame, unclaimed)

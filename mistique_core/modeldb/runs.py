@@ -105,7 +105,7 @@ def _conditions(
         conditions.append(experiment_run.c.dag_id == dag_id)
     if state is not None:
         conditions.append(experiment_run.c.state == state)
-    versions = sa.select(model_version.c.run_id).join(model).join(project)
+    versions = sa.select(model_version.c.run_id).select_from(model_version.join(model).join(project))
     if model_name is not None:
         versions = versions.where(model.c.name == model_name)
         if project_name is not None:

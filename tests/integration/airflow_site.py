@@ -22,6 +22,7 @@ class Site:
     environment: DemoEnvironment
     client: AirflowClient
     runs: dict[str, list[str]] = field(default_factory=dict)
+    first_bytes: dict[str, int] = field(default_factory=dict)
 
     def run(self, confs: dict[str, dict[str, Any]]) -> dict[str, str]:
         """Run DAGs (id -> conf) at the same time; return DAG id -> final state."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
+from mistique_core.catalogue.tables import experiment_run, model_version, stage
 from tests.integration.airflow_site import MODELS, PIPELINES, Site
 from tests.integration.expected import expected
 
@@ -81,12 +83,29 @@ def test_a_second_run_reuses_its_stages_and_adds_no_bytes(pipelines: Site) -> No
     assert second["stored_bytes"].sum() == 0
 
 
-def test_shared_stages_are_stored_once(pipelines: Site) -> None:
+def test_shared_stages_of_the_second_and_third_model_add_no_bytes(pipelines: Site) -> None:
     with pipelines.store() as store:
         frames = store.intermediates("cancer")
     first = frames[frames["version"] == 1].set_index(["model", "intermediate"])["stored_bytes"].unstack("model")
     shared = [name for name in first.index if name != "predictions"]
-    assert ((first.loc[shared] > 0).sum(axis=1) <= 1).all()
+    assert first.loc[shared, "logistic_regression"].sum() > 0
+    assert not first.loc[shared, ["random_forest", "xgboost"]].to_numpy().any()
+
+
+def test_the_second_model_adds_only_its_own_model_and_predictions_to_the_disk(pipelines: Site) -> None:
+    run_id = pipelines.runs["cancer_random_forest"][0]
+    with pipelines.store() as store, store.catalogue.read() as connection:
+        names = {
+            row.name
+            for row in connection.execute(
+                sa.select(stage.c.name)
+                .join(model_version, model_version.c.id == stage.c.model_version_id)
+                .join(experiment_run, experiment_run.c.id == model_version.c.run_id)
+                .where(experiment_run.c.run_id == run_id, stage.c.reused_from.is_(None))
+            )
+        }
+    assert names == {"fit", "predictions", "evaluate"}
+    assert pipelines.first_bytes["cancer_random_forest"] < pipelines.first_bytes["cancer_logistic_regression"]
 
 
 def test_reuse_can_be_switched_off_for_a_run(pipelines: Site) -> None:
