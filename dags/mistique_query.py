@@ -35,17 +35,17 @@ with DAG(
             title="Models",
             description="One a line; two for col_diff. model@3 names a version, else the latest complete one.",
         ),
-        "intermediate": Param("predictions", type="string", minLength=1, title="Intermediate"),
+        "intermediate": Param("scaled_train", type="string", minLength=1, title="Intermediate"),
         "columns": Param(
-            [],
-            type="array",
+            ["mean radius", "target"],
+            type=["null", "array"],
             items={"type": "string"},
             title="Columns",
             description="pointq: any, or none for all. topk, col_diff: one. "
             "confusion_matrix: the truth, the prediction.",
         ),
         "rows": Param(
-            [],
+            [7, 14],
             type=["null", "array"],
             items={"type": "integer"},
             title="Rows",

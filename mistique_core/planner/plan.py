@@ -88,8 +88,14 @@ class QueryPlan:
 
     @property
     def reason(self) -> str:
-        """One sentence a target."""
-        return " ".join(dict.fromkeys(target.reason for target in self.targets))
+        """Why, in one clause; the totals when all targets were chosen by estimate."""
+        reasons = list(dict.fromkeys(target.reason for target in self.targets))
+        if len(reasons) == 1:
+            return reasons[0]
+        read, rerun = self.read_seconds, self.rerun_seconds
+        if self.strategy == "mixed" or read is None or rerun is None:
+            return " ".join(f"{target.label}: {target.reason}" for target in self.targets)
+        return estimated_reason(self.strategy, read, rerun, f"all {len(self.targets)} intermediates")
 
     def explain(self) -> str:
         """Return the plan as text: estimates, frontier, stages, bytes, and the measured time if it ran."""
@@ -107,6 +113,14 @@ class QueryPlan:
             verdict = {True: ", equal to what was recorded", False: ", DIFFERS from what was recorded", None: ""}
             lines.append(f"took {format_seconds(self.measured_seconds)}{verdict[self.verified]}")
         return "\n".join(lines)
+
+
+def estimated_reason(strategy: Chosen, read: float, rerun: float, what: str = "") -> str:
+    """Return why the cheaper of two estimates (seconds) was chosen."""
+    of = f" {what}" if what else ""
+    if strategy == "read":
+        return f"reading{of} is estimated at {format_seconds(read)} and re-running at {format_seconds(rerun)}."
+    return f"re-running{of} is estimated at {format_seconds(rerun)} and reading at {format_seconds(read)}."
 
 
 def _total(seconds: list[float | None]) -> float | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from mistique_core.cost import read_seconds, rerun_seconds
 from mistique_core.errors import InvalidInputError, NotMaterializedError, RerunError
 from mistique_core.planner.facts import Facts, IntermediateFact, StageFact
-from mistique_core.planner.plan import STRATEGIES, Strategy, TargetPlan, format_seconds
+from mistique_core.planner.plan import STRATEGIES, Strategy, TargetPlan, estimated_reason
 
 
 @dataclass
@@ -79,9 +80,8 @@ def _choose(
         return "read", f"it cannot be re-run: {obstacle}."
     if read is None:
         return "rerun", "it is not stored."
-    if read <= rerun:
-        return "read", f"reading is estimated at {format_seconds(read)} and re-running at {format_seconds(rerun)}."
-    return "rerun", f"re-running is estimated at {format_seconds(rerun)} and reading at {format_seconds(read)}."
+    cheaper: Literal["read", "rerun"] = "read" if read <= rerun else "rerun"
+    return cheaper, estimated_reason(cheaper, read, rerun)
 
 
 def _cheapest(item: int, facts: Facts, memo: dict[int, _Way]) -> _Way:

@@ -64,6 +64,7 @@ class Mistique:
         self._queries = QueryEngine(catalogue, reader, config)
         self._rate = rate
         self._uses: Counter[int] = Counter()
+        self._is_warm = False
         self._lock = threading.Lock()
         self._own_runs: dict[tuple[str, str], tuple[Run, set[str]]] = {}
 
@@ -260,7 +261,8 @@ class Mistique:
     def _learn(self, plan: QueryPlan, stored_bytes: int, chunks: int) -> None:
         with self._lock:
             self._uses.update(target.intermediate for target in plan.targets)
-            if plan.strategy == "read" and plan.measured_seconds is not None and stored_bytes:
+            warm, self._is_warm = self._is_warm, True
+            if warm and plan.strategy == "read" and plan.measured_seconds is not None and stored_bytes:
                 self._rate = update_rate(self._rate, stored_bytes, chunks, plan.measured_seconds)
             due = self._uses.total() >= _QUERIES_UNTIL_SAVED
         if due:
