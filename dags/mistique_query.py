@@ -25,7 +25,7 @@ with DAG(
     doc_md=__doc__,
     params={
         "technique": Param(
-            "pointq", type="string", enum=list(TECHNIQUES), values_display=TECHNIQUES, title="Technique"
+            "confusion_matrix", type="string", enum=list(TECHNIQUES), values_display=TECHNIQUES, title="Technique"
         ),
         "project": Param("cancer", type="string", minLength=1, title="Project"),
         "models": Param(
@@ -35,9 +35,9 @@ with DAG(
             title="Models",
             description="One a line; two for col_diff. model@3 names a version, else the latest complete one.",
         ),
-        "intermediate": Param("scaled_train", type="string", minLength=1, title="Intermediate"),
+        "intermediate": Param("predictions", type="string", minLength=1, title="Intermediate"),
         "columns": Param(
-            ["mean radius", "target"],
+            ["target", "prediction"],
             type=["null", "array"],
             items={"type": "string"},
             title="Columns",
@@ -45,7 +45,7 @@ with DAG(
             "confusion_matrix: the truth, the prediction.",
         ),
         "rows": Param(
-            [7, 14],
+            None,
             type=["null", "array"],
             items={"type": "integer"},
             title="Rows",

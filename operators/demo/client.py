@@ -117,6 +117,13 @@ class AirflowClient:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
         return self.get(path, deserialize="true")["value"]
 
+    def task_messages(self, dag_id: str, run_id: str, task_id: str) -> list[str]:
+        """Return the log messages of a task's first try, then what its exceptions said."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/1"
+        content = self.get(path)["content"]
+        details = [detail for item in content for detail in item.get("error_detail") or []]
+        return [*(str(item.get("event", "")) for item in content), *(str(item["exc_value"]) for item in details)]
+
     def close(self) -> None:
         """Close the connection."""
         self._http.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from typing import Any
 
@@ -99,6 +100,7 @@ def run_demo(*, port: int, state: str | None, stay: bool) -> int:
     MistiqueError
         If the demo cannot start; the message says why.
     """
+    _stop_on_signals()
     teller = _Teller()
     environment = prepare(port, state)
     teller.step(f"Starting Airflow on {environment.url} (its files are in {environment.state})")
@@ -120,6 +122,12 @@ def run_demo(*, port: int, state: str | None, stay: bool) -> int:
     return 0
 
 
+def _stop_on_signals() -> None:
+    """Have Ctrl-C and ``kill`` end the demo in order, even where a shell made a background job ignore them."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+
+
 def _run_pipelines(client: AirflowClient, teller: _Teller) -> None:
     teller.step("Running three pipelines: logistic regression, random forest (operators), XGBoost (@task.stage)")
     client.wait_for_dags([*PIPELINES, QUERY])
@@ -135,7 +143,7 @@ def _ask(client: AirflowClient, teller: _Teller) -> int:
         teller.step(question)
         run_id = client.trigger(QUERY, {"project": "cancer", **request})
         if client.wait({QUERY: run_id}, lambda *_: None)[QUERY] != "success":
-            teller.detail("the query failed; see its task log in the UI")
+            teller.detail(f"NOT ANSWERED: {client.task_messages(QUERY, run_id, 'answer')[-1]}")
             failed += 1
             continue
         _show_answer(client.task_result(QUERY, run_id, "answer"), teller.console)

@@ -33,11 +33,7 @@ class Site:
         return states
 
     def log(self, dag_id: str, run_id: str, task_id: str) -> list[str]:
-        """Return the messages of a task's first try, the errors' details among them."""
-        content = self.client.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/1")["content"]
-        lines = [str(item.get("event", "")) for item in content]
-        details = [detail for item in content for detail in item.get("error_detail") or []]
-        return [*lines, *(str(detail.get("exc_value", "")) for detail in details)]
+        return self.client.task_messages(dag_id, run_id, task_id)
 
     def store(self) -> Mistique:
         return Mistique.open(self.environment.store)
