@@ -11,9 +11,9 @@ import sqlalchemy as sa
 SERVER = "postgresql+psycopg://postgres@127.0.0.1:5432/test"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def postgres_url() -> Iterator[str]:
-    """Return the URL of a new, empty PostgreSQL database, which is dropped at the end."""
+    """Return the URL of a new, empty PostgreSQL database, which is dropped after the test."""
     engine = sa.create_engine(SERVER, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 5})
     name = f"mistique_test_{uuid.uuid4().hex}"
     try:
