@@ -35,6 +35,13 @@ metadata = MetaData(
 
 _Id = BigInteger().with_variant(Integer, "sqlite")
 
+setting = Table(
+    "setting",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", String(200), nullable=False),
+)
+
 partition = Table(
     "partition",
     metadata,

@@ -29,6 +29,7 @@ from mistique_core.errors import InvalidInputError, MistiqueError
 from mistique_core.model import IntermediateKey, IntermediateRef, LogReport
 from mistique_core.planner import STRATEGIES, QueryPlan, Strategy
 from mistique_core.storage import LocalBackend, StorageBackend
+from mistique_core.store.identity import check_identity
 from mistique_core.store.query import QueryEngine
 from mistique_core.store.result import QueryResult
 from mistique_core.store.run import Run
@@ -86,7 +87,7 @@ class Mistique:
         Raises
         ------
         InvalidInputError
-            If a setting is wrong.
+            If a setting is wrong, or the catalogue belongs to another folder.
         CatalogueUnavailableError
             If the catalogue cannot be reached.
         StorageError
@@ -95,8 +96,13 @@ class Mistique:
         settings = StoreConfig.resolve(location, catalogue_url, **config)
         backend = LocalBackend(settings.location / _PARTITIONS)
         catalogue = Catalogue(settings.catalogue_url, settings.busy_seconds)
-        ensure_schema(catalogue)
-        return cls(settings, catalogue, backend, _measured_rate(catalogue, settings, backend))
+        try:
+            ensure_schema(catalogue)
+            check_identity(catalogue, settings.location)
+            return cls(settings, catalogue, backend, _measured_rate(catalogue, settings, backend))
+        except BaseException:
+            catalogue.close()
+            raise
 
     def __enter__(self) -> Mistique:
         return self

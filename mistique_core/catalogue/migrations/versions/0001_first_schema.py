@@ -64,6 +64,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("host", name=op.f("pk_read_rate")),
     )
     op.create_table(
+        "setting",
+        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("value", sa.String(length=200), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_setting")),
+    )
+    op.create_table(
         "chunk",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("address", sa.LargeBinary(), nullable=False),
@@ -306,5 +312,6 @@ def downgrade() -> None:
         "partition",
         "query",
         "read_rate",
+        "setting",
     ):
         op.drop_table(name)
