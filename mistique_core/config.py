@@ -50,6 +50,10 @@ class StoreConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InvalidInputError(f"{name}={value!r} is not a positive integer; give a number of at least 1")
+        for name in ("zstd_level", "cache_bytes", "busy_seconds"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or not value >= 0:
+                raise InvalidInputError(f"{name}={value!r} is not a number from 0; give a number")
         if not 1 <= self.zstd_level <= 19:
             raise InvalidInputError(f"zstd_level={self.zstd_level!r} is outside 1..19; 3 is the default")
 

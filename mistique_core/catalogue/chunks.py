@@ -158,6 +158,43 @@ def _register_column_chunks(connection: sa.Connection, columns: Sequence[NewColu
     insert_ignore(connection, column_chunk, rows)
 
 
+@dataclass(frozen=True)
+class VersionRecord:
+    """What never changes about a column version.
+
+    Attributes
+    ----------
+    id
+        Its row in the catalogue.
+    logical_type
+        Canonical JSON.
+    rows, block_rows
+        Length of the column, and of each row block but the last.
+    categories
+        (id, address) of the categories' column version, if any.
+    """
+
+    id: int
+    logical_type: str
+    rows: int
+    block_rows: int
+    categories: tuple[int, bytes] | None
+
+
+def version_records(connection: sa.Connection, ids: Sequence[int]) -> list[VersionRecord]:
+    """Return column versions by id, in any order."""
+    parent = column_version.alias("categories")
+    query = sa.select(column_version, parent.c.address.label("categories_address")).outerjoin(
+        parent, parent.c.id == column_version.c.categories_id
+    )
+    found = []
+    for start in range(0, len(ids), _BATCH):
+        for row in connection.execute(query.where(column_version.c.id.in_(ids[start : start + _BATCH]))):
+            categories = None if row.categories_id is None else (row.categories_id, bytes(row.categories_address))
+            found.append(VersionRecord(row.id, row.logical_type, row.n_rows, row.block_rows, categories))
+    return found
+
+
 _LOCATION = (
     chunk.c.address,
     chunk.c.dtype,

@@ -2,33 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.intermediates import IntermediateRecord, columns_of, intermediate_by_id
+from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord, columns_of, intermediate_by_id
 from mistique_core.catalogue.tables import chunk, column_chunk, column_version, stage, stage_input
 from mistique_core.cost import ReadRate, StageCost
 from mistique_core.planner import Facts, IntermediateFact, StageFact
 
+_BATCH = 500
 
-def gather_facts(
-    connection: sa.Connection, target: IntermediateRecord, column_versions: Sequence[int], rate: ReadRate
-) -> Facts:
-    """Return what :func:`mistique_core.planner.plan_target` needs.
 
-    Parameters
+@dataclass(frozen=True)
+class TargetFacts:
+    """All that plans about one intermediate depend on, whichever of its columns are asked for.
+
+    Nothing in it changes while the intermediate's row exists: a stage's facts are recorded in the
+    transaction that makes its outputs visible, and column versions never change.
+
+    Attributes
     ----------
-    connection
-        A connection.
-    target
-        The intermediate that is asked for.
-    column_versions
-        Ids of the column versions that a READ would fetch.
-    rate
-        This host's measured read rate.
+    record
+        The intermediate.
+    columns
+        Its columns by name, in order.
+    sizes
+        Column version id -> (stored bytes, chunks, id of the categories' version) of its columns,
+        their categories and its row ids.
+    ancestors
+        Facts of all its ancestors.
+    stages
+        Facts of the stages that made it and them.
     """
-    intermediates = {target.ref.id: _intermediate_fact(connection, target, column_versions)}
+
+    record: IntermediateRecord
+    columns: Mapping[str, ColumnRecord]
+    sizes: Mapping[int, tuple[int, int, int | None]]
+    ancestors: Mapping[int, IntermediateFact]
+    stages: Mapping[int, StageFact]
+
+    def facts(self, names: Sequence[str], rate: ReadRate) -> Facts:
+        """Return what :func:`mistique_core.planner.plan_target` needs.
+
+        Parameters
+        ----------
+        names
+            The columns that a READ would fetch, besides the row ids.
+        rate
+            This host's measured read rate.
+        """
+        versions = [self.columns[name].version.id for name in names] + [self.record.row_id_version.id]
+        target = _intermediate_fact(self.record, self.sizes, versions)
+        return Facts({**self.ancestors, target.id: target}, self.stages, rate)
+
+
+def gather_facts(connection: sa.Connection, target: IntermediateRecord) -> TargetFacts:
+    """Return everything that planning about an intermediate needs to know."""
+    columns = columns_of(connection, target.ref.id)
+    versions = [*(column.version.id for column in columns), target.row_id_version.id]
+    ancestors: dict[int, IntermediateFact] = {}
     stages: dict[int, StageFact] = {}
     waiting = [target]
     while waiting:
@@ -38,12 +72,13 @@ def gather_facts(
         inputs = _inputs(connection, record.stage_id)
         stages[record.stage_id] = _stage_fact(connection, record.stage_id, tuple(inputs), record.ref.rows)
         for item in inputs:
-            if item not in intermediates:
+            if item not in ancestors:
                 parent = intermediate_by_id(connection, item)
-                versions = [column.version_id for column in columns_of(connection, item)]
-                intermediates[item] = _intermediate_fact(connection, parent, [*versions, parent.row_id_version])
+                own = [*(column.version.id for column in columns_of(connection, item)), parent.row_id_version.id]
+                ancestors[item] = _intermediate_fact(parent, _version_sizes(connection, own), own)
                 waiting.append(parent)
-    return Facts(intermediates, stages, rate)
+    by_name = {column.name: column for column in columns}
+    return TargetFacts(target, by_name, _version_sizes(connection, versions), ancestors, stages)
 
 
 def _inputs(connection: sa.Connection, stage_id: int) -> list[int]:
@@ -65,27 +100,35 @@ def _stage_fact(connection: sa.Connection, stage_id: int, inputs: tuple[int, ...
 
 
 def _intermediate_fact(
-    connection: sa.Connection, record: IntermediateRecord, versions: Sequence[int]
+    record: IntermediateRecord, sizes: Mapping[int, tuple[int, int, int | None]], versions: Sequence[int]
 ) -> IntermediateFact:
-    stored, chunks = stored_size(connection, versions)
+    wanted = set(versions)
+    wanted.update(parent for version in versions if (parent := sizes[version][2]) is not None)
+    stored = sum(sizes[version][0] for version in wanted)
+    chunks = sum(sizes[version][1] for version in wanted)
     ref = record.ref
     label = f"{ref.project}.{ref.model}@{ref.version}.{ref.intermediate}"
     return IntermediateFact(ref.id, label, record.stage_id, True, stored, chunks)
 
 
-def stored_size(connection: sa.Connection, versions: Sequence[int]) -> tuple[int, int]:
-    """Return (stored bytes, chunks) of column versions, their categories included."""
-    wanted = set(versions)
-    wanted.update(
-        connection.scalars(
-            sa.select(column_version.c.categories_id).where(
-                column_version.c.id.in_(wanted), column_version.c.categories_id.is_not(None)
-            )
+def _version_sizes(connection: sa.Connection, versions: Sequence[int]) -> dict[int, tuple[int, int, int | None]]:
+    """Return id -> (stored bytes, chunks, categories' version id) of column versions and their categories."""
+    sizes: dict[int, tuple[int, int, int | None]] = {}
+    missing = sorted(set(versions))
+    query = (
+        sa.select(
+            column_version.c.id,
+            column_version.c.categories_id,
+            sa.func.coalesce(sa.func.sum(chunk.c.stored_bytes), 0),
+            sa.func.count(chunk.c.id),
         )
+        .select_from(column_version.outerjoin(column_chunk).outerjoin(chunk, chunk.c.id == column_chunk.c.chunk_id))
+        .group_by(column_version.c.id, column_version.c.categories_id)
     )
-    row = connection.execute(
-        sa.select(sa.func.coalesce(sa.func.sum(chunk.c.stored_bytes), 0), sa.func.count())
-        .select_from(column_chunk.join(chunk, chunk.c.id == column_chunk.c.chunk_id))
-        .where(column_chunk.c.column_version_id.in_(wanted))
-    ).one()
-    return int(row[0]), int(row[1])
+    while missing:
+        batch, missing = missing[:_BATCH], missing[_BATCH:]
+        for version, parent, stored, chunks in connection.execute(query.where(column_version.c.id.in_(batch))):
+            sizes[int(version)] = (int(stored), int(chunks), parent)
+            if parent is not None and parent not in sizes and parent not in missing:
+                missing.append(parent)
+    return sizes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -23,6 +24,17 @@ from mistique_core.errors import NotFoundError, did_you_mean
 from mistique_core.model import IntermediateKey, IntermediateRef
 
 
+class VersionKey(NamedTuple):
+    """A column version: its id, and its content address (32 bytes).
+
+    What is remembered about a column version is remembered under both, because a database may give
+    the id of a deleted row to a new one.
+    """
+
+    id: int
+    address: bytes
+
+
 @dataclass(frozen=True)
 class ColumnRecord:
     """One column of an intermediate.
@@ -31,8 +43,8 @@ class ColumnRecord:
     ----------
     name
         Its name.
-    version_id
-        Id of its column version.
+    version
+        Its column version.
     logical_type
         Canonical JSON of its type.
     logical_bytes
@@ -40,7 +52,7 @@ class ColumnRecord:
     """
 
     name: str
-    version_id: int
+    version: VersionKey
     logical_type: str
     logical_bytes: int
 
@@ -56,34 +68,42 @@ class IntermediateRecord:
     address
         Content address of the frame, 32 bytes.
     row_id_version
-        Id of the column version that holds its row ids.
+        The column version that holds its row ids.
     stage_id
         Id of the stage that produced it; ``None`` when it was logged by hand.
     output
         Name of the stage's output.
     logical_bytes, stored_bytes
         Bytes as logged, and bytes that storing it added.
+    created_at
+        Unix seconds; with the id it tells this row from a later one that was given the same id.
     """
 
     ref: IntermediateRef
     address: bytes
-    row_id_version: int
+    row_id_version: VersionKey
     stage_id: int | None
     output: str
     logical_bytes: int
     stored_bytes: int
+    created_at: float
 
 
 _RECORD = sa.select(
-    intermediate, project.c.name.label("project"), model.c.name.label("model"), model_version.c.number.label("number")
+    intermediate,
+    project.c.name.label("project"),
+    model.c.name.label("model"),
+    model_version.c.number.label("number"),
+    column_version.c.address.label("row_id_address"),
 ).select_from(
     intermediate.join(model_version, model_version.c.id == intermediate.c.model_version_id)
     .join(model, model.c.id == model_version.c.model_id)
     .join(project, project.c.id == model.c.project_id)
+    .join(column_version, column_version.c.id == intermediate.c.row_id_version)
 )
 
 
-def _record(row: sa.Row[tuple[object, ...]]) -> IntermediateRecord:
+def _record(row: sa.Row[tuple[Any, ...]]) -> IntermediateRecord:
     fields = row._mapping
     ref = IntermediateRef(
         fields["project"], fields["model"], fields["number"], fields["name"], fields["n_rows"], fields["id"]
@@ -91,11 +111,12 @@ def _record(row: sa.Row[tuple[object, ...]]) -> IntermediateRecord:
     return IntermediateRecord(
         ref,
         bytes(fields["address"]),
-        fields["row_id_version"],
+        VersionKey(fields["row_id_version"], bytes(fields["row_id_address"])),
         fields["stage_id"],
         fields["output"],
         fields["logical_bytes"],
         fields["stored_bytes"],
+        fields["created_at"],
     )
 
 
@@ -166,6 +187,7 @@ def columns_of(connection: sa.Connection, intermediate_id: int) -> list[ColumnRe
         sa.select(
             intermediate_column.c.name,
             column_version.c.id,
+            column_version.c.address,
             column_version.c.logical_type,
             column_version.c.logical_bytes,
         )
@@ -173,7 +195,35 @@ def columns_of(connection: sa.Connection, intermediate_id: int) -> list[ColumnRe
         .where(intermediate_column.c.intermediate_id == intermediate_id)
         .order_by(intermediate_column.c.position)
     )
-    return [ColumnRecord(*row) for row in connection.execute(query)]
+    return [
+        ColumnRecord(row.name, VersionKey(row.id, bytes(row.address)), row.logical_type, row.logical_bytes)
+        for row in connection.execute(query)
+    ]
+
+
+def _found(version: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Return the query, built once, for the newest attempt of an intermediate in the newest such version."""
+    wanted = (
+        sa.select(model_version.c.id)
+        .join(model, model.c.id == model_version.c.model_id)
+        .join(project, project.c.id == model.c.project_id)
+        .join(experiment_run, experiment_run.c.id == model_version.c.run_id)
+        .where(project.c.name == sa.bindparam("key_project"), model.c.name == sa.bindparam("key_model"), version)
+        .order_by(model_version.c.number.desc())
+        .limit(1)
+    )
+    return (
+        _RECORD.where(
+            intermediate.c.model_version_id == wanted.scalar_subquery(),
+            intermediate.c.name == sa.bindparam("key_intermediate"),
+        )
+        .order_by(intermediate.c.attempt.desc())
+        .limit(1)
+    )
+
+
+_IN_LATEST = _found(experiment_run.c.state == SUCCESS)
+_IN_VERSION = _found(model_version.c.number == sa.bindparam("key_version"))
 
 
 def find_intermediate(connection: sa.Connection, key: IntermediateKey) -> IntermediateRecord:
@@ -185,13 +235,13 @@ def find_intermediate(connection: sa.Connection, key: IntermediateKey) -> Interm
         If the project, model, version or intermediate does not exist, or the model has no complete
         version; the message names the value and what exists.
     """
-    version_id = find_version(connection, key)
-    row = connection.execute(
-        _RECORD.where(intermediate.c.model_version_id == version_id, intermediate.c.name == key.intermediate)
-        .order_by(intermediate.c.attempt.desc())
-        .limit(1)
-    ).first()
+    parameters = {"key_project": key.project, "key_model": key.model, "key_intermediate": key.intermediate}
+    if key.version is None:
+        row = connection.execute(_IN_LATEST, parameters).first()
+    else:
+        row = connection.execute(_IN_VERSION, {**parameters, "key_version": key.version}).first()
     if row is None:
+        version_id = find_version(connection, key)
         known = connection.scalars(
             sa.select(intermediate.c.name).where(intermediate.c.model_version_id == version_id).distinct()
         )

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mistique_core.config import StoreConfig
@@ -17,7 +19,7 @@ from mistique_core.errors import NotFoundError
 if TYPE_CHECKING:
     from mistique_core.store import Mistique
 
-console = Console(soft_wrap=False, highlight=False)
+console = Console(soft_wrap=False, highlight=False, emoji=False)
 
 
 @contextmanager
@@ -32,10 +34,19 @@ def open_store(args: argparse.Namespace) -> Iterator[Mistique]:
     from mistique_core.store import Mistique
 
     config = StoreConfig.resolve(args.store, args.catalogue)
-    if config.catalogue_url.startswith("sqlite:///") and not Path(config.catalogue_url[10:]).exists():
+    if not (config.location.is_dir() and _has_catalogue(config.catalogue_url)):
         raise NotFoundError(f"there is no store in {config.location}; give --store FOLDER or run a pipeline first")
     with Mistique.open(args.store, args.catalogue) as store:
         yield store
+
+
+def _has_catalogue(url: str) -> bool:
+    """Return False if the catalogue is a file that does not exist; a server is asked on opening."""
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        return True
+    return parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").is_file()
 
 
 def table(*columns: str | tuple[str, str]) -> Table:
@@ -43,12 +54,12 @@ def table(*columns: str | tuple[str, str]) -> Table:
     made = Table(box=None, header_style="bold", pad_edge=False)
     for position, column in enumerate(columns):
         name, justify = (column, "left") if isinstance(column, str) else column
-        made.add_column(name, justify="right" if justify == "right" else "left", overflow="fold", no_wrap=position == 0)
+        made.add_column(
+            escape(name), justify="right" if justify == "right" else "left", overflow="fold", no_wrap=position == 0
+        )
     return made
 
 
 def cells(values: Sequence[object]) -> list[str]:
     """Return values as cell texts, with rich's markup switched off."""
-    from rich.markup import escape
-
     return ["" if value is None else escape(str(value)) for value in values]

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from mistique_core.cli.context import cells, console, open_store, table
 from mistique_core.cli.options import add_strategy, add_where, parse_where, row_ids
+from mistique_core.errors import InvalidInputError, StorageError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SHOWN = 20
 
@@ -26,8 +31,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Print or save values."""
+    if args.output and args.output != "-" and not args.output.endswith((".csv", ".parquet")):
+        raise InvalidInputError(f"cannot tell the format of {args.output!r}; end it with .csv or .parquet")
     where = [parse_where(text) for text in args.where]
     with open_store(args) as store:
         result = store.get_intermediates(
@@ -36,17 +43,8 @@ def run(args: argparse.Namespace) -> int:
     frame = result.to_pandas()
     if args.output == "-":
         frame.to_csv(sys.stdout)
-    elif args.output and args.output.endswith(".csv"):
-        frame.to_csv(args.output)
-    elif args.output and args.output.endswith(".parquet"):
-        try:
-            frame.to_parquet(args.output)
-        except ImportError:
-            print("mistique: Parquet needs pyarrow; install it, or save as .csv", file=sys.stderr)
-            return 1
     elif args.output:
-        print(f"mistique: cannot tell the format of {args.output!r}; end it with .csv or .parquet", file=sys.stderr)
-        return 1
+        _save(frame, args.output)
     else:
         shown = table(("row_id", "right"), *((str(name), "right") for name in frame.columns))
         limit = args.n if args.n is not None else _SHOWN
@@ -57,4 +55,15 @@ def run(args: argparse.Namespace) -> int:
             console.print(f"{limit} of {len(frame):,} rows; -n N prints more, -o FILE.csv saves all")
     if args.explain:
         print(result.plan.explain(), file=sys.stderr)
-    return 0
+
+
+def _save(frame: pd.DataFrame, output: str) -> None:
+    try:
+        if output.endswith(".csv"):
+            frame.to_csv(output)
+        else:
+            frame.to_parquet(output)
+    except ImportError as error:
+        raise InvalidInputError("Parquet needs pyarrow; install it, or save as .csv") from error
+    except OSError as error:
+        raise StorageError(f"cannot write {output!r}: {error.strerror or error}; choose another file") from error

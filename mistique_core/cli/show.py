@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from rich.markup import escape
+
 from mistique_core.catalogue.intermediates import columns_of, find_intermediate
 from mistique_core.cli.context import cells, console, open_store, table
 from mistique_core.model import IntermediateKey
@@ -27,7 +29,7 @@ def run(args: argparse.Namespace) -> None:
             columns = columns_of(connection, record.ref.id)
         plan = store.explain(record.ref.key)
     ref = record.ref
-    console.print(f"[bold]{ref.project}.{ref.model}@{ref.version}.{ref.intermediate}[/bold]")
+    console.print(f"[bold]{escape(f'{ref.project}.{ref.model}@{ref.version}.{ref.intermediate}')}[/bold]")
     logical, stored = format_bytes(record.logical_bytes), format_bytes(record.stored_bytes)
     console.print(f"{ref.rows:,} rows, {len(columns)} columns, {logical} logical, {stored} added to the store")
     shown = table("COLUMN", "TYPE", ("BYTES", "right"))

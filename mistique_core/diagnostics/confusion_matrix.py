@@ -30,7 +30,7 @@ def confusion_matrix(store: Mistique, truth: str, prediction: str, *, strategy: 
     Raises
     ------
     InvalidInputError
-        If a key names no single column, or there are more than 200 classes.
+        If a key names no single column, both are the same, or there are more than 200 classes.
     """
     parsed = [IntermediateKey.parse(key) for key in (truth, prediction)]
     for key in parsed:
@@ -42,6 +42,10 @@ def confusion_matrix(store: Mistique, truth: str, prediction: str, *, strategy: 
         raise InvalidInputError(f"confusion_matrix got {str(parsed[0])!r} as truth and as prediction; name two columns")
     result = store.get_intermediates(parsed, strategy=strategy)
     frame = result.to_pandas()
+    if frame.shape[1] != 2:
+        raise InvalidInputError(
+            f"{str(parsed[0])!r} and {str(parsed[1])!r} are one column of one version; name two columns"
+        )
     actual, predicted = frame.iloc[:, 0], frame.iloc[:, 1]
     complete = actual.notna() & predicted.notna()
     actual, predicted = actual[complete], predicted[complete]

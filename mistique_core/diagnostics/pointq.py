@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from mistique_core.diagnostics.result import DiagnosticResult
 from mistique_core.errors import InvalidInputError
 from mistique_core.planner import Strategy
@@ -33,7 +35,7 @@ def pointq(
     NotFoundError
         If a key or a row id does not exist.
     """
-    wanted = [row_id] if isinstance(row_id, int) else list(row_id)
+    wanted = [row_id] if isinstance(row_id, (int, np.integer)) else list(row_id)
     if not wanted:
         raise InvalidInputError("pointq needs at least one row; give row_id, such as row_id=[135]")
     result = store.get_intermediates(keys, row_id=wanted, strategy=strategy)

@@ -13,6 +13,7 @@ from mistique_core.diagnostics.result import DiagnosticResult
 from mistique_core.diagnostics.topk import topk
 from mistique_core.errors import InvalidInputError, did_you_mean
 from mistique_core.model import IntermediateKey
+from mistique_core.model.names import check_name
 from mistique_core.planner import Strategy
 from mistique_core.store import Mistique
 
@@ -73,10 +74,19 @@ class DiagnosticRequest:
         for name in ("technique", "project", "models", "intermediate"):
             if not given.get(name):
                 raise InvalidInputError(f"a diagnostic request needs {name!r}; fill it in")
+        for name in ("technique", "project", "intermediate", "strategy"):
+            if not isinstance(given.get(name, ""), str):
+                raise InvalidInputError(f"{name}={given[name]!r} is not a string; give one name")
+        if not isinstance(given.get("largest", True), bool):
+            raise InvalidInputError(f"largest={given['largest']!r} is not a truth value; give true or false")
         for name in ("models", "columns", "rows"):
             value = given.get(name, [])
             if not isinstance(value, (list, tuple)):
                 raise InvalidInputError(f"{name}={value!r} is not a list; write one item a line, or [...] in JSON")
+        for name in ("models", "columns"):
+            for value in given.get(name, []):
+                if not isinstance(value, str):
+                    raise InvalidInputError(f"{value!r} in {name} is not a string; put it in quotes")
         for value in given.get("rows", []):
             if isinstance(value, bool) or not isinstance(value, int):
                 raise InvalidInputError(f"row {value!r} is not a row_id; give integers")
@@ -84,6 +94,12 @@ class DiagnosticRequest:
 
     def key(self, model: str, column: str | None = None) -> str:
         """Return the key of a column, or of all columns, of a model's intermediate."""
+        for kind, name in (
+            ("project", self.project),
+            ("model", model.partition("@")[0]),
+            ("intermediate", self.intermediate),
+        ):
+            check_name(kind, name)
         text = f"{self.project}.{model}.{self.intermediate}"
         return str(IntermediateKey.parse(f"{text}.{column}" if column else text))
 

@@ -1,9 +1,12 @@
-"""Reading columns and rows of intermediates, and fitted objects."""
+"""Reading columns and rows of intermediates, and fitted objects.
+
+What never changes about a column version is remembered under its id and content address together.
+Only the place of a chunk can become outdated, when another process moves or deletes its bytes: a
+chunk that is not where it was remembered to be is looked up once more before the read fails.
+"""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,16 +15,32 @@ import numpy.typing as npt
 import pandas as pd
 import sqlalchemy as sa
 
-from mistique_core.catalogue.chunks import chunk_by_id, column_chunks
-from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord, columns_of
+from mistique_core.catalogue.chunks import StoredChunk, VersionRecord, chunk_by_id, column_chunks, version_records
+from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord, VersionKey, columns_of
 from mistique_core.catalogue.stages import FittedRecord
-from mistique_core.catalogue.tables import column_version
 from mistique_core.engine.chunk_reader import ChunkReader, ReadTally
+from mistique_core.engine.chunk_writer import Array
+from mistique_core.engine.lru import LruCache
+from mistique_core.errors import CorruptPartitionError
 from mistique_core.fitted import load_fitted
-from mistique_core.frames import ROW_ID, EncodedColumn, LogicalType, decode_column, join_blocks, take_rows
+from mistique_core.frames import (
+    ROW_ID,
+    EncodedColumn,
+    LogicalType,
+    RowIndex,
+    decode_column,
+    join_blocks,
+    take_rows,
+)
 
 RowIds = npt.NDArray[np.int64]
-_ROW_IDS_KEPT = 32
+_ROW_INDEXES_KEPT = 32
+_CATEGORIES_KEPT = 256
+_VERSIONS_KEPT = 8_192
+_BLOCKS_KEPT = 32_768
+_NUMBERS_IN_QUERY = 256
+
+_Block = dict[str, StoredChunk]
 
 
 class FrameReader:
@@ -35,54 +54,49 @@ class FrameReader:
 
     def __init__(self, chunks: ChunkReader) -> None:
         self._chunks = chunks
-        self._row_ids: OrderedDict[int, RowIds] = OrderedDict()
-        self._lock = threading.Lock()
+        self._row_indexes: LruCache[VersionKey, RowIndex] = LruCache(_ROW_INDEXES_KEPT)
+        self._categories: LruCache[VersionKey, EncodedColumn] = LruCache(_CATEGORIES_KEPT)
+        self._versions: LruCache[VersionKey, VersionRecord] = LruCache(_VERSIONS_KEPT)
+        self._blocks: LruCache[tuple[VersionKey, int], _Block] = LruCache(_BLOCKS_KEPT)
 
-    def row_ids(self, connection: sa.Connection, record: IntermediateRecord, tally: ReadTally | None = None) -> RowIds:
-        """Return the row ids of an intermediate, int64 (n_rows,), in stored order."""
+    def row_index(
+        self, connection: sa.Connection, record: IntermediateRecord, tally: ReadTally | None = None
+    ) -> RowIndex:
+        """Return the row ids of an intermediate, in stored order, ready to be searched."""
         version = record.row_id_version
-        with self._lock:
-            if version in self._row_ids:
-                self._row_ids.move_to_end(version)
-                return self._row_ids[version]
-        values = decode_column(self.columns(connection, [version], tally=tally)[version])
-        ids = np.asarray(values, dtype=np.int64)
-        with self._lock:
-            self._row_ids[version] = ids
-            while len(self._row_ids) > _ROW_IDS_KEPT:
-                self._row_ids.popitem(last=False)
-        return ids
+        index = self._row_indexes.get(version)
+        if index is None:
+            values = decode_column(self.columns(connection, [version], tally=tally)[version])
+            index = RowIndex(np.asarray(values, dtype=np.int64))
+            self._row_indexes.put(version, index)
+        return index
 
     def columns(
         self,
         connection: sa.Connection,
-        versions: Sequence[int],
+        versions: Sequence[VersionKey],
         positions: npt.NDArray[np.intp] | None = None,
         tally: ReadTally | None = None,
-    ) -> dict[int, EncodedColumn]:
+    ) -> dict[VersionKey, EncodedColumn]:
         """Read column versions, or only the rows at `positions` (from 0, in that order).
 
         Only the row blocks that hold a wanted row are read.
         """
-        rows = connection.execute(sa.select(column_version).where(column_version.c.id.in_(set(versions)))).all()
-        parents = sorted({row.categories_id for row in rows if row.categories_id is not None})
-        categories = self.columns(connection, parents, tally=tally) if parents else {}
-        found: dict[int, EncodedColumn] = {}
-        for block_rows in {row.block_rows for row in rows}:
-            group = [row for row in rows if row.block_rows == block_rows]
-            wanted = None if positions is None else np.unique(positions // block_rows)
-            numbers = None if wanted is None else [int(number) for number in wanted]
-            blocks: dict[int, dict[int, dict[str, Any]]] = {row.id: {} for row in group}
-            for version, part, block, chunk in column_chunks(connection, [row.id for row in group], numbers):
-                blocks[version].setdefault(block, {})[part] = self._chunks.read(chunk, tally)
-            for row in group:
-                logical = LogicalType.from_json(row.logical_type)
-                ordered = [blocks[row.id][number] for number in sorted(blocks[row.id])]
-                column = join_blocks(logical, ordered, categories.get(row.categories_id))
-                if positions is not None and wanted is not None:
-                    within = np.searchsorted(wanted, positions // block_rows) * block_rows + positions % block_rows
-                    column = take_rows(column, within)
-                found[row.id] = column
+        records = self._version_records(connection, list(dict.fromkeys(versions)))
+        found: dict[VersionKey, EncodedColumn] = {}
+        for block_rows in {record.block_rows for record in records.values()}:
+            group = {key: record for key, record in records.items() if record.block_rows == block_rows}
+            wanted = within = None
+            if positions is not None:
+                numbers = np.unique(positions // block_rows)
+                wanted = numbers.tolist()
+                within = np.searchsorted(numbers, positions // block_rows) * block_rows + positions % block_rows
+            for key, blocks in self._read_blocks(connection, group, wanted, tally).items():
+                record = group[key]
+                parent = None if record.categories is None else VersionKey(*record.categories)
+                categories = None if parent is None else self._read_categories(connection, parent, tally)
+                column = join_blocks(LogicalType.from_json(record.logical_type), blocks, categories)
+                found[key] = column if within is None else take_rows(column, within)
         return found
 
     def frame(
@@ -90,19 +104,99 @@ class FrameReader:
     ) -> pd.DataFrame:
         """Return a whole intermediate with its row ids as index named ``row_id``."""
         columns = columns_of(connection, record.ref.id)
-        encoded = self.columns(connection, [column.version_id for column in columns], tally=tally)
-        return to_frame(columns, encoded, self.row_ids(connection, record, tally))
+        encoded = self.columns(connection, [column.version for column in columns], tally=tally)
+        return to_frame(columns, encoded, self.row_index(connection, record, tally).ids)
 
     def fitted(self, connection: sa.Connection, record: FittedRecord) -> Any:
         """Return a fitted object."""
         return load_fitted(record.format, self._chunks.read(chunk_by_id(connection, record.chunk_id)).tobytes())
 
+    def _version_records(
+        self, connection: sa.Connection, versions: Sequence[VersionKey]
+    ) -> dict[VersionKey, VersionRecord]:
+        known = {key: self._versions.get(key) for key in versions}
+        unknown = {key.id: key for key, record in known.items() if record is None}
+        for record in version_records(connection, list(unknown)) if unknown else ():
+            key = unknown[record.id]
+            known[key] = record
+            self._versions.put(key, record)
+        return {key: record for key, record in known.items() if record is not None}
 
-def to_frame(columns: Sequence[ColumnRecord], encoded: dict[int, EncodedColumn], row_ids: RowIds) -> pd.DataFrame:
+    def _read_categories(
+        self, connection: sa.Connection, version: VersionKey, tally: ReadTally | None
+    ) -> EncodedColumn:
+        categories = self._categories.get(version)
+        if categories is None:
+            categories = self.columns(connection, [version], tally=tally)[version]
+            self._categories.put(version, categories)
+        return categories
+
+    def _read_blocks(
+        self,
+        connection: sa.Connection,
+        records: dict[VersionKey, VersionRecord],
+        wanted: list[int] | None,
+        tally: ReadTally | None,
+    ) -> dict[VersionKey, list[dict[str, Array]]]:
+        """Return the parts of the wanted row blocks (all where ``None``) of each column version."""
+        places = {
+            key: list(range(-(-record.rows // record.block_rows))) if wanted is None else wanted
+            for key, record in records.items()
+        }
+        remembered = {(key, block): self._blocks.get((key, block)) for key in places for block in places[key]}
+        self._locate(connection, [place for place, chunks in remembered.items() if chunks is None], remembered)
+        found: dict[VersionKey, list[dict[str, Array]]] = {}
+        for key, blocks in places.items():
+            found[key] = [
+                self._read_block(connection, (key, block), remembered[key, block] or {}, tally) for block in blocks
+            ]
+        return found
+
+    def _read_block(
+        self, connection: sa.Connection, place: tuple[VersionKey, int], chunks: _Block, tally: ReadTally | None
+    ) -> dict[str, Array]:
+        try:
+            return {part: self._chunks.read(chunk, tally) for part, chunk in chunks.items()}
+        except CorruptPartitionError:
+            now: dict[tuple[VersionKey, int], _Block | None] = {}
+            self._locate(connection, [place], now)
+            moved = now.get(place)
+            if not moved or moved == chunks:
+                self._blocks.drop(place)
+                raise
+            return {part: self._chunks.read(chunk, tally) for part, chunk in moved.items()}
+
+    def _locate(
+        self,
+        connection: sa.Connection,
+        places: Sequence[tuple[VersionKey, int]],
+        found: dict[tuple[VersionKey, int], _Block | None],
+    ) -> None:
+        """Look up where the chunks of row blocks lie, into `found`, and remember it."""
+        if not places:
+            return
+        keys = {key.id: key for key, _ in places}
+        numbers = sorted({block for _, block in places})
+        located: dict[tuple[VersionKey, int], _Block] = {}
+        few = numbers if len(numbers) <= _NUMBERS_IN_QUERY else None
+        for version, part, block, chunk in column_chunks(connection, list(keys), few):
+            located.setdefault((keys[version], block), {})[part] = chunk
+        for place in places:
+            if place in located:
+                found[place] = located[place]
+                self._blocks.put(place, located[place])
+
+
+def to_frame(
+    columns: Sequence[ColumnRecord], encoded: dict[VersionKey, EncodedColumn], row_ids: RowIds
+) -> pd.DataFrame:
     """Return decoded columns as a frame indexed by row id."""
     index = pd.Index(row_ids, name=ROW_ID)
-    data = {}
-    for column in columns:
-        values = decode_column(encoded[column.version_id])
-        data[column.name] = pd.Series(values, index=index, dtype=values.dtype, name=column.name)
-    return pd.DataFrame(data, index=index, columns=pd.Index([column.name for column in columns]), copy=False)
+    data = {column.name: _values(encoded[column.version], index) for column in columns}
+    return pd.DataFrame(data, index=index, columns=pd.Index(list(data)), copy=False)
+
+
+def _values(column: EncodedColumn, index: pd.Index[Any]) -> Any:
+    """Return decoded values in a form whose dtype pandas does not change."""
+    values = decode_column(column)
+    return pd.Series(values, index=index, dtype=object) if values.dtype == object else values

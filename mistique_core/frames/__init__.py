@@ -3,17 +3,18 @@
 from mistique_core.frames.decode import decode_column, join_blocks, take_rows
 from mistique_core.frames.encode import EncodedColumn, encode_column
 from mistique_core.frames.logical_type import LogicalType
-from mistique_core.frames.row_id import ROW_ID, check_row_id, positions_of, split_row_id
+from mistique_core.frames.row_id import ROW_ID, check_row_id, split_row_id
+from mistique_core.frames.row_index import RowIndex
 
 __all__ = [
     "ROW_ID",
     "EncodedColumn",
     "LogicalType",
+    "RowIndex",
     "check_row_id",
     "decode_column",
     "encode_column",
     "join_blocks",
-    "positions_of",
     "split_row_id",
     "take_rows",
 ]

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mistique_core.errors import CorruptPartitionError
-from mistique_core.frames.encode import MISSING_NA, MISSING_NAN, PRESENT, Array, EncodedColumn
+from mistique_core.frames.encode import Array, EncodedColumn
 from mistique_core.frames.logical_type import LogicalType, pandas_dtype
-
-_MISSING_VALUES: dict[int, Any] = {MISSING_NA: pd.NA, MISSING_NAN: np.nan}
+from mistique_core.frames.text import PRESENT, decode_text, take_text
 
 
 def join_blocks(
@@ -53,11 +50,7 @@ def take_rows(column: EncodedColumn, positions: Array) -> EncodedColumn:
     """Return the values at `positions` (int64, from 0) in that order."""
     parts = {name: part[positions] for name, part in column.parts.items() if name != "text"}
     if "text" in column.parts:
-        ends = np.cumsum(column.parts["lengths"], dtype=np.int64)
-        starts = ends - column.parts["lengths"]
-        text = column.parts["text"]
-        pieces = [text[starts[p] : ends[p]] for p in positions]
-        parts["text"] = np.concatenate(pieces) if pieces else text[:0]
+        parts["text"] = take_text(column.parts["text"], column.parts["lengths"], positions)
     return EncodedColumn(column.logical, len(positions), parts, column.categories)
 
 
@@ -72,12 +65,10 @@ def decode_column(column: EncodedColumn) -> pd.api.extensions.ExtensionArray | A
     logical = column.logical
     if logical.kind == "categorical":
         assert column.categories is not None
-        values = decode_column(column.categories)
-        categories = pd.Index(values, dtype=values.dtype)
-        dtype = pd.CategoricalDtype(categories, ordered=bool(logical.option("ordered")))
+        dtype = pd.CategoricalDtype(column.categories.decoded, ordered=bool(logical.option("ordered")))
         return pd.Categorical.from_codes(column.parts["codes"], dtype=dtype)
     if logical.kind in ("string", "object"):
-        return _decode_text(column)
+        return decode_text(logical, column.parts)
     if logical.kind == "nullable":
         return _decode_masked(column)
     return _decode_numpy(column)
@@ -104,25 +95,3 @@ def _decode_masked(column: EncodedColumn) -> pd.api.extensions.ExtensionArray:
         values = np.empty(0, dtype.numpy_dtype)
     array_type = dtype.construct_array_type()
     return array_type(values.copy() if not values.flags.writeable else values, mask)  # type: ignore[no-any-return]
-
-
-def _decode_text(column: EncodedColumn) -> pd.api.extensions.ExtensionArray | Array:
-    text = column.parts["text"].tobytes()
-    ends = np.cumsum(column.parts["lengths"], dtype=np.int64)
-    if len(text) != (ends[-1] if len(ends) else 0):
-        raise CorruptPartitionError(
-            f"a string column holds {len(text)} bytes but its lengths add up to {ends[-1] if len(ends) else 0}; "
-            "run 'mistique check'"
-        )
-    values = np.empty(column.rows, dtype=object)
-    start = 0
-    for position, end in enumerate(ends.tolist()):
-        values[position] = text[start:end].decode("utf-8", "surrogatepass")
-        start = end
-    if "missing" in column.parts:
-        for row in np.flatnonzero(column.parts["missing"]):
-            values[row] = _MISSING_VALUES.get(int(column.parts["missing"][row]))
-    if column.logical.kind == "object":
-        return values
-    array: pd.api.extensions.ExtensionArray = pd.array(values, dtype=pandas_dtype(column.logical))
-    return array

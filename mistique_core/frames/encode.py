@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,9 @@ import pandas as pd
 
 from mistique_core.errors import UnsupportedColumnError
 from mistique_core.frames.logical_type import LogicalType, logical_type, pandas_dtype
+from mistique_core.frames.text import MISSING_NA, encode_text, missing_part
 
 Array = npt.NDArray[Any]
-
-PRESENT, MISSING_NONE, MISSING_NAN, MISSING_NA = 0, 1, 2, 3
-_ENCODING = ("utf-8", "surrogatepass")
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,14 @@ class EncodedColumn:
         """Bytes of all parts, the categories included."""
         own = sum(part.nbytes for part in self.parts.values())
         return own + (self.categories.logical_bytes if self.categories is not None else 0)
+
+    @cached_property
+    def decoded(self) -> pd.Index[Any]:
+        """The values as an index, made once: for categories, which many columns and queries share."""
+        from mistique_core.frames.decode import decode_column
+
+        values = decode_column(self)
+        return pd.Index(values, dtype=values.dtype)
 
     def blocks(self, block_rows: int) -> Iterator[dict[str, Array]]:
         """Yield the parts of each row block of `block_rows` rows (the last may be shorter)."""
@@ -97,7 +104,7 @@ def encode_column(name: str, series: pd.Series[Any] | pd.Index[Any]) -> EncodedC
         codes = little_endian(np.asarray(categorical.codes))
         return EncodedColumn(logical, rows, {"codes": codes}, categories)
     if logical.kind in ("string", "object"):
-        column = EncodedColumn(logical, rows, _text_parts(name, series))
+        column = EncodedColumn(logical, rows, encode_text(name, series))
     elif logical.kind == "nullable":
         column = EncodedColumn(logical, rows, _masked_parts(series))
     else:
@@ -143,39 +150,4 @@ def _masked_parts(series: pd.Series[Any] | pd.Index[Any]) -> dict[str, Array]:
     values[mask] = 0
     if values.dtype.kind == "b":
         values = values.view(np.uint8)
-    return {"values": values, **_missing_part(np.where(mask, MISSING_NA, PRESENT))}
-
-
-def _missing_part(missing: Array) -> dict[str, Array]:
-    return {"missing": missing.astype(np.uint8)} if missing.any() else {}
-
-
-def _text_parts(name: str, series: pd.Series[Any] | pd.Index[Any]) -> dict[str, Array]:
-    values = series.to_numpy(dtype=object)
-    encoded = [b""] * len(values)
-    missing = np.zeros(len(values), dtype=np.uint8)
-    for position, value in enumerate(values):
-        if type(value) is str:
-            encoded[position] = value.encode(*_ENCODING)
-        else:
-            missing[position] = _missing_code(name, position, value)
-    lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
-    if not len(lengths) or lengths.max() <= np.iinfo(np.int32).max:
-        lengths = lengths.astype(np.int32)
-    text = np.frombuffer(b"".join(encoded), dtype=np.uint8)
-    return {"text": text, "lengths": lengths, **_missing_part(missing)}
-
-
-def _missing_code(name: str, position: int, value: object) -> int:
-    if value is None:
-        return MISSING_NONE
-    if value is pd.NA:
-        return MISSING_NA
-    if isinstance(value, float) and np.isnan(value):
-        return MISSING_NAN
-    shown = repr(value)
-    shown = shown if len(shown) <= 40 else shown[:37] + "..."
-    raise UnsupportedColumnError(
-        f"column {name!r} holds Python objects (row {position}: {type(value).__name__} {shown}); "
-        f"convert it to numbers, strings or categories, for example frame[{name!r}].astype('string'), or drop it"
-    )
+    return {"values": values, **missing_part(mask.astype(np.uint8) * np.uint8(MISSING_NA))}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -72,10 +73,11 @@ class LogicalType:
             document["categories"] = self.categories._document()
         return document
 
-    @classmethod
-    def from_json(cls, text: str) -> LogicalType:
+    @staticmethod
+    @lru_cache(maxsize=1024)
+    def from_json(text: str) -> LogicalType:
         """Parse what :meth:`to_json` returned."""
-        return cls._from_document(json.loads(text))
+        return LogicalType._from_document(json.loads(text))
 
     @classmethod
     def _from_document(cls, document: dict[str, Any]) -> LogicalType:

@@ -91,6 +91,8 @@ def check_row_id(values: Any, what: str) -> RowIds:
     if ids.dtype.kind == "u" and len(ids) and ids.max() > np.iinfo(np.int64).max:
         raise InvalidInputError(f"row_id {ids.max()} of {what} does not fit int64; give smaller integers")
     ids = ids.astype(np.int64)
+    if bool((ids[1:] > ids[:-1]).all()):
+        return ids
     order = np.sort(ids)
     repeated = order[1:][order[1:] == order[:-1]]
     if len(repeated):
@@ -120,31 +122,3 @@ def check_columns(frame: pd.DataFrame, what: str) -> None:
 
 def _is_default_index(index: pd.Index[Any]) -> bool:
     return index.name is None and isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
-
-
-def positions_of(row_ids: RowIds, wanted: RowIds) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-    """Find where each wanted row id stands.
-
-    Parameters
-    ----------
-    row_ids
-        int64 (n,), unique, in any order.
-    wanted
-        int64 (m,).
-
-    Returns
-    -------
-    tuple
-        Positions (m,) from 0, and whether each was found (m,); a position not found is 0.
-    """
-    if not len(row_ids):
-        return np.zeros(len(wanted), np.intp), np.zeros(len(wanted), bool)
-    if len(row_ids) == 1 or bool((row_ids[1:] > row_ids[:-1]).all()):
-        positions = np.searchsorted(row_ids, wanted)
-    else:
-        order = np.argsort(row_ids, kind="stable")
-        positions = np.searchsorted(row_ids, wanted, sorter=order)
-        positions = order[np.minimum(positions, len(row_ids) - 1)]
-    positions = np.minimum(positions, len(row_ids) - 1)
-    found = row_ids[positions] == wanted
-    return np.where(found, positions, 0), found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,15 +12,16 @@ import pandas as pd
 import sqlalchemy as sa
 
 from mistique_core.catalogue.database import Catalogue
-from mistique_core.catalogue.facts import gather_facts
-from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord, columns_of, find_intermediate
+from mistique_core.catalogue.facts import TargetFacts, gather_facts
+from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord, find_intermediate
 from mistique_core.config import StoreConfig
 from mistique_core.cost import ReadRate
 from mistique_core.engine.chunk_reader import ReadTally
 from mistique_core.engine.frame_reader import FrameReader, RowIds, to_frame
+from mistique_core.engine.lru import LruCache
 from mistique_core.engine.rerun import rerun
 from mistique_core.errors import InvalidInputError, NotFoundError, RerunError, did_you_mean
-from mistique_core.frames import ROW_ID, positions_of
+from mistique_core.frames import ROW_ID, RowIndex
 from mistique_core.model import ALL_COLUMNS, IntermediateKey
 from mistique_core.planner import QueryPlan, Strategy, TargetPlan, plan_target
 from mistique_core.store.result import QueryResult
@@ -28,17 +29,24 @@ from mistique_core.store.selection import Selection
 
 log = logging.getLogger(__name__)
 
+_FACTS_KEPT = 1_024
+
 
 @dataclass
 class _Target:
     """One intermediate of a query, with the columns that are asked for."""
 
     record: IntermediateRecord
-    known: dict[str, ColumnRecord]
-    wanted: list[tuple[str, str]]
-    """(label in the answer, column name)."""
+    facts: TargetFacts
+    wanted: dict[tuple[str, str], None]
+    """(label in the answer, column name), in order."""
     plan: TargetPlan | None = None
     rerun_frame: pd.DataFrame | None = None
+
+    @property
+    def known(self) -> Mapping[str, ColumnRecord]:
+        """Its columns by name."""
+        return self.facts.columns
 
 
 class QueryEngine:
@@ -48,6 +56,7 @@ class QueryEngine:
         self._catalogue = catalogue
         self._reader = reader
         self._config = config
+        self._facts: LruCache[tuple[int, float], TargetFacts] = LruCache(_FACTS_KEPT)
 
     def plan(
         self, keys: Iterable[IntermediateKey], strategy: Strategy, rate: ReadRate, where: Sequence[str]
@@ -55,7 +64,7 @@ class QueryEngine:
         """Return the plan without touching any data."""
         with self._catalogue.read() as connection:
             targets = self._targets(connection, keys)
-            return self._plan(connection, targets, strategy, rate, where)
+            return self._plan(targets, strategy, rate, where)
 
     def answer(
         self, keys: Sequence[IntermediateKey], selection: Selection, strategy: Strategy, rate: ReadRate
@@ -65,10 +74,10 @@ class QueryEngine:
         tally = ReadTally()
         with self._catalogue.read() as connection:
             targets = self._targets(connection, keys)
-            plan = self._plan(connection, targets, strategy, rate, [item[0] for item in selection.where])
+            plan = self._plan(targets, strategy, rate, [item[0] for item in selection.where])
             verified = self._rerun_where_planned(connection, targets, strategy)
             ids = self._choose_rows(connection, targets, selection, tally)
-            pieces = [self._fetch(connection, target, target.wanted, ids, tally) for target in targets]
+            pieces = [self._fetch(connection, target, list(target.wanted), ids, tally) for target in targets]
         frame = pieces[0] if len(pieces) == 1 else pd.concat(pieces, axis=1)
         plan = replace(
             plan,
@@ -87,8 +96,7 @@ class QueryEngine:
         several = len({record.ref.id for _, record in resolved}) > 1
         for key, record in resolved:
             if record.ref.id not in targets:
-                columns = {column.name: column for column in columns_of(connection, record.ref.id)}
-                targets[record.ref.id] = _Target(record, columns, [])
+                targets[record.ref.id] = _Target(record, self._facts_of(connection, record), {})
             target = targets[record.ref.id]
             for name in target.known if key.column == ALL_COLUMNS else [key.column]:
                 if name not in target.known:
@@ -97,23 +105,26 @@ class QueryEngine:
                         f"{did_you_mean(name, target.known)}"
                     )
                 label = str(key.with_column(name)) if several else name
-                if (label, name) not in target.wanted:
-                    target.wanted.append((label, name))
+                target.wanted[label, name] = None
         return list(targets.values())
 
-    def _plan(
-        self,
-        connection: sa.Connection,
-        targets: list[_Target],
-        strategy: Strategy,
-        rate: ReadRate,
-        where: Sequence[str],
-    ) -> QueryPlan:
+    def _facts_of(self, connection: sa.Connection, record: IntermediateRecord) -> TargetFacts:
+        """Return the facts of an intermediate, gathered once for each row of the catalogue.
+
+        The row itself was just read, so that a deleted or newer intermediate is never answered from
+        memory; its id alone would not do, because a database may give it to a later row.
+        """
+        key = (record.ref.id, record.created_at)
+        facts = self._facts.get(key)
+        if facts is None:
+            facts = gather_facts(connection, record)
+            self._facts.put(key, facts)
+        return facts
+
+    def _plan(self, targets: list[_Target], strategy: Strategy, rate: ReadRate, where: Sequence[str]) -> QueryPlan:
         for target in targets:
             names = {name for _, name in target.wanted} | {name for name in where if name in target.known}
-            versions = [target.known[name].version_id for name in names] + [target.record.row_id_version]
-            facts = gather_facts(connection, target.record, versions, rate)
-            target.plan = plan_target(target.record.ref.id, facts, strategy)
+            target.plan = plan_target(target.record.ref.id, target.facts.facts(list(names), rate), strategy)
         return QueryPlan(tuple(target.plan for target in targets if target.plan is not None))
 
     def _rerun_where_planned(
@@ -137,11 +148,11 @@ class QueryEngine:
     def _choose_rows(
         self, connection: sa.Connection, targets: list[_Target], selection: Selection, tally: ReadTally
     ) -> RowIds | None:
-        available = self._row_ids(connection, targets[0], tally)
+        available = self._row_index(connection, targets[0], tally)
         for target in targets[1:]:
-            others = self._row_ids(connection, target, tally)
-            if len(others) != len(available) or not np.array_equal(others, available):
-                available = available[positions_of(others, available)[1]]
+            others = self._row_index(connection, target, tally)
+            if others is not available and not np.array_equal(others.ids, available.ids):
+                available = RowIndex(available.ids[others.find(available.ids)[1]])
 
         def fetch(name: str) -> pd.Series[float]:
             for target in targets:
@@ -153,12 +164,12 @@ class QueryEngine:
             )
 
         chosen = selection.choose(available, fetch)
-        return available if chosen is None and len(targets) > 1 else chosen
+        return available.ids if chosen is None and len(targets) > 1 else chosen
 
-    def _row_ids(self, connection: sa.Connection, target: _Target, tally: ReadTally) -> RowIds:
+    def _row_index(self, connection: sa.Connection, target: _Target, tally: ReadTally) -> RowIndex:
         if target.rerun_frame is not None:
-            return np.asarray(target.rerun_frame.index, dtype=np.int64)
-        return self._reader.row_ids(connection, target.record, tally)
+            return RowIndex(np.asarray(target.rerun_frame.index, dtype=np.int64))
+        return self._reader.row_index(connection, target.record, tally)
 
     def _fetch(
         self,
@@ -172,10 +183,10 @@ class QueryEngine:
             frame = target.rerun_frame[[name for _, name in wanted]]
             frame = frame if ids is None else frame.loc[ids]
             return frame.set_axis([label for label, _ in wanted], axis=1)
-        stored = self._reader.row_ids(connection, target.record, tally)
-        positions = None if ids is None else positions_of(stored, ids)[0]
+        stored = self._reader.row_index(connection, target.record, tally)
+        positions = None if ids is None else stored.find(ids)[0]
         columns = [replace(target.known[name], name=label) for label, name in wanted]
-        encoded = self._reader.columns(connection, [column.version_id for column in columns], positions, tally)
-        frame = to_frame(columns, encoded, stored if ids is None else ids)
+        encoded = self._reader.columns(connection, [column.version for column in columns], positions, tally)
+        frame = to_frame(columns, encoded, stored.ids if ids is None else ids)
         frame.index.name = ROW_ID
         return frame

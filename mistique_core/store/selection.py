@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mistique_core.errors import InvalidInputError, NotFoundError, did_you_mean
-from mistique_core.frames import check_row_id, positions_of
+from mistique_core.frames import RowIndex, check_row_id
 
 Predicate = tuple[str, str, Any]
 RowIds = npt.NDArray[np.int64]
@@ -62,24 +62,24 @@ class Selection:
             raise InvalidInputError(f"n_ex={n_ex!r} is not a number of rows; give an integer of at least 0")
         return cls(ids, _predicates(where), None if n_ex is None else int(n_ex))
 
-    def choose(self, available: RowIds, fetch: Callable[[str], pd.Series[Any]]) -> RowIds | None:
+    def choose(self, available: RowIndex, fetch: Callable[[str], pd.Series[Any]]) -> RowIds | None:
         """Return the row ids to fetch, or ``None`` for all of `available` in stored order.
 
         Parameters
         ----------
         available
-            Row ids that every target holds.
+            The row ids that every target holds.
         fetch
             Returns a column (index ``row_id``) for a predicate.
         """
-        ids = available
+        ids = available.ids
         if self.row_id is not None:
-            _, found = positions_of(available, self.row_id)
+            _, found = available.find(self.row_id)
             if not found.all():
                 missing = self.row_id[~found]
                 more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
                 shown = (
-                    f"known: {len(available)} rows from {available.min()} to {available.max()}"
+                    f"known: {len(available)} rows from {available.ids.min()} to {available.ids.max()}"
                     if len(available)
                     else "it has no rows"
                 )
@@ -89,7 +89,7 @@ class Selection:
             ids = ids[_matches(fetch(name).loc[ids], name, symbol, value)]  # type: ignore[index]
         if self.n_ex is not None:
             ids = ids[: self.n_ex]
-        return None if ids is available else ids
+        return None if ids is available.ids else ids
 
 
 def _matches(column: pd.Series[Any], name: str, symbol: str, value: Any) -> npt.NDArray[np.bool_]:

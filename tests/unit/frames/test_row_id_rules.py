@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mistique_core.errors import InvalidInputError
-from mistique_core.frames import check_row_id, positions_of, split_row_id
+from mistique_core.frames import RowIndex, check_row_id, split_row_id
 
 PLAIN = pd.DataFrame({"a": [1.0, 2.0, 3.0]})
 
@@ -94,7 +94,7 @@ def test_the_number_of_repeats_is_shown() -> None:
 def test_positions_agree_with_a_dictionary(ids: list[int], wanted: list[int], ordered: bool) -> None:
     """Sorted or not, each wanted id is found where it stands."""
     ids = sorted(ids) if ordered else ids
-    positions, found = positions_of(np.array(ids, "i8"), np.array(wanted, "i8"))
+    positions, found = RowIndex(np.array(ids, "i8")).find(np.array(wanted, "i8"))
     oracle = {item: place for place, item in enumerate(ids)}
     assert found.tolist() == [item in oracle for item in wanted]
     assert positions.tolist() == [oracle.get(item, 0) for item in wanted]
