@@ -30,7 +30,7 @@ def stage_inputs(value: Any) -> dict[str, Ref]:
     ----------
     value
         One reference (named ``data``), or a mapping of names to references. What a stage with
-        several outputs returned may be passed whole: its fitted objects are left out.
+        several outputs returned may be passed whole where all of them are wanted.
 
     Raises
     ------
