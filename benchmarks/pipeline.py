@@ -49,7 +49,7 @@ BUDGETS = (
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
     options = arguments(__doc__.splitlines()[0], argv, rows=200_000, quick_rows=100_000)
-    lengths = (options.rows, options.rows * (2 if options.quick else 5))
+    lengths = (options.rows, options.rows * (2 if options.quick else 3))
     report = Report("pipeline", {"rows": options.rows, "columns": COLUMNS, "pointq_rows": lengths})
     build = ROOT / "build"
     build.mkdir(exist_ok=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 
 from mistique_core.catalogue.database import insert_ignore, upsert
-from mistique_core.catalogue.tables import intermediate_use, read_rate
+from mistique_core.catalogue.tables import intermediate, intermediate_use, read_rate
 from mistique_core.cost import ReadRate
 
 
@@ -28,7 +28,9 @@ def save_rate(connection: sa.Connection, host: str, rate: ReadRate) -> None:
 
 
 def count_queries(connection: sa.Connection, counts: Mapping[int, int]) -> None:
-    """Add to n_query (thesis Eq. 5.5) of intermediates."""
+    """Add to n_query (thesis Eq. 5.5) of intermediates; one that was deleted meanwhile is left out."""
+    known = connection.scalars(sa.select(intermediate.c.id).where(intermediate.c.id.in_(sorted(counts))))
+    counts = {item: counts[item] for item in known}
     insert_ignore(connection, intermediate_use, [{"intermediate_id": item, "n_query": 0} for item in sorted(counts)])
     for item, count in sorted(counts.items()):
         connection.execute(

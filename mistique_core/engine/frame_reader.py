@@ -193,7 +193,7 @@ def to_frame(
     """Return decoded columns as a frame indexed by row id."""
     index = pd.Index(row_ids, name=ROW_ID)
     data = {column.name: _values(encoded[column.version], index) for column in columns}
-    return pd.DataFrame(data, index=index, columns=pd.Index(list(data)), copy=False)
+    return pd.DataFrame(data, index=index, columns=None if data else pd.Index([], dtype="str"), copy=False)
 
 
 def _values(column: EncodedColumn, index: pd.Index[Any]) -> Any:

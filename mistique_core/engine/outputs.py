@@ -103,7 +103,9 @@ class OutputSet:
             check_name("output", output)
         ids, frame = split_row_id(frame, row_id, derived=derived, what=what)
         row_ids = self._add_column(encode_column("row_id", pd.Series(ids)))
-        columns = tuple((str(name), self._add_column(encode_column(str(name), frame[name]))) for name in frame.columns)
+        columns = tuple(
+            (str(name), self._add_column(encode_column(str(name), column))) for name, column in frame.items()
+        )
         address = frame_hash(row_ids.address, [(name, column.address) for name, column in columns])
         prepared = PreparedFrame(output, address, len(ids), row_ids, columns)
         self.frames.append(prepared)

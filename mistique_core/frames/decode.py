@@ -19,17 +19,15 @@ def join_blocks(
 
     A block without a ``missing`` part has nothing missing.
     """
+    if len(blocks) == 1:
+        return EncodedColumn(logical, _block_rows(blocks[0]), dict(blocks[0]), categories)
     names = sorted({name for block in blocks for name in block}) or list(_empty_parts(logical))
     rows = sum(_block_rows(block) for block in blocks)
     parts = {}
     for name in names:
         pieces = [block[name] if name in block else np.zeros(_block_rows(block), np.uint8) for block in blocks]
-        parts[name] = _join(pieces) if pieces else _empty_parts(logical)[name]
+        parts[name] = np.concatenate(pieces) if pieces else _empty_parts(logical)[name]
     return EncodedColumn(logical, rows, parts, categories)
-
-
-def _join(pieces: list[Array]) -> Array:
-    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 
 def _block_rows(block: dict[str, Array]) -> int:

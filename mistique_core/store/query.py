@@ -185,7 +185,9 @@ class QueryEngine:
             return frame.set_axis([label for label, _ in wanted], axis=1)
         stored = self._reader.row_index(connection, target.record, tally)
         positions = None if ids is None else stored.find(ids)[0]
-        columns = [replace(target.known[name], name=label) for label, name in wanted]
+        columns = [
+            target.known[name] if label == name else replace(target.known[name], name=label) for label, name in wanted
+        ]
         encoded = self._reader.columns(connection, [column.version for column in columns], positions, tally)
         frame = to_frame(columns, encoded, stored.ids if ids is None else ids)
         frame.index.name = ROW_ID
