@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
+import httpx
 import numpy as np
 import pytest
 
@@ -58,3 +61,16 @@ def test_the_log_of_an_unreachable_catalogue_names_it(broken: Site) -> None:
 def test_a_failed_run_is_not_the_latest_complete_version(broken: Site) -> None:
     with broken.store() as store, pytest.raises(KeyError, match="no complete version"):
         store.get_intermediates("broken.raises.source")
+
+
+def test_a_state_set_by_hand_is_recorded(broken: Site) -> None:
+    dag_id = "broken_objects"
+    run_id = broken.runs[dag_id][-1]
+    address = f"{broken.environment.url}/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"
+    headers = {"Authorization": f"Bearer {broken.client.token}"}
+    httpx.patch(address, json={"state": "success"}, headers=headers, timeout=60).raise_for_status()
+    with broken.store() as store, store.catalogue.read() as connection:
+        assert find_run(connection, dag_id, run_id).run.state == "success"
+    httpx.patch(address, json={"state": "failed"}, headers=headers, timeout=60).raise_for_status()
+    with broken.store() as store, store.catalogue.read() as connection:
+        assert find_run(connection, dag_id, run_id).run.state == "failed"
