@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.database import insert_ignore
 from mistique_core.catalogue.tables import chunk, column_chunk, column_version, partition
+from mistique_core.partition import ChunkLocation
 
 _BATCH = 500
 
@@ -36,18 +37,6 @@ class StoredChunk:
     shape: tuple[int, ...]
     encoding: str
     partition: str
-    offset: int
-    size: int
-
-
-@dataclass(frozen=True)
-class ChunkRow:
-    """One chunk to be registered (see :class:`StoredChunk`)."""
-
-    address: bytes
-    dtype: str
-    shape: tuple[int, ...]
-    encoding: str
     offset: int
     size: int
 
@@ -90,7 +79,7 @@ def known_addresses(connection: sa.Connection, table: sa.Table, addresses: Itera
     return found
 
 
-def register_partition(connection: sa.Connection, name: str, size: int, chunks: Sequence[ChunkRow]) -> set[bytes]:
+def register_partition(connection: sa.Connection, name: str, size: int, chunks: Sequence[ChunkLocation]) -> set[bytes]:
     """Register a durable partition and those of its chunks that no other writer registered first.
 
     Returns

@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from mistique_core.catalogue.chunks import ChunkRow, known_addresses, register_partition
+from mistique_core.catalogue.chunks import known_addresses, register_partition
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.tables import chunk
 from mistique_core.config import StoreConfig
 from mistique_core.dedup import bytes_hash
-from mistique_core.partition import EncodedChunk, build_partition, encode_chunk
+from mistique_core.partition import ChunkLocation, EncodedChunk, build_partition, encode_chunk
 from mistique_core.storage import StorageBackend
 
 Array = npt.NDArray[Any]
@@ -40,7 +40,7 @@ class WrittenChunks:
         Address -> encoded bytes of each chunk that was not stored before.
     """
 
-    partitions: tuple[tuple[str, int, tuple[ChunkRow, ...]], ...]
+    partitions: tuple[tuple[str, int, tuple[ChunkLocation, ...]], ...]
     new_bytes: Mapping[bytes, int]
 
     def register(self, connection: sa.Connection) -> dict[bytes, int]:
@@ -82,8 +82,7 @@ def write_chunks(
         data, locations = build_partition(group)
         name = f"{bytes_hash(data).hex()}.h5"
         backend.put_if_absent(name, data)
-        rows = tuple(ChunkRow(at.address, at.dtype, at.shape, at.encoding, at.offset, at.size) for at in locations)
-        partitions.append((name, len(data), rows))
+        partitions.append((name, len(data), tuple(locations)))
     return WrittenChunks(tuple(partitions), {item.address: len(item.payload) for item in new})
 
 

@@ -60,9 +60,9 @@ class Stage(ABC):
         return self.params()
 
     @classmethod
-    @abstractmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:
-        """Rebuild the stage from what :meth:`params` returned."""
+        """Rebuild the stage from what :meth:`params` returned: by default, the constructor's arguments."""
+        return cls(**params)
 
     @abstractmethod
     def execute(self, inputs: Mapping[str, Any], learned: Mapping[str, Any] | None = None) -> StageResult:

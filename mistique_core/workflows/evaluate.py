@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 
@@ -56,11 +56,6 @@ class EvaluateStage(Stage):
             "prediction": self.prediction,
             "probability": self.probability,
         }
-
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> Self:
-        """See :class:`Stage`."""
-        return cls(**params)
 
     def packages(self) -> tuple[str, ...]:
         """See :class:`Stage`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 from mistique_core.model import Stage, StageResult
 from mistique_core.workflows.estimators import hyperparameters_of, is_seeded, make_estimator
@@ -49,11 +49,6 @@ class FitStage(Stage):
             "params": self.estimator_params,
             "features": self.features,
         }
-
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> Self:
-        """See :class:`Stage`."""
-        return cls(**params)
 
     def packages(self) -> tuple[str, ...]:
         """See :class:`Stage`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 
@@ -27,11 +27,6 @@ class PredictStage(Stage):
     def params(self) -> dict[str, Any]:
         """See :class:`Stage`."""
         return {"keep": self.keep}
-
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> Self:
-        """See :class:`Stage`."""
-        return cls(**params)
 
     def packages(self) -> tuple[str, ...]:
         """See :class:`Stage`."""

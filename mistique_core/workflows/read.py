@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 from blake3 import blake3
@@ -44,11 +44,6 @@ class ReadCsvStage(Stage):
         """See :class:`Stage`: the file counts by its content, not by its name."""
         return {"row_id": self.row_id, "options": self.options}
 
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> Self:
-        """See :class:`Stage`."""
-        return cls(**params)
-
     def external_state(self) -> Mapping[str, Any]:
         """Return the content address of the file."""
         return {"content": blake3(max_threads=blake3.AUTO).update_mmap(self._file()).hexdigest()}
@@ -84,11 +79,6 @@ class ReadSklearnStage(Stage):
     def params(self) -> dict[str, Any]:
         """See :class:`Stage`."""
         return {"dataset": self.dataset}
-
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> Self:
-        """See :class:`Stage`."""
-        return cls(**params)
 
     def packages(self) -> tuple[str, ...]:
         """See :class:`Stage`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 from mistique_core.errors import InvalidInputError
 from mistique_core.model import Stage, StageResult
@@ -38,11 +38,6 @@ class SplitStage(Stage):
     def params(self) -> dict[str, Any]:
         """See :class:`Stage`."""
         return {"test_size": self.test_size, "seed": self.seed, "stratify": self.stratify}
-
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> Self:
-        """See :class:`Stage`."""
-        return cls(**params)
 
     def packages(self) -> tuple[str, ...]:
         """See :class:`Stage`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -67,11 +67,6 @@ class TransformStage(Stage):
             "label": self.label_column,
             "fit_on": self.fit_on,
         }
-
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> Self:
-        """See :class:`Stage`."""
-        return cls(**params)
 
     def packages(self) -> tuple[str, ...]:
         """See :class:`Stage`."""
