@@ -48,7 +48,7 @@ BUDGETS = (
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
-    options = arguments(__doc__.splitlines()[0], argv, rows=200_000, quick_rows=100_000)
+    options = arguments(__doc__.splitlines()[0], argv, rows=200_000, quick_rows=70_000)
     lengths = (options.rows, options.rows * (2 if options.quick else 3))
     report = Report("pipeline", {"rows": options.rows, "columns": COLUMNS, "pointq_rows": lengths})
     build = ROOT / "build"
@@ -84,7 +84,7 @@ def hand_off(report: Report, folder: Path, rows: int) -> None:
         first = seconds(lambda: store.log_frame("homes", "handoff", "data", frame))
         peer_first = median_seconds(lambda: write_parquet(frame, folder / "peer.parquet"), 3)
         added, ours, peers = [], [], []
-        for _ in range(7):
+        for _ in range(5):
             change()
             before = folder_bytes(folder / "store")
             ours.append(seconds(lambda: store.log_frame("homes", "handoff", "data", current["frame"])))
