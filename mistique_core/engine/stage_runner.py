@@ -123,9 +123,9 @@ class StageRunner:
         started = time.perf_counter()
         with self._catalogue.read() as connection:
             addresses = {name: _input_address(connection, ref) for name, ref in inputs.items()}
-        identity = stage_identity(item, addresses)
         stage_id = self._begin(place, item, inputs)
         try:
+            identity = stage_identity(item, addresses)
             if reuse and identity is not None and self._take_over(place, stage_id, identity):
                 return self._outcome(stage_id, True, started)
             self._execute(place, stage_id, item, inputs, identity)
