@@ -79,6 +79,7 @@ def _reconcile(catalogue: Catalogue, session: Session, every_dag: bool) -> int:
     known = recorded_runs(catalogue, dags)
     newest = sa.select(DagRun).where(DagRun.dag_id.in_(sorted(dags))).order_by(DagRun.id.desc()).limit(MOST_RUNS)
     seen: dict[tuple[str, str], Any] = {(run.dag_id, run.run_id): run for run in session.scalars(newest)}
+    changed = 0
     unfinished = [key for key in open_runs(catalogue) if key not in seen]
     for dag_id, run_id in unfinished:
         run = session.scalar(sa.select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
@@ -86,7 +87,7 @@ def _reconcile(catalogue: Catalogue, session: Session, every_dag: bool) -> int:
             seen[(dag_id, run_id)] = run
         else:
             record_run(catalogue, RunReport(dag_id, run_id, FAILED, error=_GONE))
-    changed = 0
+            changed += 1
     for key, run in seen.items():
         state = _state(run.state)
         if state is not None and known.get(key) != state:

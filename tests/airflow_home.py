@@ -10,6 +10,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+import skops.io  # noqa: F401  (before Airflow: its import touches every loaded module, also Airflow's deprecated ones)
+
 ROOT = Path(__file__).resolve().parents[1]
 PLUGINS = ROOT / "plugins"
 

@@ -101,6 +101,8 @@ def save_run(
     changes = {n: v for n, v in known.items() if row._mapping[n] != v and (overwrite or row._mapping[n] is None)}
     if overwrite and known.get("state") == RUNNING and row.ended_at is not None:
         changes |= {"ended_at": None, "error": None}
+    if overwrite and known.get("state") == SUCCESS and row.error is not None:
+        changes["error"] = None
     if changes:
         connection.execute(sa.update(experiment_run).where(experiment_run.c.id == row.id).values(**changes))
     return int(row.id)
