@@ -138,7 +138,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> None:
-    from mistique_core.config import StoreConfig
+    from mistique_core.cli.context import existing_store
 
-    catalogue = Catalogue(StoreConfig.resolve(args.store, args.catalogue).catalogue_url)
+    catalogue = Catalogue(existing_store(args).catalogue_url)
     print(f"{reconcile_from_database(catalogue, every_dag=True)} runs updated")  # noqa: T201 (a command)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +21,18 @@ from mistique_core.errors import NotFoundError
 if TYPE_CHECKING:
     from mistique_core.store import Mistique
 
-console = Console(soft_wrap=False, highlight=False, emoji=False)
+_PIPED_WIDTH = 250
+
+console = Console(
+    highlight=False,
+    emoji=False,
+    width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED_WIDTH,
+)
+
+
+def say(text: str) -> None:
+    """Print text as it is; the terminal, not we, wraps long lines."""
+    console.print(text, markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -33,11 +46,17 @@ def open_store(args: argparse.Namespace) -> Iterator[Mistique]:
     """
     from mistique_core.store import Mistique
 
+    existing_store(args)
+    with Mistique.open(args.store, args.catalogue) as store:
+        yield store
+
+
+def existing_store(args: argparse.Namespace) -> StoreConfig:
+    """Return the settings of the store that the options name; raises like :func:`open_store`."""
     config = StoreConfig.resolve(args.store, args.catalogue)
     if not (config.location.is_dir() and _has_catalogue(config.catalogue_url)):
         raise NotFoundError(f"there is no store in {config.location}; give --store FOLDER or run a pipeline first")
-    with Mistique.open(args.store, args.catalogue) as store:
-        yield store
+    return config
 
 
 def _has_catalogue(url: str) -> bool:

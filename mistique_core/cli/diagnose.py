@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from mistique_core.cli.context import cells, console, open_store, table
+from mistique_core.cli.context import cells, console, open_store, say, table
 from mistique_core.cli.options import add_strategy, row_ids
 
 
@@ -56,11 +56,11 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps({**answer, "plan": result.plan.explain()}, indent=2))
         return
-    console.print(result.sentence, markup=False)
+    say(result.sentence)
     shown = table(*((name, "right") for name in answer["columns"]))
     for row in answer["rows"][:20]:
         shown.add_row(*cells([f"{value:.6g}" if isinstance(value, float) else value for value in row]))
     console.print(shown)
     if answer["row_count"] > 20:
-        console.print(f"20 of {answer['row_count']:,} rows; --json prints up to 1,000")
-    console.print(result.plan.explain(), markup=False)
+        say(f"20 of {answer['row_count']:,} rows; --json prints up to 1,000")
+    say(result.plan.explain())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from mistique_core.cli.context import console, open_store
+from mistique_core.cli.context import open_store, say
 from mistique_core.cli.options import add_strategy, add_where, parse_where
 
 
@@ -27,4 +27,4 @@ def run(args: argparse.Namespace) -> None:
         plan = store.explain(
             args.keys, where=[parse_where(text) for text in args.where] or None, strategy=args.strategy
         )
-    console.print(plan.explain(), markup=False)
+    say(plan.explain())

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from mistique_core.cli.context import cells, console, open_store, table
+from mistique_core.cli.context import cells, console, open_store, say, table
 from mistique_core.cli.options import add_strategy, add_where, parse_where, row_ids
 from mistique_core.errors import InvalidInputError, StorageError
 
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
             shown.add_row(*cells([f"{value:.6g}" if isinstance(value, float) else value for value in row]))
         console.print(shown)
         if len(frame) > limit:
-            console.print(f"{limit} of {len(frame):,} rows; -n N prints more, -o FILE.csv saves all")
+            say(f"{limit} of {len(frame):,} rows; -n N prints more, -o FILE.csv saves all")
     if args.explain:
         print(result.plan.explain(), file=sys.stderr)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from mistique_core.cli.context import cells, console, open_store, table
+from mistique_core.cli.context import cells, console, open_store, say, table
 from mistique_core.errors import NotFoundError, did_you_mean
 from mistique_core.planner import format_bytes
 
@@ -47,6 +47,4 @@ def run(args: argparse.Namespace) -> None:
         shown.add_row(*cells([name, f"{row.rows:,}", row.columns, *sizes, state]))
     console.print(shown)
     total = format_bytes(float(frame["logical_bytes"].sum()))
-    console.print(
-        f"{len(frame)} intermediates, {total} logical, {format_bytes(float(frame['stored_bytes'].sum()))} stored"
-    )
+    say(f"{len(frame)} intermediates, {total} logical, {format_bytes(float(frame['stored_bytes'].sum()))} stored")

@@ -7,7 +7,7 @@ import argparse
 from rich.markup import escape
 
 from mistique_core.catalogue.intermediates import columns_of, find_intermediate
-from mistique_core.cli.context import cells, console, open_store, table
+from mistique_core.cli.context import cells, console, open_store, say, table
 from mistique_core.model import IntermediateKey
 from mistique_core.planner import format_bytes
 
@@ -31,10 +31,10 @@ def run(args: argparse.Namespace) -> None:
     ref = record.ref
     console.print(f"[bold]{escape(f'{ref.project}.{ref.model}@{ref.version}.{ref.intermediate}')}[/bold]")
     logical, stored = format_bytes(record.logical_bytes), format_bytes(record.stored_bytes)
-    console.print(f"{ref.rows:,} rows, {len(columns)} columns, {logical} logical, {stored} added to the store")
+    say(f"{ref.rows:,} rows, {len(columns)} columns, {logical} logical, {stored} added to the store")
     shown = table("COLUMN", "TYPE", ("BYTES", "right"))
     for column in columns:
         label = LogicalType.from_json(column.logical_type).label
         shown.add_row(*cells([column.name, label, format_bytes(column.logical_bytes)]))
     console.print(shown)
-    console.print(plan.explain(), markup=False)
+    say(plan.explain())

@@ -7,7 +7,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING
 
-from mistique_core.cli.context import cells, console, open_store, table
+from mistique_core.cli.context import cells, console, open_store, say, table
 from mistique_core.planner import format_bytes
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ def print_statistics(stats: StoreStatistics) -> None:
         shown.add_row(*cells([name, model.versions, model.intermediates, model.reused_stages, *sizes]))
     console.print(shown)
     files = f"{stats.partitions} partition files"
-    console.print(
+    say(
         f"{stats.intermediates} intermediates, {format_bytes(stats.logical_bytes)} as logged; "
         f"{format_bytes(stats.partition_bytes)} in {files} (fitted models included), "
         f"{format_bytes(stats.catalogue_bytes)} of catalogue"
     )
     if stats.partition_bytes:
         saved = stats.logical_bytes / stats.partition_bytes
-        console.print(f"{saved:.1f}x less than storing every intermediate as it is")
+        say(f"{saved:.1f}x less than storing every intermediate as it is")

@@ -40,12 +40,22 @@ def make_estimator(path: str, params: Mapping[str, Any]) -> Any:
     if not (isinstance(cls, type) and hasattr(cls, "get_params")):
         known = [item for item in dir(module) if isinstance(getattr(module, item), type)]
         raise InvalidInputError(f"{module_name} has no estimator {name!r}; {did_you_mean(name, known)}")
-    estimator = cls()
+    try:
+        estimator = cls()
+    except TypeError as error:
+        raise InvalidInputError(
+            f"{name} cannot be made from JSON parameters ({error}); use a function stage"
+        ) from error
     known_params = estimator.get_params(deep=False)
     for param in params:
         if param not in known_params:
             raise InvalidInputError(f"{name} has no parameter {param!r}; {did_you_mean(param, known_params)}")
-    return estimator.set_params(**params)
+    return estimator.set_params(**{param: _like(value, known_params[param]) for param, value in params.items()})
+
+
+def _like(value: Any, default: Any) -> Any:
+    """JSON has no tuples: a list stands for one where the estimator's default is a tuple."""
+    return tuple(value) if isinstance(value, list) and isinstance(default, tuple) else value
 
 
 def hyperparameters_of(estimator: Any) -> dict[str, Any]:

@@ -211,3 +211,14 @@ def test_a_failing_stage_is_recorded(store: Mistique) -> None:
         run.stage("scaled", SplitStage(stratify="no_such"), {"data": source})
     run.finish()
     assert store.intermediates()["intermediate"].tolist() == ["source"]
+
+
+def test_a_tuple_parameter_comes_back_from_its_record(tmp_path: Path) -> None:
+    """scikit-learn insists on a tuple for ``feature_range``, which JSON turns into a list."""
+    with Mistique.open(tmp_path / "store") as store:
+        with store.run("p", "tuple") as run:
+            source = run.stage("source", ReadSklearnStage("iris")).outputs[""]
+            stage = TransformStage("sklearn.preprocessing.MinMaxScaler", {"feature_range": [-1, 1]}, exclude=["target"])
+            run.stage("scaled", stage, {"data": source})
+        result = store.get_intermediates("p.tuple.scaled", strategy="rerun").to_pandas()
+    assert result.drop(columns="target").min().tolist() == [-1.0] * 4
