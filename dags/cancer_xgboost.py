@@ -13,7 +13,7 @@ PLACE = {"project": "cancer", "model": "xgboost"}
 LABEL = "target"
 
 
-@task.stage(**PLACE)
+@task.stage(**PLACE, deterministic=True)
 def read() -> pd.DataFrame:
     from sklearn.datasets import load_breast_cancer
 

@@ -54,6 +54,10 @@ class StorageError(MistiqueError, OSError):
     """The storage backend failed to write or read bytes."""
 
 
+class CatalogueError(MistiqueError, RuntimeError):
+    """The catalogue database refused a statement; nothing of its transaction was written."""
+
+
 class CatalogueUnavailableError(MistiqueError, ConnectionError):
     """The catalogue database cannot be reached or is locked."""
 

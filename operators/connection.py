@@ -12,7 +12,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from mistique_core.config import CATALOGUE_VARIABLE, HOME_VARIABLE, StoreConfig
-from mistique_core.errors import InvalidInputError, did_you_mean
+from mistique_core.errors import InvalidInputError, NotFoundError, did_you_mean
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -35,6 +35,8 @@ def store_config(conn_id: str = DEFAULT_CONNECTION, *, allow_database: bool = Tr
     ------
     InvalidInputError
         If the connection holds an unknown setting.
+    NotFoundError
+        If a connection other than the default one does not exist.
     """
     connection = _from_airflow(conn_id) if allow_database else _from_environment(conn_id)
     if connection is None:
@@ -95,8 +97,12 @@ def _from_airflow(conn_id: str) -> Connection | None:
 
     try:
         return BaseHook.get_connection(conn_id)
-    except AirflowException:
-        return None
+    except AirflowException as error:
+        if conn_id == DEFAULT_CONNECTION:
+            return None
+        raise NotFoundError(
+            f"connection {conn_id!r} cannot be found ({error}); add it, or leave mistique_conn_id out"
+        ) from error
 
 
 def _from_environment(conn_id: str) -> Connection | None:

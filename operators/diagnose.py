@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from mistique_core.errors import MistiqueError
+from mistique_core.errors import CatalogueUnavailableError, MistiqueError
 from operators.connection import DEFAULT_CONNECTION
 from operators.hook import MistiqueHook
 from operators.links import RunPageLink
@@ -61,11 +61,15 @@ class DiagnoseOperator(BaseOperator):
         ------
         AirflowFailException
             If it cannot be answered, with the reason in one line; a retry would not help.
+        CatalogueUnavailableError
+            If the catalogue cannot be reached; a retry may help.
         """
         request = dict(context["params"] if self.request is None else self.request)
         try:
             store = MistiqueHook(self.mistique_conn_id).store
             return self._answer(store, request, context)
+        except CatalogueUnavailableError:
+            raise
         except MistiqueError as error:
             self.log.error("%s", error)
             raise AirflowFailException(str(error)) from None
@@ -81,7 +85,10 @@ class DiagnoseOperator(BaseOperator):
             "dag_id": dag_run.dag_id,
             "run_id": dag_run.run_id,
         }
-        reconcile_from_task(store.catalogue)
+        try:
+            reconcile_from_task(store.catalogue)
+        except MistiqueError as error:
+            self.log.warning("could not look for runs that have ended: %s", error)
         start = time.perf_counter()
         try:
             result = diagnose(store, DiagnosticRequest.from_json(request))

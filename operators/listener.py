@@ -9,6 +9,7 @@ Task hooks are left out on purpose: stages record themselves before their task s
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 from airflow.listeners import hookimpl
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 2.0
+PAUSE_SECONDS = 60
+"""After a failure: an unreachable catalogue must not cost the scheduler two seconds for every run."""
 
 
 class RunListener:
@@ -28,6 +31,7 @@ class RunListener:
 
     def __init__(self) -> None:
         self._catalogue: Catalogue | None = None
+        self._pause_until = 0.0
 
     @hookimpl
     def on_starting(self, component: object) -> None:
@@ -55,6 +59,8 @@ class RunListener:
         self._record(dag_run, "failed", msg or "failed")
 
     def _record(self, dag_run: DagRun, state: str, error: str | None) -> None:
+        if time.monotonic() < self._pause_until:
+            return
         try:
             from mistique_core.modeldb import record_run
             from operators.run_report import has_stages, run_report
@@ -66,7 +72,13 @@ class RunListener:
             if catalogue is not None:
                 record_run(catalogue, run_report(dag_run, dag, state, error), create=dag is not None)
         except Exception:
-            log.exception("MISTIQUE could not record run %s of %s; reconcile will", dag_run.run_id, dag_run.dag_id)
+            self._pause_until = time.monotonic() + PAUSE_SECONDS
+            log.exception(
+                "MISTIQUE could not record run %s of %s; reconcile will. Nothing is recorded here for %d s",
+                dag_run.run_id,
+                dag_run.dag_id,
+                PAUSE_SECONDS,
+            )
 
     def _open(self) -> Catalogue | None:
         """Return the catalogue that the environment names; ``None`` when only a connection knows it."""

@@ -55,14 +55,13 @@ def reconcile_from_task(catalogue: Catalogue) -> int:
     int
         How many runs were found to have ended.
     """
-    from airflow.sdk.exceptions import AirflowException
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
     ended = 0
     for dag_id, run_id in open_runs(catalogue)[:MOST_ASKED]:
         try:
             state = _state(RuntimeTaskInstance.get_dagrun_state(dag_id, run_id))
-        except AirflowException as error:
+        except Exception as error:  # not all of the task SDK's errors have a common base
             log.warning("Airflow does not tell the state of run %s of %s: %s", run_id, dag_id, error)
             continue
         if state in (SUCCESS, FAILED):
@@ -90,10 +89,23 @@ def _reconcile(catalogue: Catalogue, session: Session, every_dag: bool) -> int:
             changed += 1
     for key, run in seen.items():
         state = _state(run.state)
-        if state is not None and known.get(key) != state:
+        if state is not None and _is_news(state, run, known.get(key)):
             record_run(catalogue, _report(session, run, state))
             changed += 1
     return changed
+
+
+def _is_news(state: str, run: Any, recorded: tuple[str, float | None] | None) -> bool:
+    """Return whether Airflow's state is newer than the recorded one.
+
+    The listener records the end of a run before the scheduler commits it, so Airflow's database may
+    still say "running" for a moment; only a run that has started again since is running again.
+    """
+    if recorded is None or recorded[0] == state:
+        return recorded is None
+    if state != RUNNING or recorded[1] is None:
+        return True
+    return run.start_date is not None and bool(run.start_date.timestamp() > recorded[1])
 
 
 def _state(value: object) -> str | None:

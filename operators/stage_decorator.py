@@ -30,7 +30,8 @@ class DecoratedStageOperator(DecoratedOperator, PythonOperator):
     row_id
         For a function without inputs: the column that identifies an example.
     deterministic
-        False if equal inputs can give different outputs; the stage is then never reused.
+        Whether equal inputs always give equal outputs; a stage for which they do not is never reused.
+        Default: true for a function with inputs, false for one that reads source data.
     reuse
         Whether the outputs of an equal earlier stage may be taken over without executing.
     mistique_conn_id
@@ -52,7 +53,7 @@ class DecoratedStageOperator(DecoratedOperator, PythonOperator):
         model: str,
         intermediate: str | None = None,
         row_id: str | None = None,
-        deterministic: bool = True,
+        deterministic: bool | None = None,
         reuse: bool = True,
         mistique_conn_id: str = DEFAULT_CONNECTION,
         **kwargs: Any,

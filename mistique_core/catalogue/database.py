@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from mistique_core.errors import CatalogueUnavailableError, InvalidInputError
+from mistique_core.errors import CatalogueError, CatalogueUnavailableError, InvalidInputError
 
 log = logging.getLogger(__name__)
 
@@ -81,17 +81,22 @@ class Catalogue:
             damaged = type(error.orig) is sqlite3.DatabaseError  # not a database file, or a malformed one
             if error.connection_invalidated or damaged:
                 raise self._unavailable(error) from error
-            raise
+            raise CatalogueError(f"the catalogue {self.shown_url} refused a statement: {_cause(error)}") from error
 
     def _unavailable(self, error: DBAPIError) -> CatalogueUnavailableError:
-        cause = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
         return CatalogueUnavailableError(
-            f"the catalogue {self.shown_url} cannot be used: {cause}; check that it is reachable and writable"
+            f"the catalogue {self.shown_url} cannot be used: {_cause(error)}; check that it is reachable and writable"
         )
 
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def _cause(error: DBAPIError) -> str:
+    """Return the first line of what the driver said."""
+    text = str(error.orig).strip()
+    return text.splitlines()[0] if text else type(error.orig).__name__
 
 
 def insert_ignore(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -136,9 +141,12 @@ def _sqlite_engine(url: sa.URL, busy_seconds: float) -> sa.Engine:
 
 
 def _pg_engine(url: sa.URL, busy_seconds: float) -> sa.Engine:
+    patience = {
+        "connect_timeout": max(2, int(min(busy_seconds, 10))),
+        "tcp_user_timeout": int(busy_seconds * 1000),
+        "options": f"-c lock_timeout={int(busy_seconds * 1000)}",
+    }
     try:
-        return sa.create_engine(
-            url, pool_pre_ping=True, connect_args={"connect_timeout": max(2, int(min(busy_seconds, 10)))}
-        )
+        return sa.create_engine(url, pool_pre_ping=True, connect_args=patience)
     except ModuleNotFoundError as error:
         raise InvalidInputError("a PostgreSQL catalogue needs psycopg; install 'mistique-airflow[postgres]'") from error

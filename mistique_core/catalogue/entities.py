@@ -124,3 +124,8 @@ def model_version_of(connection: sa.Connection, project_name: str, model_name: s
         insert_ignore(connection, model_version, [values])
         row = connection.execute(query).one()
     return int(row.id), int(row.number)
+
+
+def lock_version(connection: sa.Connection, version_id: int) -> None:
+    """Let one writer at a time number the tries and attempts of a model version (a row lock on PostgreSQL)."""
+    connection.execute(sa.select(model_version.c.id).where(model_version.c.id == version_id).with_for_update())

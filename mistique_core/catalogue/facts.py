@@ -92,7 +92,7 @@ def _stage_fact(connection: sa.Connection, stage_id: int, inputs: tuple[int, ...
     row = connection.execute(sa.select(stage).where(stage.c.id == stage_id)).one()
     obstacle = None
     if not row.deterministic:
-        obstacle = f"stage {row.name!r} draws random numbers without a seed"
+        obstacle = f"stage {row.name!r} is not declared deterministic, or draws random numbers without a seed"
     elif row.code_hash is None:
         obstacle = f"the code of stage {row.name!r} could not be read when it ran"
     cost = StageCost(row.transformer_seconds or 0.0, row.exec_seconds or 0.0, rows)

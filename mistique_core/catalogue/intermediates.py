@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.entities import SUCCESS
+from mistique_core.catalogue.entities import SUCCESS, lock_version
 from mistique_core.catalogue.tables import (
     column_version,
     experiment_run,
@@ -139,6 +139,7 @@ def register_intermediate(
     An intermediate of the same name in the same model version, left by an earlier try, stays as it
     is: the new one gets the next attempt number.
     """
+    lock_version(connection, model_version_id)
     last = connection.scalar(
         sa.select(sa.func.max(intermediate.c.attempt)).where(
             intermediate.c.model_version_id == model_version_id, intermediate.c.name == name

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mistique_core.catalogue.database import insert_ignore
-from mistique_core.catalogue.entities import FAILED, RUNNING, SUCCESS
+from mistique_core.catalogue.entities import FAILED, RUNNING, SUCCESS, lock_version
 from mistique_core.catalogue.tables import (
     fitted,
     hyperparameter,
@@ -74,6 +74,7 @@ def begin_stage(
         .where(*same, stage.c.state == RUNNING)
         .values(state=FAILED, error="the task was killed or lost before it ended", ended_at=time.time())
     )
+    lock_version(connection, model_version_id)
     last = connection.scalar(sa.select(sa.func.max(stage.c.try_number)).where(*same))
     inserted = connection.execute(
         sa.insert(stage).values(
@@ -209,6 +210,7 @@ def output_name(stage_name: str, output: str) -> str:
 def _copy_intermediate(
     connection: sa.Connection, row: sa.Row[Any], stage_id: int, model_version_id: int, name: str, now: float
 ) -> None:
+    lock_version(connection, model_version_id)
     last = connection.scalar(
         sa.select(sa.func.max(intermediate.c.attempt)).where(
             intermediate.c.model_version_id == model_version_id, intermediate.c.name == name

@@ -199,4 +199,6 @@ def to_frame(
 def _values(column: EncodedColumn, index: pd.Index[Any]) -> Any:
     """Return decoded values in a form whose dtype pandas does not change."""
     values = decode_column(column)
+    if isinstance(values, np.ndarray) and not values.flags.writeable:
+        values = values.copy()  # cached chunks are shared: what a caller may write into is its own
     return pd.Series(values, index=index, dtype=object) if values.dtype == object else values

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mistique_core.catalogue.database import Catalogue
-from mistique_core.catalogue.intermediates import intermediate_by_id
+from mistique_core.catalogue.intermediates import IntermediateRecord, intermediate_by_id
 from mistique_core.catalogue.stages import (
     StageSeconds,
     begin_stage,
@@ -196,7 +196,7 @@ class StageRunner:
             for name, ref in inputs.items():
                 start = time.perf_counter()
                 if isinstance(ref, IntermediateRef):
-                    values[name] = self._reader.frame(connection, intermediate_by_id(connection, ref.id))
+                    values[name] = self._reader.frame(connection, _resolve(connection, ref))
                     load += time.perf_counter() - start
                 else:
                     values[name] = self._reader.fitted(connection, fitted_by_id(connection, ref.id))
@@ -261,10 +261,24 @@ def _import_packages(item: Stage) -> None:
             log.debug("stage %s names the package %s, which is not installed", item.label(), package)
 
 
+def _resolve(connection: sa.Connection, ref: IntermediateRef) -> IntermediateRecord:
+    """Return the intermediate behind a reference of this store."""
+    record = intermediate_by_id(connection, ref.id)
+    if record.ref != ref:
+        raise _foreign(ref)
+    return record
+
+
+def _foreign(ref: Ref) -> InvalidInputError:
+    return InvalidInputError(f"{ref} belongs to another store; give both tasks the same mistique_conn_id")
+
+
 def _input_address(connection: sa.Connection, ref: Ref) -> str:
     """Return the content address of what a reference points to, in hex."""
     if isinstance(ref, IntermediateRef):
-        return intermediate_by_id(connection, ref.id).address.hex()
+        return _resolve(connection, ref).address.hex()
+    if fitted_by_id(connection, ref.id).ref != ref:
+        raise _foreign(ref)
     query = sa.select(chunk.c.address).join(fitted, fitted.c.chunk_id == chunk.c.id).where(fitted.c.id == ref.id)
     address = connection.scalar(query)
     if address is None:

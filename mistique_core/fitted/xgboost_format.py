@@ -14,8 +14,8 @@ _LENGTH_BYTES = 4
 class XGBoostCodec:
     """The booster as UBJSON behind a small JSON header that names the class.
 
-    ``save_model`` keeps everything that predictions need, the classes included; the constructor's
-    arguments are ModelDB's hyperparameters and are not part of it.
+    The booster keeps the trees and the classes. The constructor's arguments are kept in the header,
+    because some of them, such as ``missing``, decide how a row is read when it is predicted.
     """
 
     format = "xgboost-ubj"
@@ -27,7 +27,8 @@ class XGBoostCodec:
 
     def dump(self, value: Any) -> bytes:
         """See :class:`FittedCodec`."""
-        header = json.dumps({"class": type(value).__name__}).encode()
+        params = {name: item for name, item in sorted(value.get_params().items()) if _is_plain(item)}
+        header = json.dumps({"class": type(value).__name__, "params": params}, sort_keys=True).encode()
         return len(header).to_bytes(_LENGTH_BYTES, "little") + header + bytes(value.get_booster().save_raw("ubj"))
 
     def load(self, data: bytes) -> Any:
@@ -35,9 +36,14 @@ class XGBoostCodec:
         import xgboost
 
         end = _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")
-        name = json.loads(data[_LENGTH_BYTES:end])["class"]
+        header = json.loads(data[_LENGTH_BYTES:end])
+        name = header["class"]
         if name not in _CLASSES:
             raise UntrustedTypeError(f"fitted object names the XGBoost class {name!r}; known: {', '.join(_CLASSES)}")
-        model = getattr(xgboost, name)()
+        model = getattr(xgboost, name)(**header["params"])
         model.load_model(bytearray(data[end:]))
-        return model
+        return model.set_params(**header["params"])
+
+
+def _is_plain(value: Any) -> bool:
+    return value is not None and isinstance(value, (str, bool, int, float))

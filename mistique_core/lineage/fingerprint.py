@@ -8,7 +8,7 @@ fingerprinted, or that draws random numbers without a seed, has none and is alwa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mistique_core.dedup import json_hash
 from mistique_core.lineage.code import code_hash, library_versions
@@ -16,8 +16,14 @@ from mistique_core.model.stage import Stage
 
 
 def stage_code_hash(stage: Stage) -> str | None:
-    """Return the hash of the user's functions of a stage; ``None`` if some source cannot be read."""
-    hashes = [code_hash(function) for function in stage.functions()]
+    """Return the hash of the user's code in a stage; ``None`` if some of it cannot be known.
+
+    That is the stage's functions and, unless it ships with this package (whose version counts), its class.
+    """
+    own: list[Callable[..., object]] = (
+        [] if type(stage).__module__.partition(".")[0] == "mistique_core" else [type(stage)]
+    )
+    hashes = [code_hash(item) for item in (*stage.functions(), *own)]
     return None if None in hashes else json_hash(hashes)
 
 

@@ -119,15 +119,15 @@ def open_runs(catalogue: Catalogue) -> list[tuple[str, str]]:
         return [(row.dag_id, row.run_id) for row in rows]
 
 
-def recorded_runs(catalogue: Catalogue, dag_ids: Iterable[str]) -> dict[tuple[str, str], str]:
-    """Return (dag_id, run_id) -> recorded state of the Airflow runs of some DAGs."""
+def recorded_runs(catalogue: Catalogue, dag_ids: Iterable[str]) -> dict[tuple[str, str], tuple[str, float | None]]:
+    """Return (dag_id, run_id) -> (state, Unix seconds of the end) of the recorded Airflow runs of some DAGs."""
     with catalogue.read() as connection:
         rows = connection.execute(
-            sa.select(experiment_run.c.dag_id, experiment_run.c.run_id, experiment_run.c.state).where(
+            sa.select(experiment_run).where(
                 experiment_run.c.source == AIRFLOW, experiment_run.c.dag_id.in_(sorted(dag_ids))
             )
         )
-        return {(row.dag_id, row.run_id): row.state for row in rows}
+        return {(row.dag_id, row.run_id): (row.state, row.ended_at) for row in rows}
 
 
 def recorded_dags(catalogue: Catalogue) -> list[str]:

@@ -112,10 +112,7 @@ class Mistique:
 
     def close(self) -> None:
         """Save what was measured and close the catalogue's connections."""
-        try:
-            self._save_measurements()
-        except MistiqueError as error:
-            log.warning("could not save measured read rates: %s", error)
+        self._try_to_save_measurements()
         self.catalogue.close()
 
     def run(
@@ -272,7 +269,14 @@ class Mistique:
                 self._rate = update_rate(self._rate, stored_bytes, chunks, plan.measured_seconds)
             due = self._uses.total() >= _QUERIES_UNTIL_SAVED
         if due:
+            self._try_to_save_measurements()
+
+    def _try_to_save_measurements(self) -> None:
+        """Measurements steer later plans only: what cannot be saved is logged."""
+        try:
             self._save_measurements()
+        except MistiqueError as error:
+            log.warning("could not save measured read rates: %s", error)
 
     def _save_measurements(self) -> None:
         with self._lock:

@@ -20,7 +20,7 @@ from mistique_core.engine.chunk_reader import ReadTally
 from mistique_core.engine.frame_reader import FrameReader, RowIds, to_frame
 from mistique_core.engine.lru import LruCache
 from mistique_core.engine.rerun import rerun
-from mistique_core.errors import InvalidInputError, NotFoundError, RerunError, did_you_mean
+from mistique_core.errors import InvalidInputError, MistiqueError, NotFoundError, did_you_mean
 from mistique_core.frames import ROW_ID, RowIndex
 from mistique_core.model import ALL_COLUMNS, IntermediateKey
 from mistique_core.planner import QueryPlan, Strategy, TargetPlan, plan_target
@@ -138,7 +138,7 @@ class QueryEngine:
             try:
                 target.rerun_frame = rerun(connection, target.plan, target.record, self._reader, self._config)
                 verified = True
-            except RerunError as error:
+            except MistiqueError as error:
                 if strategy == "rerun" or target.plan.read_seconds is None:
                     raise
                 log.warning("reading %s, because the re-run failed: %s", target.plan.label, error)

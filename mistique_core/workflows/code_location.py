@@ -60,10 +60,10 @@ def find(location: dict[str, str | None]) -> Callable[..., Any]:
     value: Any = module
     for name in qualname.split("."):
         value = getattr(value, name, None)
-    value = getattr(value, "function", value)
+    value = getattr(value, "function", value)  # what Airflow's decorator wraps
     if not callable(value):
         raise RerunError(f"{module.__name__} has no function {qualname!r} any more; use strategy='read'")
-    function: Callable[..., Any] = inspect.unwrap(value)
+    function: Callable[..., Any] = value
     return function
 
 
@@ -83,6 +83,8 @@ def _import(name: str | None) -> ModuleType | None:
         return importlib.import_module(name)
     except ImportError:
         return None
+    except Exception as error:  # a user's module may raise anything
+        raise RerunError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
 
 
 def _load_file(relative: str | None) -> ModuleType | None:

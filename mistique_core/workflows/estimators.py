@@ -43,9 +43,7 @@ def make_estimator(path: str, params: Mapping[str, Any]) -> Any:
     try:
         estimator = cls()
     except TypeError as error:
-        raise InvalidInputError(
-            f"{name} cannot be made from JSON parameters ({error}); use a function stage"
-        ) from error
+        raise InvalidInputError(f"{name} cannot be made from JSON ({error}); use a function stage") from error
     known_params = estimator.get_params(deep=False)
     for param in params:
         if param not in known_params:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -66,6 +67,12 @@ class EvaluateStage(Stage):
         frame = only_input(inputs, "evaluate")
         truth = require_column(frame, self.label_column, "label")
         values = {name: float(self._metric(name, frame, truth)) for name in self.metrics}
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise InvalidInputError(
+                    f"metric {name!r} is {value} on these {len(frame)} rows with {truth.nunique()} classes; "
+                    "evaluate on more rows, or leave it out of metrics"
+                )
         return StageResult(metrics=values, metrics_input=next(iter(inputs)))
 
     def _metric(self, name: str, frame: pd.DataFrame, truth: pd.Series[Any]) -> float:

@@ -38,7 +38,9 @@ class FunctionStage(Stage):
     row_id
         For a function without inputs: the column that identifies an example.
     deterministic
-        False if equal inputs can give different outputs; the stage is then never reused.
+        False if equal inputs can give different outputs; the stage is then never reused. Default: true
+        for a function with inputs; false for one without, since nobody can see whether the file or the
+        table that it reads has changed.
     """
 
     def __init__(
@@ -46,9 +48,9 @@ class FunctionStage(Stage):
         function: Callable[..., Any],
         arguments: Mapping[str, Any],
         row_id: str | None = None,
-        deterministic: bool = True,
+        deterministic: bool | None = None,
     ) -> None:
-        self.function = inspect.unwrap(function)
+        self.function = function
         self.arguments = dict(arguments)
         self.row_id = row_id
         self._deterministic = deterministic
@@ -57,7 +59,7 @@ class FunctionStage(Stage):
     @property
     def deterministic(self) -> bool:
         """See :class:`Stage`."""
-        return self._deterministic
+        return not self.is_source if self._deterministic is None else self._deterministic
 
     @classmethod
     def bind(
@@ -67,7 +69,7 @@ class FunctionStage(Stage):
         kwargs: Mapping[str, Any],
         *,
         row_id: str | None = None,
-        deterministic: bool = True,
+        deterministic: bool | None = None,
     ) -> tuple[Self, dict[str, Ref]]:
         """Return the stage of a call and its inputs: every reference among the arguments.
 
@@ -76,7 +78,6 @@ class FunctionStage(Stage):
         InvalidInputError
             If an argument is neither a reference nor a JSON value.
         """
-        function = inspect.unwrap(function)
         bound = inspect.signature(function).bind(*args, **kwargs)
         arguments: dict[str, Any] = {}
         inputs: dict[str, Ref] = {}
@@ -178,7 +179,13 @@ def _placeholder(value: Any, path: str, inputs: Mapping[str, Ref]) -> Any:
     if path in inputs:
         return {_INPUT: path}
     if isinstance(value, Mapping):
-        return {str(key): _placeholder(item, f"{path}.{key}", inputs) for key, item in value.items()}
+        for key in value:
+            if not isinstance(key, str):
+                raise InvalidInputError(
+                    f"argument {path!r} has the key {key!r}; JSON has string keys only: pass a list of pairs, "
+                    "or build the dict inside the function"
+                )
+        return {key: _placeholder(item, f"{path}.{key}", inputs) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_placeholder(item, f"{path}.{position}", inputs) for position, item in enumerate(value)]
     return value

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse
 
-from mistique_ui.reader import Filter, Reader
+from mistique_ui.reader import MOST, Filter, Reader
 
 
 def api_router(reader: Reader) -> APIRouter:
@@ -23,8 +23,8 @@ def api_router(reader: Reader) -> APIRouter:
         model: str = "",
         dag_id: str = "",
         state: str = "",
-        limit: int = 50,
-        offset: int = 0,
+        limit: int = Query(50, ge=1, le=1000),
+        offset: int = Query(0, ge=0, le=MOST),
     ) -> JSONResponse:
         page = reader.runs(request, Filter(project, model, dag_id, state), limit, offset)
         return JSONResponse(as_json(asdict(page)))
@@ -42,7 +42,7 @@ def api_router(reader: Reader) -> APIRouter:
         )
 
     @router.get("/query/{query_id}")
-    def query(request: Request, query_id: int) -> JSONResponse:
+    def query(request: Request, query_id: Annotated[int, Path(le=MOST)]) -> JSONResponse:
         return JSONResponse(as_json(asdict(reader.query(request, query_id))))
 
     return router

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from mistique_ui.charts import metric_charts, metric_names, series_of, share
-from mistique_ui.reader import Filter, Reader
+from mistique_ui.reader import MOST, Filter, Reader
 from mistique_ui.rendering import render
 
 PAGE_ROWS = 25
@@ -22,7 +24,12 @@ def page_router(reader: Reader) -> APIRouter:
 
     @router.get("/runs", response_class=HTMLResponse)
     def runs(
-        request: Request, project: str = "", model: str = "", dag_id: str = "", state: str = "", page: int = 1
+        request: Request,
+        project: str = "",
+        model: str = "",
+        dag_id: str = "",
+        state: str = "",
+        page: int = Query(1, ge=1, le=MOST),
     ) -> HTMLResponse:
         chosen = Filter(project.strip(), model.strip(), dag_id.strip(), state.strip())
         number = max(1, page)
@@ -50,7 +57,7 @@ def page_router(reader: Reader) -> APIRouter:
         return render(request, "run.html", section="runs", detail=detail, queries=queries, dag_id=dag_id, run_id=run_id)
 
     @router.get("/query/{query_id}", response_class=HTMLResponse)
-    def query(request: Request, query_id: int) -> HTMLResponse:
+    def query(request: Request, query_id: Annotated[int, Path(le=MOST)]) -> HTMLResponse:
         return render(request, "query.html", section="runs", query=reader.query(request, query_id))
 
     @router.get("/storage", response_class=HTMLResponse)

@@ -17,6 +17,8 @@ from mistique_core.store.statistics import StoreStatistics, collect_statistics
 from mistique_ui.access import Access
 
 MOST_ROWS = 200
+MOST = 2**31 - 1
+"""Largest number that an address may hold: what the database's integers hold."""
 
 
 @dataclass(frozen=True)

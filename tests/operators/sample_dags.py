@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -12,7 +11,13 @@ from airflow.sdk import DAG, TaskGroup, task
 from operators import EvaluateOperator, FitOperator, PredictOperator, ReadCsvOperator, SplitOperator, TransformOperator
 
 PLACE = {"project": "homes", "model": "linear"}
-CALLS = SimpleNamespace(names=[])  # not a constant: it changes while stages run
+
+
+def CALLS() -> None:
+    """Carries the names of the stages that ran; a function's attributes are not code."""
+
+
+CALLS.names = []
 
 
 def write_csv(folder: Path, rows: int = 40) -> Path:

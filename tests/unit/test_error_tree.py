@@ -16,6 +16,7 @@ BUILTIN = {
     "RerunMismatchError": RuntimeError,
     "CorruptPartitionError": OSError,
     "StorageError": OSError,
+    "CatalogueError": RuntimeError,
     "CatalogueUnavailableError": ConnectionError,
 }
 CLASSES = [
