@@ -73,12 +73,7 @@ class RunListener:
                 record_run(catalogue, run_report(dag_run, dag, state, error), create=dag is not None)
         except Exception:
             self._pause_until = time.monotonic() + PAUSE_SECONDS
-            log.exception(
-                "MISTIQUE could not record run %s of %s; reconcile will. Nothing is recorded here for %d s",
-                dag_run.run_id,
-                dag_run.dag_id,
-                PAUSE_SECONDS,
-            )
+            log.exception("MISTIQUE could not record run %s of %s; reconcile will", dag_run.run_id, dag_run.dag_id)
 
     def _open(self) -> Catalogue | None:
         """Return the catalogue that the environment names; ``None`` when only a connection knows it."""

@@ -99,11 +99,11 @@ def _is_news(state: str, run: Any, recorded: tuple[str, float | None] | None) ->
     """Return whether Airflow's state is newer than the recorded one.
 
     The listener records the end of a run before the scheduler commits it, so Airflow's database may
-    still say "running" for a moment; only a run that has started again since is running again.
+    still say "running" for a moment; only a run that is queued or has started again since is running again.
     """
     if recorded is None or recorded[0] == state:
         return recorded is None
-    if state != RUNNING or recorded[1] is None:
+    if state != RUNNING or recorded[1] is None or str(getattr(run.state, "value", run.state)) == "queued":
         return True
     return run.start_date is not None and bool(run.start_date.timestamp() > recorded[1])
 

@@ -83,4 +83,6 @@ def _as_json(value: Any) -> Any:
         return {str(key): _as_json(item) for key, item in value.items()}
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         return _as_json(value.item())
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
     return str(value)

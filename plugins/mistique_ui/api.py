@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse
 
-from mistique_ui.reader import MOST, Filter, Reader
+from mistique_ui.reader import MOST, MOST_ROWS, Filter, Reader
 
 
 def api_router(reader: Reader) -> APIRouter:
@@ -23,7 +23,7 @@ def api_router(reader: Reader) -> APIRouter:
         model: str = "",
         dag_id: str = "",
         state: str = "",
-        limit: int = Query(50, ge=1, le=1000),
+        limit: int = Query(50, ge=1, le=MOST_ROWS),
         offset: int = Query(0, ge=0, le=MOST),
     ) -> JSONResponse:
         page = reader.runs(request, Filter(project, model, dag_id, state), limit, offset)

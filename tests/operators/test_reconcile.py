@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -159,3 +160,11 @@ def test_the_database_is_the_temporary_one() -> None:
     from airflow.configuration import conf
 
     assert os.environ["AIRFLOW_HOME"] in str(conf.get("database", "sql_alchemy_conn"))
+
+
+def test_a_stale_running_does_not_reopen_a_run_that_has_ended(store: Mistique, dag_id: str) -> None:
+    """The listener records the end of a run a moment before Airflow's database says so."""
+    save(dag_id, "r1", "running")
+    record_run(store.catalogue, RunReport(dag_id, "r1", "success", ended_at=time.time() + 60))
+    assert reconcile_from_database(store.catalogue) == 0
+    assert recorded(store, dag_id, "r1").run.state == "success"
