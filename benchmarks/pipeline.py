@@ -48,7 +48,7 @@ BUDGETS = (
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
-    options = arguments(__doc__.splitlines()[0], argv, rows=200_000, quick_rows=70_000)
+    options = arguments(__doc__.splitlines()[0], argv, rows=200_000, quick_rows=10_000)
     lengths = (options.rows, options.rows * (2 if options.quick else 3))
     report = Report("pipeline", {"rows": options.rows, "columns": COLUMNS, "pointq_rows": lengths})
     build = ROOT / "build"
