@@ -10,18 +10,22 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from mistique_core.catalogue.entities import SUCCESS, lock_version
+from mistique_core.catalogue.layouts import Layout, pack_versions, read_layout, register_layout, unpack_versions
 from mistique_core.catalogue.tables import (
     column_version,
     experiment_run,
     intermediate,
-    intermediate_column,
+    layout,
     model,
     model_version,
     project,
     stage,
 )
-from mistique_core.errors import NotFoundError, did_you_mean
+from mistique_core.errors import CatalogueError, NotFoundError, did_you_mean
+from mistique_core.frames import LogicalType
 from mistique_core.model import IntermediateKey, IntermediateRef
+
+_BATCH = 500
 
 
 class VersionKey(NamedTuple):
@@ -49,12 +53,21 @@ class ColumnRecord:
         Canonical JSON of its type.
     logical_bytes
         Bytes of its values.
+    unit
+        Which of the units of its column version it is, from 0; ``None`` where the version holds one column.
+    scheme
+        Canonical JSON of the lossy scheme; ``None`` when the values are exactly those logged.
+    max_abs_error
+        Bound of the absolute error of any value.
     """
 
     name: str
     version: VersionKey
     logical_type: str
     logical_bytes: int
+    unit: int | None = None
+    scheme: str | None = None
+    max_abs_error: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -130,11 +143,13 @@ def register_intermediate(
     address: bytes,
     rows: int,
     row_id_version: int,
-    columns: Sequence[tuple[str, int]],
+    layout: Layout,
+    versions: Sequence[int],
     logical_bytes: int,
     stored_bytes: int,
+    scheme: str = "lossless",
 ) -> int:
-    """Insert an intermediate and its columns (name, column version id); return its id.
+    """Insert an intermediate with the names and the column version ids of its columns; return its id.
 
     An intermediate of the same name in the same model version, left by an earlier try, stays as it
     is: the new one gets the next attempt number.
@@ -157,21 +172,14 @@ def register_intermediate(
             row_id_version=row_id_version,
             logical_bytes=logical_bytes,
             stored_bytes=stored_bytes,
-            scheme="lossless",
+            scheme=scheme,
             created_at=time.time(),
+            layout_id=register_layout(connection, layout),
+            columns=pack_versions(versions),
         )
     )
     assert inserted.inserted_primary_key is not None
-    new_id = int(inserted.inserted_primary_key[0])
-    if columns:
-        connection.execute(
-            sa.insert(intermediate_column),
-            [
-                {"intermediate_id": new_id, "position": position, "name": column, "column_version_id": version}
-                for position, (column, version) in enumerate(columns)
-            ],
-        )
-    return new_id
+    return int(inserted.inserted_primary_key[0])
 
 
 def intermediate_by_id(connection: sa.Connection, intermediate_id: int) -> IntermediateRecord:
@@ -184,22 +192,45 @@ def intermediate_by_id(connection: sa.Connection, intermediate_id: int) -> Inter
 
 def columns_of(connection: sa.Connection, intermediate_id: int) -> list[ColumnRecord]:
     """Return the columns of an intermediate in order."""
-    query = (
-        sa.select(
-            intermediate_column.c.name,
-            column_version.c.id,
-            column_version.c.address,
-            column_version.c.logical_type,
-            column_version.c.logical_bytes,
+    query = sa.select(intermediate.c.columns, layout.c.names).join(layout, layout.c.id == intermediate.c.layout_id)
+    row = connection.execute(query.where(intermediate.c.id == intermediate_id)).first()
+    if row is None:
+        raise NotFoundError(f"intermediate {intermediate_id} is not in the catalogue; it may have been deleted")
+    names = read_layout(row.names)
+    ids = unpack_versions(row.columns).tolist()
+    known = _versions(connection, ids)
+    members = names.members or tuple((position, None) for position in range(len(ids)))
+    found = []
+    for name, (position, unit) in zip(names.names, members, strict=True):
+        version = known[ids[position]]
+        found.append(
+            ColumnRecord(
+                name,
+                VersionKey(version.id, bytes(version.address)),
+                version.logical_type,
+                version.logical_bytes // (1 if unit is None else _units(version.logical_type)),
+                unit,
+                version.scheme,
+                version.max_abs_error or 0.0,
+            )
         )
-        .join(column_version, column_version.c.id == intermediate_column.c.column_version_id)
-        .where(intermediate_column.c.intermediate_id == intermediate_id)
-        .order_by(intermediate_column.c.position)
-    )
-    return [
-        ColumnRecord(row.name, VersionKey(row.id, bytes(row.address)), row.logical_type, row.logical_bytes)
-        for row in connection.execute(query)
-    ]
+    return found
+
+
+def _versions(connection: sa.Connection, ids: Sequence[int]) -> dict[int, sa.Row[tuple[Any, ...]]]:
+    wanted = sorted(set(ids))
+    found: dict[int, sa.Row[tuple[Any, ...]]] = {}
+    for start in range(0, len(wanted), _BATCH):
+        query = sa.select(column_version).where(column_version.c.id.in_(wanted[start : start + _BATCH]))
+        found.update((row.id, row) for row in connection.execute(query))
+    missing = set(wanted) - set(found)
+    if missing:
+        raise CatalogueError(f"column version {min(missing)} is not in the catalogue; run 'mistique check'")
+    return found
+
+
+def _units(logical_type: str) -> int:
+    return LogicalType.from_json(logical_type).units
 
 
 def _found(version: sa.ColumnElement[bool]) -> sa.Select[Any]:
@@ -292,11 +323,9 @@ def list_intermediates(
             stage.c.state.label("stage_state"),
             stage.c.reused_from,
             experiment_run.c.state.label("run_state"),
-            sa.select(sa.func.count())
-            .where(intermediate_column.c.intermediate_id == intermediate.c.id)
-            .scalar_subquery()
-            .label("columns"),
+            layout.c.n_columns,
         )
+        .join(layout, layout.c.id == intermediate.c.layout_id)
         .outerjoin(stage, stage.c.id == intermediate.c.stage_id)
         .join(experiment_run, experiment_run.c.id == model_version.c.run_id)
         .order_by(project.c.name, model.c.name, model_version.c.number.desc(), intermediate.c.id)
@@ -313,7 +342,7 @@ def list_intermediates(
             "intermediate": row.name,
             "attempt": row.attempt,
             "rows": row.n_rows,
-            "columns": row.columns,
+            "columns": row.n_columns,
             "logical_bytes": row.logical_bytes,
             "stored_bytes": row.stored_bytes,
             "reused": row.reused_from is not None,

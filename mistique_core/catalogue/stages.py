@@ -15,7 +15,6 @@ from mistique_core.catalogue.tables import (
     fitted,
     hyperparameter,
     intermediate,
-    intermediate_column,
     metric,
     model,
     model_version,
@@ -225,21 +224,8 @@ def _copy_intermediate(
         "stored_bytes": 0,
         "created_at": now,
     }
-    old = values.pop("id")
-    inserted = connection.execute(sa.insert(intermediate).values(**values))
-    assert inserted.inserted_primary_key is not None
-    columns = intermediate_column.c
-    connection.execute(
-        sa.insert(intermediate_column).from_select(
-            ["intermediate_id", "position", "name", "column_version_id"],
-            sa.select(
-                sa.literal(int(inserted.inserted_primary_key[0])),
-                columns.position,
-                columns.name,
-                columns.column_version_id,
-            ).where(columns.intermediate_id == old),
-        )
-    )
+    values.pop("id")
+    connection.execute(sa.insert(intermediate).values(**values))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,10 @@
 Times are Unix seconds (UTC). Content addresses are 32 bytes. Rows of the storage half
 (``partition``, ``chunk``, ``column_version``, ``column_chunk``) are shared by everything that has
 the same content; rows of the other half say who referred to it.
+
+An intermediate's columns take no row each: their names are a ``layout``, shared by all intermediates
+with the same names, and their column versions are packed into ``intermediate.columns``
+(:mod:`mistique_core.catalogue.layouts`).
 """
 
 from __future__ import annotations
@@ -62,6 +66,38 @@ chunk = Table(
     Column("stored_bytes", BigInteger, nullable=False),
     Column("partition_id", ForeignKey("partition.id"), nullable=False, index=True),
     Column("byte_offset", BigInteger, nullable=False),
+    Column("codec", Text),
+    Column("pages", LargeBinary),
+    Column("low", LargeBinary),
+    Column("high", LargeBinary),
+    Column("nulls", Integer),
+    Column("base_id", ForeignKey("chunk.id"), index=True),
+)
+
+similar_band = Table(
+    "similar_band",
+    metadata,
+    Column("key", BigInteger, primary_key=True),
+    Column("chunk_id", ForeignKey("chunk.id"), primary_key=True, index=True),
+    sqlite_with_rowid=False,
+)
+
+deleted_partition = Table(
+    "deleted_partition",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
+    Column("deleted_at", Float, nullable=False),
+)
+
+open_write = Table(
+    "open_write",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("host", String(200), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("beat_at", Float, nullable=False),
 )
 
 column_version = Table(
@@ -74,6 +110,8 @@ column_version = Table(
     Column("block_rows", BigInteger, nullable=False),
     Column("logical_bytes", BigInteger, nullable=False),
     Column("categories_id", ForeignKey("column_version.id")),
+    Column("scheme", Text),
+    Column("max_abs_error", Float),
 )
 
 column_chunk = Table(
@@ -175,6 +213,15 @@ stage = Table(
     UniqueConstraint("model_version_id", "name", "map_index", "try_number"),
 )
 
+layout = Table(
+    "layout",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("address", LargeBinary, nullable=False, unique=True),
+    Column("n_columns", Integer, nullable=False),
+    Column("names", LargeBinary, nullable=False),
+)
+
 intermediate = Table(
     "intermediate",
     metadata,
@@ -191,17 +238,9 @@ intermediate = Table(
     Column("stored_bytes", BigInteger, nullable=False),
     Column("scheme", String(64), nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("layout_id", ForeignKey("layout.id"), index=True),
+    Column("columns", LargeBinary),
     UniqueConstraint("model_version_id", "name", "attempt"),
-)
-
-intermediate_column = Table(
-    "intermediate_column",
-    metadata,
-    Column("intermediate_id", ForeignKey("intermediate.id"), primary_key=True),
-    Column("position", Integer, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("column_version_id", ForeignKey("column_version.id"), nullable=False),
-    sqlite_with_rowid=False,
 )
 
 fitted = Table(

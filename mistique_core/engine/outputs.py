@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.chunks import NewColumn, known_addresses, register_columns
 from mistique_core.catalogue.intermediates import register_intermediate
+from mistique_core.catalogue.layouts import Layout
 from mistique_core.catalogue.stages import output_name, register_fitted
 from mistique_core.catalogue.tables import chunk, column_version
 from mistique_core.dedup import chunk_hash, column_hash, frame_hash
@@ -186,7 +187,8 @@ class OutputSet:
                 address=frame.address,
                 rows=frame.rows,
                 row_id_version=versions[frame.row_id.address],
-                columns=[(column, versions[new.address]) for column, new in frame.columns],
+                layout=Layout(tuple(name for name, _ in frame.columns)),
+                versions=[versions[new.address] for _, new in frame.columns],
                 logical_bytes=frame.logical_bytes,
                 stored_bytes=stored,
             )

@@ -17,7 +17,7 @@ from pandas.api.types import is_complex_dtype
 
 from mistique_core.errors import UnsupportedColumnError
 
-Kind = Literal["numeric", "bool", "datetime", "datetime_tz", "timedelta", "nullable", "string", "object", "categorical"]
+Kind = Literal["numeric", "bool", "datetime", "datetime_tz", "timedelta", "nullable", "string", "object", "categorical", "units"]
 
 _NULLABLE = {
     str(dtype): dtype
@@ -47,19 +47,31 @@ class LogicalType:
     dtype
         NumPy dtype string (with byte order), or the name of a pandas extension dtype.
     options
-        Further facts as sorted (name, value) pairs: time zone, string storage, order of categories.
+        Further facts as sorted (name, value) pairs: time zone, string storage, order of categories,
+        number of units and shape of their maps.
     categories
         Type of the categories of a categorical column, else ``None``.
     """
 
     kind: Kind
     dtype: str
-    options: tuple[tuple[str, str | bool], ...] = ()
+    options: tuple[tuple[str, str | bool | int], ...] = ()
     categories: LogicalType | None = None
 
-    def option(self, name: str) -> str | bool:
+    def option(self, name: str) -> str | bool | int:
         """Return one option."""
         return dict(self.options)[name]
+
+    @property
+    def units(self) -> int:
+        """How many columns one column version holds: the units of a group, else 1."""
+        return int(self.option("units")) if self.kind == "units" else 1
+
+    @property
+    def map_shape(self) -> tuple[int, ...]:
+        """Shape of one value: () for scalars, (H, W) for the activation maps of a unit."""
+        text = str(dict(self.options).get("map", ""))
+        return tuple(int(size) for size in text.split("x")) if text else ()
 
     def to_json(self) -> str:
         """Return the canonical JSON text: sorted keys, no spaces."""

@@ -12,7 +12,7 @@ from mistique_core.catalogue.tables import (
     fitted,
     hyperparameter,
     intermediate,
-    intermediate_column,
+    layout,
     metric,
     model,
     model_version,
@@ -155,20 +155,19 @@ def _inputs(connection: sa.Connection, run_id: int) -> dict[int, list[StageInput
 
 
 def _intermediates(connection: sa.Connection, run_id: int) -> dict[int | None, list[IntermediateSummary]]:
-    columns = (
-        sa.select(sa.func.count())
-        .where(intermediate_column.c.intermediate_id == intermediate.c.id)
-        .scalar_subquery()
-        .label("columns")
-    )
     query = (
         sa.select(
-            intermediate, columns, project.c.name.label("project"), model.c.name.label("model"), model_version.c.number
+            intermediate,
+            layout.c.n_columns,
+            project.c.name.label("project"),
+            model.c.name.label("model"),
+            model_version.c.number,
         )
         .select_from(
             intermediate.join(model_version, model_version.c.id == intermediate.c.model_version_id)
             .join(model, model.c.id == model_version.c.model_id)
             .join(project, project.c.id == model.c.project_id)
+            .join(layout, layout.c.id == intermediate.c.layout_id)
         )
         .where(model_version.c.run_id == run_id)
         .order_by(intermediate.c.id)
@@ -181,7 +180,7 @@ def _intermediates(connection: sa.Connection, run_id: int) -> dict[int | None, l
                 row.attempt,
                 f"{row.project}.{row.model}@{row.number}.{row.name}",
                 row.n_rows,
-                row.columns,
+                row.n_columns,
                 row.logical_bytes,
                 row.stored_bytes,
             )

@@ -87,7 +87,7 @@ def test_what_was_reported_survives(tmp_path: Path) -> None:
 
 def test_a_catalogue_that_fails_leaves_nothing_half_written(tmp_path: Path) -> None:
     """The bytes are durable, the rows are refused: nothing is visible; then the same call succeeds."""
-    table = "intermediate_column"
+    table = "layout"
     with Mistique.open(tmp_path) as store:
         data = pd.DataFrame({"a": np.arange(50.0)})
         store.log_frame("p", "m", "x", data)

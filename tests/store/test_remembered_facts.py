@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from mistique_core import Mistique
-from mistique_core.catalogue.tables import chunk, intermediate, intermediate_column, partition
+from mistique_core.catalogue.tables import chunk, intermediate, partition
 from mistique_core.errors import CorruptPartitionError, NotFoundError
 
 KEY = "p.m.x.a"
@@ -36,7 +36,6 @@ def answer(store: Mistique, key: str = KEY) -> list[float]:
 def delete(store: Mistique) -> None:
     """Delete every intermediate's rows, as another process would."""
     with store.catalogue.write() as connection:
-        connection.execute(sa.delete(intermediate_column))
         connection.execute(sa.delete(intermediate))
 
 
