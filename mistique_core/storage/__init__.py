@@ -1,6 +1,6 @@
 """Where partition files live."""
 
-from mistique_core.storage.backend import StorageBackend
+from mistique_core.storage.backend import STORE_ID, Leftover, StorageBackend, StoredFile
 from mistique_core.storage.local import LocalBackend
 
-__all__ = ["LocalBackend", "StorageBackend"]
+__all__ = ["STORE_ID", "Leftover", "LocalBackend", "StorageBackend", "StoredFile"]

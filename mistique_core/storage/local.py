@@ -1,17 +1,28 @@
-"""A local folder as storage backend: temp file, fsync, rename, fsync the folder."""
+"""A local folder as storage backend: temp file, fsync, link, fsync the folder."""
 
 from __future__ import annotations
 
+import errno
 import os
-import secrets
-from collections.abc import Iterator
-from contextlib import suppress
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mistique_core.errors import CorruptPartitionError, StorageError
-from mistique_core.storage.backend import check_file_name
+from mistique_core.storage.backend import (
+    DOCUMENTS,
+    Leftover,
+    StoredFile,
+    check_document_name,
+    check_file_name,
+    check_range,
+    is_file_name,
+)
+from mistique_core.storage.durable_file import TEMPORARY, create_once, sync_folder
+from mistique_core.storage.open_files import OpenFiles, read_exactly
 
-_TEMPORARY = ".tmp"
+OPEN_FILES = 64
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class LocalBackend:
@@ -21,76 +32,228 @@ class LocalBackend:
     ----------
     folder
         Created when missing.
+    documents
+        Folder of the documents; default `folder` itself.
+    open_files
+        Most files that stay open between reads. A file that another process removes stays readable
+        here while it is open; should its name come again, the bytes are the same by construction.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, documents: Path | None = None, open_files: int = OPEN_FILES) -> None:
         self.folder = folder
+        self.documents = documents if documents is not None else folder
+        self._prefix = os.fspath(folder)
+        self._open_files = OpenFiles(open_files)
+        self._synced: set[str] = set()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            _make_folder(folder)
+            _make_folder(self.documents)
         except OSError as error:
             raise StorageError(
                 f"cannot create the folder {folder}: {error.strerror}; choose another location"
             ) from error
 
-    def _path(self, name: str) -> Path:
-        return self.folder / check_file_name(name)[:2] / name
+    def __repr__(self) -> str:
+        return f"LocalBackend({self._prefix!r})"
 
     def put_if_absent(self, name: str, data: bytes) -> bool:
         """See :meth:`StorageBackend.put_if_absent`."""
-        path = self._path(name)
-        if path.exists():
-            return False
-        temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
+        path = Path(self._path(name))
         try:
-            path.parent.mkdir(exist_ok=True)
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.rename(path)
-            _fsync_folder(path.parent)
-            _fsync_folder(self.folder)
+            if not path.parent.is_dir():
+                path.parent.mkdir(exist_ok=True)
+                self._synced.discard(path.parent.name)
+            created = _create(path, data)
+            if path.parent.name not in self._synced:
+                sync_folder(self.folder)
+                self._synced.add(path.parent.name)
         except OSError as error:
-            with suppress(OSError):
-                temporary.unlink()
-            raise StorageError(f"cannot write {len(data)} bytes to {path.parent}: {error.strerror}") from error
-        return True
+            raise _write_error(error, len(data), path.parent) from error
+        return created
 
     def get_range(self, name: str, offset: int, size: int) -> bytes:
         """See :meth:`StorageBackend.get_range`."""
+        return self.get_ranges(name, ((offset, size),))[0]
+
+    def get_ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """See :meth:`StorageBackend.get_ranges`."""
         path = self._path(name)
+        for offset, size in ranges:
+            check_range(offset, size)
+        if not any(size for _, size in ranges):
+            return [b""] * len(ranges)
         try:
-            with path.open("rb", buffering=0) as file:
-                data = os.pread(file.fileno(), size, offset)
+            parts = self._read(name, path, ranges)
+            if _first_short(parts, ranges) is not None:
+                # The open file may be one that was since replaced by a whole one.
+                self._open_files.forget(name)
+                parts = self._read(name, path, ranges)
         except FileNotFoundError as error:
             raise CorruptPartitionError(f"partition {path} is missing; restore it from a backup") from error
         except OSError as error:
-            raise StorageError(f"cannot read partition {path}: {error.strerror}") from error
-        if len(data) != size:
-            raise CorruptPartitionError(f"partition {path} ends before byte {offset + size}; run 'mistique check'")
-        return data
+            raise StorageError(f"cannot read partition {path}: {error.strerror}; check the disk") from error
+        end = _first_short(parts, ranges)
+        if end is not None:
+            raise CorruptPartitionError(f"partition {path} ends before byte {end}; run 'mistique check'")
+        return parts
 
     def size(self, name: str) -> int:
         """See :meth:`StorageBackend.size`."""
         path = self._path(name)
         try:
-            return path.stat().st_size
+            return Path(path).stat().st_size
         except FileNotFoundError as error:
             raise CorruptPartitionError(f"partition {path} is missing; restore it from a backup") from error
+        except OSError as error:
+            raise StorageError(f"cannot look at partition {path}: {error.strerror}; check the disk") from error
 
     def names(self) -> Iterator[str]:
         """See :meth:`StorageBackend.names`."""
-        for path in sorted(self.folder.glob("??/*.h5")):
-            yield path.name
+        for entry in self._entries():
+            if _is_partition(entry):
+                yield entry.name
+
+    def files(self) -> Iterator[StoredFile]:
+        """See :meth:`StorageBackend.files`."""
+        for entry in self._entries():
+            if _is_partition(entry):
+                status = _status(entry)
+                if status is not None:
+                    yield StoredFile(entry.name, status.st_size, status.st_mtime)
 
     def delete(self, name: str) -> None:
         """See :meth:`StorageBackend.delete`."""
-        self._path(name).unlink(missing_ok=True)
+        path = self._path(name)
+        try:
+            Path(path).unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot delete {path}: {error.strerror}; check the folder's permissions") from error
+        finally:
+            self._open_files.forget(name)
+
+    def put_text_if_absent(self, name: str, text: str) -> bool:
+        """See :meth:`StorageBackend.put_text_if_absent`."""
+        path = self.documents / check_document_name(name)
+        data = text.encode()
+        try:
+            return _create(path, data)
+        except OSError as error:
+            raise _write_error(error, len(data), path.parent) from error
+
+    def get_text(self, name: str) -> str | None:
+        """See :meth:`StorageBackend.get_text`."""
+        path = self.documents / check_document_name(name)
+        try:
+            return path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageError(f"cannot read {path}: {error.strerror}; check the folder's permissions") from error
+
+    def leftovers(self, older_than_seconds: float, *, remove: bool) -> list[Leftover]:
+        """See :meth:`StorageBackend.leftovers`; here unfinished files, whose names end in ``.tmp``."""
+        newest = time.time() - older_than_seconds
+        found = []
+        for entry in self._unfinished():
+            status = _status(entry)
+            if status is None or status.st_mtime > newest:
+                continue
+            # A writer killed between naming its file and clean-up leaves a second name of the same bytes.
+            found.append(Leftover(entry.path, status.st_size if status.st_nlink == 1 else 0))
+            if remove:
+                try:
+                    Path(entry.path).unlink(missing_ok=True)
+                except OSError as error:
+                    raise StorageError(
+                        f"cannot delete {entry.path}: {error.strerror}; check the folder's permissions"
+                    ) from error
+        return found
+
+    def close(self) -> None:
+        """See :meth:`StorageBackend.close`."""
+        self._open_files.close()
+
+    def _path(self, name: str) -> str:
+        check_file_name(name)
+        return f"{self._prefix}/{name[:2]}/{name}"
+
+    def _read(self, name: str, path: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        file = self._open_files.acquire(name, path)
+        try:
+            return [read_exactly(file.descriptor, offset, size) if size else b"" for offset, size in ranges]
+        finally:
+            self._open_files.release(file)
+
+    def _entries(self) -> Iterator[os.DirEntry[str]]:
+        """Everything in the sub-folders, in order of its name."""
+        for folder in _scan(self._prefix):
+            if len(folder.name) == 2 and folder.is_dir():
+                yield from _scan(folder.path, missing_ok=True)
+
+    def _unfinished(self) -> Iterator[os.DirEntry[str]]:
+        for entry in self._entries():
+            if entry.name.endswith(TEMPORARY) and is_file_name(entry.name.split(".h5.")[0] + ".h5"):
+                yield entry
+        for entry in _scan(os.fspath(self.documents)):
+            if entry.name.endswith(TEMPORARY) and entry.name.split(".")[0] in DOCUMENTS:
+                yield entry
 
 
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _create(path: Path, data: bytes) -> bool:
+    """Create a file whose folder exists; when this returns the file is durable, whoever wrote it."""
+    created = not path.exists() and create_once(path, data)
+    sync_folder(path.parent)
+    return created
+
+
+def _make_folder(folder: Path) -> None:
+    """Create a folder and those above it, each durably."""
+    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        sync_folder(made.parent)
+
+
+def _scan(folder: str, *, missing_ok: bool = False) -> list[os.DirEntry[str]]:
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except FileNotFoundError as error:
+        if missing_ok:
+            return []
+        raise StorageError(f"cannot list {folder}: it is gone; restore it from a backup") from error
+    except OSError as error:
+        raise StorageError(f"cannot list {folder}: {error.strerror}; check the folder's permissions") from error
+
+
+def _is_partition(entry: os.DirEntry[str]) -> bool:
+    return is_file_name(entry.name) and entry.path.endswith(f"{entry.name[:2]}/{entry.name}")
+
+
+def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """Return ``None`` for a file that went away since it was listed."""
+    try:
+        return entry.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(f"cannot look at {entry.path}: {error.strerror}; check the disk") from error
+
+
+def _first_short(parts: Sequence[bytes], ranges: Sequence[tuple[int, int]]) -> int | None:
+    """Return the end of the first range that came back too short."""
+    for part, (offset, size) in zip(parts, ranges, strict=True):
+        if len(part) != size:
+            return offset + size
+    return None
+
+
+def _write_error(error: OSError, size: int, folder: Path) -> StorageError:
+    message = f"cannot write {size} bytes to {folder}: {error.strerror}"
+    if error.errno not in _NO_SPACE:
+        return StorageError(f"{message}; check the folder's permissions and its disk")
+    try:
+        status = os.statvfs(folder)
+    except OSError:
+        return StorageError(f"{message}; make room and repeat")
+    return StorageError(f"{message}; {status.f_bavail * status.f_frsize} bytes are free there, make room and repeat")
