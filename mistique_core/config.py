@@ -13,6 +13,7 @@ HOME_VARIABLE = "MISTIQUE_HOME"
 CATALOGUE_VARIABLE = "MISTIQUE_CATALOGUE_URL"
 DEFAULT_HOME = "~/.mistique"
 CATALOGUE_FILE = "catalogue.db"
+OBJECT_SCHEME = "s3://"
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class StoreConfig:
     Attributes
     ----------
     location
-        Folder that holds the partitions (and, by default, the SQLite catalogue).
+        What holds the partitions: the absolute path of a folder (which by default holds the SQLite
+        catalogue too), or ``s3://bucket/prefix``.
     catalogue_url
         SQLAlchemy URL of the catalogue.
     block_rows
@@ -37,7 +39,7 @@ class StoreConfig:
         Seconds to wait for a locked catalogue before giving up.
     """
 
-    location: Path
+    location: str
     catalogue_url: str
     block_rows: int = 65_536
     partition_bytes: int = 32 * 1024 * 1024
@@ -57,6 +59,11 @@ class StoreConfig:
         if not 1 <= self.zstd_level <= 19:
             raise InvalidInputError(f"zstd_level={self.zstd_level!r} is outside 1..19; 3 is the default")
 
+    @property
+    def folder(self) -> Path | None:
+        """The location as a folder; ``None`` on object storage."""
+        return None if self.location.startswith(OBJECT_SCHEME) else Path(self.location)
+
     @classmethod
     def resolve(cls, location: str | os.PathLike[str] | None, catalogue_url: str | None, **config: Any) -> StoreConfig:
         """Fill what the caller left out from the environment.
@@ -64,26 +71,47 @@ class StoreConfig:
         Parameters
         ----------
         location
-            Folder of the store; default ``$MISTIQUE_HOME``, then ``~/.mistique``.
+            Folder of the store, or ``s3://bucket/prefix``; default ``$MISTIQUE_HOME``, then ``~/.mistique``.
         catalogue_url
             SQLAlchemy URL; default ``$MISTIQUE_CATALOGUE_URL`` (only when `location` comes from the
-            environment too), then a SQLite file inside `location`.
+            environment too, or is no folder), then a SQLite file inside `location`.
         **config
             Any other field of this class.
 
         Raises
         ------
         InvalidInputError
-            If a setting is unknown or out of range, or the location is not a local folder.
+            If a setting is unknown or out of range, if the location is neither a folder nor an
+            ``s3://`` URL, or if it is the latter and no catalogue is named.
         """
         known = {field.name for field in fields(cls)} - {"location", "catalogue_url"}
         for name in config:
             if name not in known:
                 raise InvalidInputError(f"unknown setting {name!r} of a store; {did_you_mean(name, known)}")
-        if catalogue_url is None and location is None:
-            catalogue_url = os.environ.get(CATALOGUE_VARIABLE) or None
-        text = os.fspath(location) if location is not None else os.environ.get(HOME_VARIABLE) or DEFAULT_HOME
-        if "://" in text and not text.startswith("file://"):
-            raise InvalidInputError(f"location {text!r} is not a local folder; give a path such as './mistique'")
-        path = Path(text.removeprefix("file://")).expanduser().absolute()
-        return cls(location=path, catalogue_url=catalogue_url or f"sqlite:///{path / CATALOGUE_FILE}", **config)
+        place = _place(os.fspath(location) if location is not None else os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)
+        is_object = place.startswith(OBJECT_SCHEME)
+        if not catalogue_url and (location is None or is_object):
+            catalogue_url = os.environ.get(CATALOGUE_VARIABLE)
+        if not catalogue_url and is_object:
+            raise InvalidInputError(
+                f"a store in {place} needs a catalogue elsewhere; give catalogue_url or set ${CATALOGUE_VARIABLE}, for "
+                "example to postgresql+psycopg://user@host/database"
+            )
+        return cls(location=place, catalogue_url=catalogue_url or f"sqlite:///{place}/{CATALOGUE_FILE}", **config)
+
+
+def _place(text: str) -> str:
+    """Return an absolute path, or an ``s3://`` URL without anything that may be secret."""
+    if text.startswith(OBJECT_SCHEME):
+        if any(mark in text for mark in "@?#"):
+            raise InvalidInputError(
+                "the location is an s3:// URL with '@', '?' or '#'; give s3://bucket/prefix, and credentials by "
+                "$AWS_ACCESS_KEY_ID and $AWS_SECRET_ACCESS_KEY"
+            )
+        return text.rstrip("/")
+    if "://" in text and not text.startswith("file://"):
+        raise InvalidInputError(
+            f"location {text!r} is neither a folder nor object storage; give a path such as './mistique', or "
+            "s3://bucket/prefix"
+        )
+    return str(Path(text.removeprefix("file://")).expanduser().absolute())

@@ -82,7 +82,7 @@ class RunListener:
             from operators.connection import is_configured_by_environment, store_config
 
             config = store_config(allow_database=False)
-            if not is_configured_by_environment() and not config.location.exists():
+            if not is_configured_by_environment() and config.folder is not None and not config.folder.exists():
                 return None
             catalogue = Catalogue(config.catalogue_url, BUSY_SECONDS)
             ensure_schema(catalogue)

@@ -54,7 +54,8 @@ def open_store(args: argparse.Namespace) -> Iterator[Mistique]:
 def existing_store(args: argparse.Namespace) -> StoreConfig:
     """Return the settings of the store that the options name; raises like :func:`open_store`."""
     config = StoreConfig.resolve(args.store, args.catalogue)
-    if not (config.location.is_dir() and _has_catalogue(config.catalogue_url)):
+    exists = config.folder is None or config.folder.is_dir()
+    if not (exists and _has_catalogue(config.catalogue_url)):
         raise NotFoundError(f"there is no store in {config.location}; give --store FOLDER or run a pipeline first")
     return config
 

@@ -9,6 +9,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from typing import Any, cast
 
 import numpy.typing as npt
@@ -28,7 +29,7 @@ from mistique_core.engine.stage_runner import StageRunner
 from mistique_core.errors import InvalidInputError, MistiqueError
 from mistique_core.model import IntermediateKey, IntermediateRef, LogReport
 from mistique_core.planner import STRATEGIES, QueryPlan, Strategy
-from mistique_core.storage import LocalBackend, StorageBackend
+from mistique_core.storage import StorageBackend, open_backend
 from mistique_core.store.identity import check_identity
 from mistique_core.store.query import QueryEngine
 from mistique_core.store.result import QueryResult
@@ -39,7 +40,6 @@ from mistique_core.store.statistics import StoreStatistics, collect_statistics
 log = logging.getLogger(__name__)
 
 Keys = str | IntermediateKey | Iterable[str | IntermediateKey]
-_PARTITIONS = "partitions"
 _QUERIES_UNTIL_SAVED = 64
 
 
@@ -78,31 +78,34 @@ class Mistique:
         Parameters
         ----------
         location
-            Folder; default ``$MISTIQUE_HOME``, then ``~/.mistique``.
+            Folder, or ``s3://bucket/prefix``; default ``$MISTIQUE_HOME``, then ``~/.mistique``.
         catalogue_url
-            SQLAlchemy URL of SQLite or PostgreSQL; default a SQLite file in the folder.
+            SQLAlchemy URL of SQLite or PostgreSQL; default a SQLite file in the folder. On object
+            storage it is required, here or in ``$MISTIQUE_CATALOGUE_URL``.
         **config
             Any setting of :class:`mistique_core.config.StoreConfig`.
 
         Raises
         ------
         InvalidInputError
-            If a setting is wrong, or the catalogue belongs to another folder.
+            If a setting is wrong, the catalogue belongs to another folder, or the object storage cannot
+            keep what the store promises.
         CatalogueUnavailableError
             If the catalogue cannot be reached.
         StorageError
-            If the folder cannot be created.
+            If the folder cannot be created, or the object storage does not answer.
         """
         settings = StoreConfig.resolve(location, catalogue_url, **config)
-        backend = LocalBackend(settings.location / _PARTITIONS)
-        catalogue = Catalogue(settings.catalogue_url, settings.busy_seconds)
-        try:
+        with ExitStack() as opened:
+            backend = open_backend(settings.location)
+            opened.callback(backend.close)
+            catalogue = Catalogue(settings.catalogue_url, settings.busy_seconds)
+            opened.callback(catalogue.close)
             ensure_schema(catalogue)
-            check_identity(catalogue, settings.location)
-            return cls(settings, catalogue, backend, _measured_rate(catalogue, settings, backend))
-        except BaseException:
-            catalogue.close()
-            raise
+            check_identity(catalogue, backend, settings.location)
+            store = cls(settings, catalogue, backend, _measured_rate(catalogue, settings, backend))
+            opened.pop_all()
+        return store
 
     def __enter__(self) -> Mistique:
         return self
@@ -111,9 +114,10 @@ class Mistique:
         self.close()
 
     def close(self) -> None:
-        """Save what was measured and close the catalogue's connections."""
+        """Save what was measured, and close the catalogue's connections and the backend's files."""
         self._try_to_save_measurements()
         self.catalogue.close()
+        self.backend.close()
 
     def run(
         self, project: str, model: str, *, key: RunKey | None = None, facts: Mapping[str, Any] | None = None
@@ -288,11 +292,11 @@ class Mistique:
                 save_rate(connection, platform.node(), rate)
 
 
-def _measured_rate(catalogue: Catalogue, config: StoreConfig, backend: LocalBackend) -> ReadRate:
+def _measured_rate(catalogue: Catalogue, config: StoreConfig, backend: StorageBackend) -> ReadRate:
     with catalogue.read() as connection:
         rate = load_rate(connection, platform.node())
     if rate is None:
-        rate = calibrate(backend.folder, config.zstd_level)
+        rate = calibrate(backend, config.zstd_level)
         with catalogue.write() as connection:
             save_rate(connection, platform.node(), rate)
     return rate

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -73,7 +72,7 @@ class StoreStatistics:
     models: tuple[ModelStatistics, ...]
 
 
-def collect_statistics(catalogue: Catalogue, location: Path) -> StoreStatistics:
+def collect_statistics(catalogue: Catalogue, location: str) -> StoreStatistics:
     """Return the sizes of a store."""
     with catalogue.read() as connection:
         intermediates = _row(connection, intermediate, intermediate.c.logical_bytes)
@@ -83,7 +82,7 @@ def collect_statistics(catalogue: Catalogue, location: Path) -> StoreStatistics:
         fitted_bytes = _row(connection, fitted, fitted.c.bytes)[1]
         catalogue_bytes = _catalogue_bytes(connection)
     return StoreStatistics(
-        str(location),
+        location,
         catalogue.shown_url,
         intermediates[0],
         partitions[0],

@@ -42,9 +42,9 @@ class StoreConnection:
             return self._catalogue
 
     def location(self) -> str:
-        """Return the folder that holds the partitions."""
+        """Return the folder, or the URL, that holds the partitions."""
         with self._lock:
-            return str(self._settings().location)
+            return self._settings().location
 
     def _settings(self) -> StoreConfig:
         if self._config is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from fastapi import HTTPException, Request
@@ -106,7 +105,7 @@ class Reader:
     def storage(self, request: Request) -> StoreStatistics:
         """Return the sizes of the store, with the models that the user may see."""
         visible = set(self.models(request))
-        found = collect_statistics(self._catalogue(), Path(self._location()))
+        found = collect_statistics(self._catalogue(), self._location())
         return replace(found, models=tuple(item for item in found.models if (item.project, item.model) in visible))
 
     def _readable(self, request: Request) -> set[str]:

@@ -122,7 +122,7 @@ def oracle() -> tuple[dict[str, pd.DataFrame], dict[str, float]]:
 
 def disk_bytes(store: Mistique) -> int:
     """Return the bytes of all partitions, as the disk says."""
-    return sum(path.stat().st_size for path in (store.config.location / "partitions").rglob("*.h5"))
+    return sum(path.stat().st_size for path in (Path(store.config.location) / "partitions").rglob("*.h5"))
 
 
 def test_reading_and_rerunning_agree_with_plain_sklearn(store: Mistique, code: ModuleType) -> None:
