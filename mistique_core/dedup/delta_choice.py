@@ -1,0 +1,158 @@
+"""Which new chunks are stored as deltas, and against which base (thesis 5.4.2).
+
+A base is never itself a delta, so a chunk is read with at most one other. The first of a family of
+similar chunks is stored whole and indexed; the others become deltas against it and are not indexed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from mistique_core.dedup.bands import DEFAULT_TAU, band_keys, ranked
+from mistique_core.dedup.delta import make_delta
+from mistique_core.dedup.similarity import signature, worth_trying
+from mistique_core.dedup.words import Array
+from mistique_core.errors import InvalidInputError
+
+LEAST_SAVED_SHARE = 0.05
+
+
+class Encoded(Protocol):
+    """Anything that carries the bytes to be stored, such as an ``EncodedChunk``."""
+
+    @property
+    def payload(self) -> bytes:
+        """The stored bytes."""
+
+
+EncodedT = TypeVar("EncodedT", bound=Encoded)
+
+
+@dataclass(frozen=True)
+class NewChunk:
+    """A chunk that the store does not hold yet.
+
+    Attributes
+    ----------
+    address
+        Its content address.
+    array
+        Its values.
+    encoded_bytes
+        Bytes of its own lossless encoding.
+    """
+
+    address: bytes
+    array: Array
+    encoded_bytes: int
+
+
+@dataclass(frozen=True)
+class DeltaChunk(Generic[EncodedT]):
+    """A chunk as a delta.
+
+    Attributes
+    ----------
+    base
+        Address of the chunk that :func:`~mistique_core.dedup.delta.apply_delta` needs.
+    encoded
+        The encoded delta.
+    """
+
+    base: bytes
+    encoded: EncodedT
+
+
+@dataclass(frozen=True)
+class DeltaChoice(Generic[EncodedT]):
+    """What to store instead of some of the new chunks, and what to index.
+
+    Attributes
+    ----------
+    deltas
+        Address -> delta, for the chunks that it makes smaller.
+    keys
+        Address -> band keys, for the chunks that stay whole and may serve as bases.
+    tried
+        Number of deltas that were encoded, kept or not.
+    """
+
+    deltas: Mapping[bytes, DeltaChunk[EncodedT]]
+    keys: Mapping[bytes, tuple[int, ...]]
+    tried: int
+
+
+def choose_deltas(
+    chunks: Sequence[NewChunk],
+    stored: Callable[[Sequence[int]], Iterable[tuple[int, bytes]]],
+    read: Callable[[bytes], Array | None],
+    encode: Callable[[bytes, Array], EncodedT],
+    *,
+    tau: float = DEFAULT_TAU,
+    tries: int = 1,
+) -> DeltaChoice[EncodedT]:
+    """Choose the new chunks that become deltas against stored chunks or against each other.
+
+    Parameters
+    ----------
+    chunks
+        New chunks, no address twice, in the order in which they are to be considered.
+    stored
+        Takes band keys; returns (key, address) of every indexed chunk with one of them. Called at
+        most once, not at all if no chunk is worth trying.
+    read
+        Returns the values of an indexed chunk, or ``None`` if they cannot be read.
+    encode
+        Encodes a delta (address of its chunk, unsigned integers) losslessly.
+    tau
+        Jaccard similarity from which chunks should be found.
+    tries
+        Most bases to try for one chunk.
+
+    Returns
+    -------
+    DeltaChoice
+        Deltas that are at least 5 % smaller than the chunk's own encoding; nothing about chunks that
+        were not worth trying.
+
+    Raises
+    ------
+    InvalidInputError
+        If `tries` is below 1, or as :func:`~mistique_core.dedup.bands.banding`.
+    """
+    if tries < 1:
+        raise InvalidInputError(f"tries={tries!r} leaves no base to try; give at least 1")
+    keys = {
+        chunk.address: found
+        for chunk in chunks
+        if worth_trying(chunk.array, chunk.encoded_bytes) and (found := band_keys(signature(chunk.array), tau))
+    }
+    index: defaultdict[int, list[bytes]] = defaultdict(list)
+    if keys:
+        for key, address in stored(sorted({key for found in keys.values() for key in found})):
+            index[key].append(address)
+    deltas: dict[bytes, DeltaChunk[EncodedT]] = {}
+    whole: dict[bytes, Array] = {}
+    tried = 0
+    for chunk in (chunk for chunk in chunks if chunk.address in keys):
+        best: DeltaChunk[EncodedT] | None = None
+        most = (1 - LEAST_SAVED_SHARE) * chunk.encoded_bytes
+        for base in ranked(base for key in keys[chunk.address] for base in index[key])[:tries]:
+            values = whole[base] if base in whole else read(base)
+            delta = None if values is None else make_delta(values, chunk.array)
+            if delta is None:
+                continue
+            tried += 1
+            candidate = DeltaChunk(base, encode(chunk.address, delta))
+            if len(candidate.encoded.payload) <= most:
+                best, most = candidate, len(candidate.encoded.payload) - 1
+        if best is None:
+            whole[chunk.address] = chunk.array
+            for key in keys[chunk.address]:
+                index[key].append(chunk.address)
+        else:
+            deltas[chunk.address] = best
+    return DeltaChoice(deltas, {address: keys[address] for address in whole}, tried)
