@@ -222,7 +222,7 @@ def sketch(values: Signature) -> LeanMinHash:
         If datasketch is not installed.
     """
     require_datasketch()
-    from datasketch import LeanMinHash  # type: ignore[import-untyped]
+    from datasketch import LeanMinHash
 
     return LeanMinHash(seed=SEED, hashvalues=values, scheme=SCHEME)
 
