@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from mistique_core.errors import InvalidInputError, did_you_mean
 
 HOME_VARIABLE = "MISTIQUE_HOME"
 CATALOGUE_VARIABLE = "MISTIQUE_CATALOGUE_URL"
+VARIABLE_PREFIX = "MISTIQUE_"
 DEFAULT_HOME = "~/.mistique"
 CATALOGUE_FILE = "catalogue.db"
 OBJECT_SCHEME = "s3://"
@@ -37,6 +40,14 @@ class StoreConfig:
         Upper bound of decoded chunks kept in memory for the next query.
     busy_seconds
         Seconds to wait for a locked catalogue before giving up.
+    buffer_bytes
+        Bytes of values that a session collects before it writes them.
+    exact_dedup
+        Whether a chunk that is stored already is left out. Switched off, it is written again and the
+        copy is dead until ``compact``; answers are the same.
+    approximate_dedup
+        Whether a chunk of a table may be stored as its difference to a similar one. Needs datasketch;
+        where that is not installed, the default is off.
     """
 
     location: str
@@ -46,13 +57,19 @@ class StoreConfig:
     zstd_level: int = 3
     cache_bytes: int = 256 * 1024 * 1024
     busy_seconds: float = 30.0
+    buffer_bytes: int = 256 * 1024 * 1024
+    exact_dedup: bool = True
+    approximate_dedup: bool = True
 
     def __post_init__(self) -> None:
         for name in ("block_rows", "partition_bytes"):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InvalidInputError(f"{name}={value!r} is not a positive integer; give a number of at least 1")
-        for name in ("zstd_level", "cache_bytes", "busy_seconds"):
+        for name in ("exact_dedup", "approximate_dedup"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidInputError(f"{name}={getattr(self, name)!r} is neither True nor False")
+        for name in ("zstd_level", "cache_bytes", "busy_seconds", "buffer_bytes"):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not value >= 0:
                 raise InvalidInputError(f"{name}={value!r} is not a number from 0; give a number")
@@ -76,7 +93,8 @@ class StoreConfig:
             SQLAlchemy URL; default ``$MISTIQUE_CATALOGUE_URL`` (only when `location` comes from the
             environment too, or is no folder), then a SQLite file inside `location`.
         **config
-            Any other field of this class.
+            Any other field of this class; default ``$MISTIQUE_`` and its name in capitals, such as
+            ``$MISTIQUE_CACHE_BYTES``.
 
         Raises
         ------
@@ -88,6 +106,7 @@ class StoreConfig:
         for name in config:
             if name not in known:
                 raise InvalidInputError(f"unknown setting {name!r} of a store; {did_you_mean(name, known)}")
+        config = {**_from_environment(known), **config}
         place = _place(os.fspath(location) if location is not None else os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)
         is_object = place.startswith(OBJECT_SCHEME)
         if not catalogue_url and (location is None or is_object):
@@ -98,6 +117,21 @@ class StoreConfig:
                 "example to postgresql+psycopg://user@host/database"
             )
         return cls(location=place, catalogue_url=catalogue_url or f"sqlite:///{place}/{CATALOGUE_FILE}", **config)
+
+
+def _from_environment(names: Iterable[str]) -> dict[str, Any]:
+    """Return the settings that environment variables give."""
+    found: dict[str, Any] = {}
+    for name in names:
+        variable = VARIABLE_PREFIX + name.upper()
+        text = os.environ.get(variable, "").strip()
+        if not text:
+            continue
+        try:
+            found[name] = json.loads(text)
+        except ValueError as error:
+            raise InvalidInputError(f"${variable}={text!r} is neither a number nor true or false") from error
+    return found
 
 
 def _place(text: str) -> str:

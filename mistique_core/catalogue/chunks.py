@@ -3,42 +3,77 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from mistique_core.catalogue.database import insert_ignore
-from mistique_core.catalogue.tables import chunk, column_chunk, column_version, partition
-from mistique_core.partition import ChunkLocation
+from mistique_core.catalogue.tables import (
+    chunk,
+    column_chunk,
+    column_version,
+    deleted_partition,
+    partition,
+    similar_band,
+)
+from mistique_core.errors import CatalogueError
+from mistique_core.partition import ChunkLocation, Codec, Zone, pack_extents, unpack_extents
 
 _BATCH = 500
 
 
 @dataclass(frozen=True)
 class StoredChunk:
-    """Where a chunk lies and how to decode it.
+    """A chunk that the store holds.
 
     Attributes
     ----------
-    address
-        Content address, 32 bytes.
-    dtype, shape, encoding
-        How to decode it.
+    id
+        Its row in the catalogue.
     partition
         File name of its partition.
-    offset, size
-        Its byte range ``[offset, offset + size)``.
+    location
+        Where it lies in it and how it is decoded.
+    zone
+        Smallest and largest value and number of NaNs, where they were recorded.
+    base
+        Row of the chunk that it is a difference to, or ``None``.
     """
 
-    address: bytes
-    dtype: str
-    shape: tuple[int, ...]
-    encoding: str
+    id: int
     partition: str
-    offset: int
-    size: int
+    location: ChunkLocation
+    zone: Zone | None = None
+    base: int | None = None
+
+    @property
+    def address(self) -> bytes:
+        """Content address, 32 bytes."""
+        return self.location.address
+
+
+@dataclass(frozen=True)
+class NewChunk:
+    """A durable chunk to be registered.
+
+    Attributes
+    ----------
+    location
+        Where it lies in its partition.
+    zone
+        Of its values, where they have an order.
+    base
+        Address of the chunk that it is a difference to, or ``None``.
+    bands
+        Keys under which similar chunks shall find it.
+    """
+
+    location: ChunkLocation
+    zone: Zone | None = None
+    base: bytes | None = None
+    bands: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +92,10 @@ class NewColumn:
         (part, block, chunk address).
     categories
         Address of the categories' column version, if any; registered before this one.
+    scheme
+        Canonical JSON of the lossy scheme; ``None`` when the values are exactly those logged.
+    max_abs_error
+        Bound of the absolute error of any value.
     """
 
     address: bytes
@@ -66,6 +105,41 @@ class NewColumn:
     logical_bytes: int
     chunks: tuple[tuple[str, int, bytes], ...]
     categories: bytes | None
+    scheme: str | None = None
+    max_abs_error: float = 0.0
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON, for the partition that is written together with it."""
+        return {
+            "address": self.address.hex(),
+            "logical_type": self.logical_type,
+            "rows": self.rows,
+            "block_rows": self.block_rows,
+            "logical_bytes": self.logical_bytes,
+            "chunks": [[part, block, address.hex()] for part, block, address in self.chunks],
+            "categories": None if self.categories is None else self.categories.hex(),
+            "scheme": self.scheme,
+            "max_abs_error": self.max_abs_error,
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> NewColumn:
+        """Return what :meth:`document` described."""
+        return cls(
+            bytes.fromhex(document["address"]),
+            document["logical_type"],
+            document["rows"],
+            document["block_rows"],
+            document["logical_bytes"],
+            tuple((part, block, bytes.fromhex(address)) for part, block, address in document["chunks"]),
+            None if document["categories"] is None else bytes.fromhex(document["categories"]),
+            document["scheme"],
+            document["max_abs_error"],
+        )
+
+
+class ChunksGoneError(CatalogueError):
+    """Chunks that were stored when a write began have been deleted since; the write starts again."""
 
 
 def known_addresses(connection: sa.Connection, table: sa.Table, addresses: Iterable[bytes]) -> dict[bytes, int]:
@@ -79,8 +153,10 @@ def known_addresses(connection: sa.Connection, table: sa.Table, addresses: Itera
     return found
 
 
-def register_partition(connection: sa.Connection, name: str, size: int, chunks: Sequence[ChunkLocation]) -> set[bytes]:
+def register_partition(connection: sa.Connection, name: str, size: int, chunks: Sequence[NewChunk]) -> set[bytes]:
     """Register a durable partition and those of its chunks that no other writer registered first.
+
+    A difference is registered after its base, which may lie in another partition.
 
     Returns
     -------
@@ -88,23 +164,50 @@ def register_partition(connection: sa.Connection, name: str, size: int, chunks: 
         Addresses of the chunks that are now found in this partition and were found nowhere before.
     """
     insert_ignore(connection, partition, [{"name": name, "bytes": size, "created_at": time.time()}])
+    connection.execute(sa.delete(deleted_partition).where(deleted_partition.c.name == name))
     owner = connection.execute(sa.select(partition.c.id).where(partition.c.name == name)).scalar_one()
-    rows = [
-        {
-            "address": item.address,
-            "dtype": item.dtype,
-            "shape": list(item.shape),
-            "encoding": item.encoding,
-            "stored_bytes": item.size,
-            "partition_id": owner,
-            "byte_offset": item.offset,
-        }
-        for item in sorted(chunks, key=lambda item: item.address)
+    bases = known_addresses(connection, chunk, [item.base for item in chunks if item.base is not None])
+    before = known_addresses(connection, chunk, [item.location.address for item in chunks])
+    ordered = sorted(chunks, key=lambda item: (item.base is not None, item.location.address))
+    insert_ignore(connection, chunk, [_chunk_row(item, owner, None) for item in ordered if item.base is None])
+    differences = [item for item in ordered if item.base is not None]
+    if differences:
+        bases |= known_addresses(connection, chunk, [item.base for item in differences if item.base is not None])
+        gone = [item.base for item in differences if item.base not in bases]
+        if gone:
+            raise ChunksGoneError("the base of a difference was deleted while it was written; write it again")
+        rows = [_chunk_row(item, owner, bases[item.base]) for item in differences if item.base is not None]
+        insert_ignore(connection, chunk, rows)
+    mine = connection.execute(sa.select(chunk.c.address, chunk.c.id).where(chunk.c.partition_id == owner))
+    ids = {bytes(row.address): int(row.id) for row in mine}
+    added = set(ids) - set(before)
+    bands = [
+        {"key": key, "chunk_id": ids[item.location.address]}
+        for item in ordered
+        if item.location.address in added
+        for key in item.bands
     ]
-    before = known_addresses(connection, chunk, [item.address for item in chunks])
-    insert_ignore(connection, chunk, rows)
-    mine = connection.scalars(sa.select(chunk.c.address).where(chunk.c.partition_id == owner))
-    return {bytes(address) for address in mine} - set(before)
+    insert_ignore(connection, similar_band, bands)
+    return added
+
+
+def _chunk_row(item: NewChunk, owner: int, base: int | None) -> dict[str, Any]:
+    location, zone = item.location, item.zone
+    return {
+        "address": location.address,
+        "dtype": location.dtype,
+        "shape": list(location.shape),
+        "encoding": location.encoding,
+        "stored_bytes": location.size,
+        "partition_id": owner,
+        "byte_offset": location.offset,
+        "codec": None if location.codec is None else location.codec.to_json(),
+        "pages": pack_extents(location.extents) if location.extents else None,
+        "low": None if zone is None else zone.low,
+        "high": None if zone is None else zone.high,
+        "nulls": None if zone is None else zone.nulls,
+        "base_id": base,
+    }
 
 
 def register_columns(connection: sa.Connection, columns: Sequence[NewColumn]) -> dict[bytes, int]:
@@ -128,6 +231,8 @@ def register_columns(connection: sa.Connection, columns: Sequence[NewColumn]) ->
                     "block_rows": column.block_rows,
                     "logical_bytes": column.logical_bytes,
                     "categories_id": None if column.categories is None else ids[column.categories],
+                    "scheme": column.scheme,
+                    "max_abs_error": column.max_abs_error if column.scheme is not None else None,
                 }
                 for column in new
             ],
@@ -138,7 +243,10 @@ def register_columns(connection: sa.Connection, columns: Sequence[NewColumn]) ->
 
 
 def _register_column_chunks(connection: sa.Connection, columns: Sequence[NewColumn], ids: dict[bytes, int]) -> None:
-    chunks = known_addresses(connection, chunk, [address for column in columns for _, _, address in column.chunks])
+    wanted = {address for column in columns for _, _, address in column.chunks}
+    chunks = known_addresses(connection, chunk, wanted)
+    if len(chunks) < len(wanted):
+        raise ChunksGoneError(f"{len(wanted) - len(chunks)} chunks were deleted while a column was written")
     rows = [
         {"column_version_id": ids[column.address], "part": part, "block": block, "chunk_id": chunks[address]}
         for column in columns
@@ -161,6 +269,8 @@ class VersionRecord:
         Length of the column, and of each row block but the last.
     categories
         (id, address) of the categories' column version, if any.
+    scheme
+        Canonical JSON of the lossy scheme, or ``None``.
     """
 
     id: int
@@ -168,6 +278,7 @@ class VersionRecord:
     rows: int
     block_rows: int
     categories: tuple[int, bytes] | None
+    scheme: str | None = None
 
 
 def version_records(connection: sa.Connection, ids: Sequence[int]) -> list[VersionRecord]:
@@ -180,24 +291,44 @@ def version_records(connection: sa.Connection, ids: Sequence[int]) -> list[Versi
     for start in range(0, len(ids), _BATCH):
         for row in connection.execute(query.where(column_version.c.id.in_(ids[start : start + _BATCH]))):
             categories = None if row.categories_id is None else (row.categories_id, bytes(row.categories_address))
-            found.append(VersionRecord(row.id, row.logical_type, row.n_rows, row.block_rows, categories))
+            found.append(VersionRecord(row.id, row.logical_type, row.n_rows, row.block_rows, categories, row.scheme))
     return found
 
 
 _LOCATION = (
+    chunk.c.id,
     chunk.c.address,
     chunk.c.dtype,
     chunk.c.shape,
     chunk.c.encoding,
-    partition.c.name,
+    chunk.c.codec,
     chunk.c.byte_offset,
     chunk.c.stored_bytes,
+    chunk.c.pages,
+    chunk.c.low,
+    chunk.c.high,
+    chunk.c.nulls,
+    chunk.c.base_id,
+    partition.c.name,
 )
 
 
 def _stored_chunk(row: Sequence[Any]) -> StoredChunk:
-    address, dtype, shape, encoding, name, offset, size = row[-len(_LOCATION) :]
-    return StoredChunk(bytes(address), dtype, tuple(shape), encoding, name, offset, size)
+    (
+        chunk_id, address, dtype, shape, encoding, codec, offset, size, pages, low, high, nulls, base, name,
+    ) = row[-len(_LOCATION) :]  # fmt: skip
+    extents: tuple[tuple[int, int], ...] = ((offset, size),) if size else ()
+    if pages is not None:
+        extents = unpack_extents(bytes(pages), offset)
+    location = ChunkLocation(
+        bytes(address), dtype, tuple(shape), encoding, None if codec is None else Codec.from_json(codec), extents
+    )
+    zone = None if nulls is None else Zone(_optional(low), _optional(high), nulls)
+    return StoredChunk(chunk_id, name, location, zone, base)
+
+
+def _optional(value: Any) -> bytes | None:
+    return None if value is None else bytes(value)
 
 
 def column_chunks(
@@ -230,7 +361,33 @@ def column_chunks(
     return found
 
 
-def chunk_by_id(connection: sa.Connection, chunk_id: int) -> StoredChunk:
-    """Return one chunk."""
-    query = sa.select(*_LOCATION).join(partition, partition.c.id == chunk.c.partition_id).where(chunk.c.id == chunk_id)
-    return _stored_chunk(connection.execute(query).one())
+def chunks_by_id(connection: sa.Connection, ids: Iterable[int]) -> dict[int, StoredChunk]:
+    """Return chunks by their row in the catalogue; one that is not there is left out."""
+    wanted = sorted(set(ids))
+    found: dict[int, StoredChunk] = {}
+    query = sa.select(*_LOCATION).join(partition, partition.c.id == chunk.c.partition_id)
+    for start in range(0, len(wanted), _BATCH):
+        for row in connection.execute(query.where(chunk.c.id.in_(wanted[start : start + _BATCH]))):
+            item = _stored_chunk(row)
+            found[item.id] = item
+    return found
+
+
+def similar_chunks(connection: sa.Connection, keys: Iterable[int]) -> dict[int, list[StoredChunk]]:
+    """Return, for each band key, the chunks that were registered under it and are no differences."""
+    wanted = sorted(set(keys))
+    found: dict[int, list[StoredChunk]] = {}
+    query = (
+        sa.select(similar_band.c.key, *_LOCATION)
+        .select_from(
+            similar_band.join(chunk, chunk.c.id == similar_band.c.chunk_id).join(
+                partition, partition.c.id == chunk.c.partition_id
+            )
+        )
+        .where(chunk.c.base_id.is_(None))
+        .order_by(similar_band.c.key, chunk.c.id)
+    )
+    for start in range(0, len(wanted), _BATCH):
+        for row in connection.execute(query.where(similar_band.c.key.in_(wanted[start : start + _BATCH]))):
+            found.setdefault(int(row.key), []).append(_stored_chunk(row))
+    return found

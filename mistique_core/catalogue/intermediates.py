@@ -199,7 +199,8 @@ def columns_of(connection: sa.Connection, intermediate_id: int) -> list[ColumnRe
     names = read_layout(row.names)
     ids = unpack_versions(row.columns).tolist()
     known = _versions(connection, ids)
-    members = names.members or tuple((position, None) for position in range(len(ids)))
+    own: tuple[tuple[int, int | None], ...] = tuple((position, None) for position in range(len(ids)))
+    members = names.members if names.members is not None else own
     found = []
     for name, (position, unit) in zip(names.names, members, strict=True):
         version = known[ids[position]]

@@ -9,7 +9,7 @@ import numpy as np
 
 from mistique_core.cost import ReadRate
 from mistique_core.dedup import bytes_hash, chunk_hash
-from mistique_core.partition import build_partition, decode_chunk, encode_chunk
+from mistique_core.partition import build_partition, decode_location, encode_chunk
 from mistique_core.storage import StorageBackend
 
 _LARGE_VALUES = 131_072
@@ -47,11 +47,11 @@ def calibrate(backend: StorageBackend, level: int) -> ReadRate:
             samples = []
             for _ in range(_REPEATS):
                 start = time.perf_counter()
-                payload = backend.get_range(name, location.offset, location.size)
-                chunk_hash(decode_chunk(payload, location.encoding, location.dtype, location.shape))
+                payload = backend.get_range(name, location.offset, location.end - location.offset)
+                chunk_hash(decode_location(location, payload))
                 samples.append(time.perf_counter() - start)
             seconds[location.address] = statistics.median(samples)
     finally:
         backend.delete(name)
     large, tiny = (seconds[chunk.address] for chunk in encoded)
-    return ReadRate(len(encoded[0].payload) / max(large - tiny, 1e-6), tiny, 1)
+    return ReadRate(encoded[0].stored_bytes / max(large - tiny, 1e-6), tiny, 1)

@@ -1,25 +1,85 @@
-"""Reading chunks by byte range, verified against their address, with a bounded cache."""
+"""Reading chunks, whole or some of their rows, verified, with a bounded cache.
+
+A whole chunk is verified against its content address; of a chunk that is read in part, each page is
+verified by its own checksum. Requests are gathered by partition, so that one query makes few calls to
+the storage backend, and decoded on all cores when they are large.
+"""
 
 from __future__ import annotations
 
+import os
 import threading
-from collections import OrderedDict
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from mistique_core.catalogue.chunks import StoredChunk
 from mistique_core.dedup import chunk_hash
-from mistique_core.engine.chunk_writer import Array
+from mistique_core.dedup.delta import apply_delta
+from mistique_core.engine.array_cache import ArrayCache
 from mistique_core.errors import CorruptPartitionError
 from mistique_core.partition import decode_chunk
+from mistique_core.partition.encoding import PAGES, decode_pages, decode_table, decode_values
+from mistique_core.partition.location import Extent
 from mistique_core.storage import StorageBackend
+
+Array = npt.NDArray[Any]
+Rows = npt.NDArray[np.intp]
+Bases = Mapping[int, StoredChunk]
+
+_MOST_THREADS = 8
+_THREADED_BYTES = 2_000_000
 
 
 @dataclass
 class ReadTally:
-    """What a query fetched from storage (cached chunks are not counted)."""
+    """What a query fetched from storage (cached chunks are not counted).
+
+    Attributes
+    ----------
+    chunks
+        Chunks of which anything was fetched.
+    stored_bytes
+        Encoded bytes fetched.
+    skipped_chunks
+        Chunks that a predicate ruled out by their zone, unread.
+    """
 
     chunks: int = 0
     stored_bytes: int = 0
+    skipped_chunks: int = 0
+
+
+@dataclass(frozen=True)
+class ChunkRequest:
+    """A chunk, and which of its rows are wanted.
+
+    Attributes
+    ----------
+    chunk
+        The chunk.
+    rows
+        Positions in it (from 0), in the wanted order, or ``None`` for the whole chunk.
+    """
+
+    chunk: StoredChunk
+    rows: Rows | None = None
+
+
+@dataclass
+class _Fetch:
+    """The extents of one request, and their bytes once they are read."""
+
+    request: ChunkRequest
+    whole: bool
+    pages: Rows | None
+    extents: list[Extent]
+    frames: list[bytes | memoryview] = field(default_factory=list)
 
 
 class ChunkReader:
@@ -35,44 +95,161 @@ class ChunkReader:
 
     def __init__(self, backend: StorageBackend, cache_bytes: int) -> None:
         self._backend = backend
-        self._limit = cache_bytes
-        self._cached: OrderedDict[bytes, Array] = OrderedDict()
-        self._cached_bytes = 0
+        self._cache = ArrayCache(cache_bytes)
+        self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
 
-    def read(self, chunk: StoredChunk, tally: ReadTally | None = None) -> Array:
-        """Return a chunk's array, read-only.
+    def read(
+        self, requests: Sequence[ChunkRequest], tally: ReadTally | None = None, bases: Bases | None = None
+    ) -> list[Array]:
+        """Return the arrays of chunks, or the wanted rows of them; read-only where they are whole.
+
+        Parameters
+        ----------
+        requests
+            What to read.
+        tally
+            Counts what was fetched.
+        bases
+            Row in the catalogue -> chunk, for every chunk that a requested one is a difference to.
 
         Raises
         ------
         CorruptPartitionError
             If the bytes are not those that were written: no wrong value is ever returned.
         """
-        with self._lock:
-            cached = self._cached.get(chunk.address)
-            if cached is not None:
-                self._cached.move_to_end(chunk.address)
-                return cached
-        payload = self._backend.get_range(chunk.partition, chunk.offset, chunk.size) if chunk.size else b""
-        array = decode_chunk(payload, chunk.encoding, chunk.dtype, chunk.shape)
+        answers: list[Array | None] = [self._cached(request) for request in requests]
+        open_requests = [number for number, answer in enumerate(answers) if answer is None]
+        if open_requests:
+            wanted = [requests[number] for number in open_requests]
+            found = self._read(wanted, tally or ReadTally(), bases or {})
+            for number, array in zip(open_requests, found, strict=True):
+                answers[number] = array
+        return [answer for answer in answers if answer is not None]
+
+    def _cached(self, request: ChunkRequest) -> Array | None:
+        whole = self._cache.get(request.chunk.address)
+        if whole is None or request.rows is None:
+            return whole
+        taken: Array = whole[request.rows]
+        return taken
+
+    def _read(self, requests: Sequence[ChunkRequest], tally: ReadTally, bases: Bases) -> list[Array]:
+        base_values = self._read_bases(requests, tally, bases)
+        fetches = [_plan(request) for request in requests]
+        self._fetch(fetches, tally)
+
+        def decode(number: int) -> Array:
+            return self._decode(fetches[number], base_values.get(number))
+
+        size = sum(fetch.request.chunk.location.size for fetch in fetches)
+        if len(fetches) < 2 or size < _THREADED_BYTES:
+            return [decode(number) for number in range(len(fetches))]
+        return list(self._threads().map(decode, range(len(fetches))))
+
+    def _read_bases(self, requests: Sequence[ChunkRequest], tally: ReadTally, bases: Bases) -> dict[int, Array]:
+        """Return request number -> the whole base; a difference is always decoded whole."""
+        numbers = [number for number, request in enumerate(requests) if request.chunk.base is not None]
+        if not numbers:
+            return {}
+        wanted = []
+        for number in numbers:
+            request = requests[number]
+            base = bases.get(request.chunk.base or 0)
+            if base is None or base.base is not None:
+                raise CorruptPartitionError(
+                    f"chunk {request.chunk.address.hex()[:12]} is a difference to a chunk that is not there; "
+                    "run 'mistique check'"
+                )
+            wanted.append(ChunkRequest(base))
+        return dict(zip(numbers, self.read(wanted, tally), strict=True))
+
+    def _fetch(self, fetches: Sequence[_Fetch], tally: ReadTally) -> None:
+        """Read the extents of all fetches, each partition at once, neighbours as one range."""
+        by_partition: dict[str, list[_Fetch]] = defaultdict(list)
+        for fetch in fetches:
+            if fetch.extents:
+                by_partition[fetch.request.chunk.partition].append(fetch)
+                tally.chunks += 1
+                tally.stored_bytes += sum(size for _, size in fetch.extents)
+        for name, group in by_partition.items():
+            ranges: list[Extent] = []
+            places: list[tuple[_Fetch, list[tuple[int, int, int]]]] = []
+            for fetch in group:
+                cuts = []
+                for offset, size in fetch.extents:
+                    if ranges and sum(ranges[-1]) == offset:
+                        ranges[-1] = (ranges[-1][0], ranges[-1][1] + size)
+                    else:
+                        ranges.append((offset, size))
+                    start = offset - ranges[-1][0]
+                    cuts.append((len(ranges) - 1, start, start + size))
+                places.append((fetch, cuts))
+            data = [memoryview(item) for item in self._backend.get_ranges(name, ranges)]
+            for fetch, cuts in places:
+                fetch.frames = [data[number][start:stop] for number, start, stop in cuts]
+
+    def _decode(self, fetch: _Fetch, base: Array | None) -> Array:
+        chunk, location = fetch.request.chunk, fetch.request.chunk.location
+        if not fetch.whole:
+            return _decode_rows(fetch)
+        difference: Callable[[Array], Array] | None = None
+        if chunk.base is not None:
+            assert base is not None
+            whole_base = base
+            difference = lambda codes: apply_delta(whole_base, codes)  # noqa: E731
+        array = decode_chunk(
+            fetch.frames, location.encoding, location.codec, location.dtype, location.shape, difference
+        )
         if chunk_hash(array) != chunk.address:
             raise CorruptPartitionError(
                 f"chunk {chunk.address.hex()[:12]} of partition {chunk.partition[:12]} has changed on disk; "
                 "restore the file from a backup, or re-run the stage with strategy='rerun'"
             )
-        if tally is not None:
-            tally.chunks += 1
-            tally.stored_bytes += chunk.size
-        self._keep(chunk.address, array)
-        return array
+        array.flags.writeable = False
+        self._cache.put(chunk.address, array)
+        if fetch.request.rows is None:
+            return array
+        taken: Array = array[fetch.request.rows]
+        return taken
 
-    def _keep(self, address: bytes, array: Array) -> None:
-        if array.nbytes > self._limit:
-            return
+    def _threads(self) -> ThreadPoolExecutor:
         with self._lock:
-            if address not in self._cached:
-                self._cached[address] = array
-                self._cached_bytes += array.nbytes
-            while self._cached_bytes > self._limit:
-                _, dropped = self._cached.popitem(last=False)
-                self._cached_bytes -= dropped.nbytes
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS), "mistique-read")
+            return self._pool
+
+    def close(self) -> None:
+        """Stop the threads."""
+        with self._lock:
+            if self._pool is not None:
+                self._pool.shutdown()
+                self._pool = None
+
+
+def _plan(request: ChunkRequest) -> _Fetch:
+    """Decide whether a request is cheaper by whole chunk, and which extents it needs."""
+    location = request.chunk.location
+    codec = location.codec
+    whole = _Fetch(request, True, None, list(location.extents))
+    if request.rows is None or location.encoding != PAGES or codec is None or request.chunk.base is not None:
+        return whole
+    tables = 1 if codec.table_items else 0
+    pages = np.unique(request.rows // codec.rows)
+    if len(pages) * 2 > len(location.extents) - tables:
+        return whole
+    extents = [*location.extents[:tables], *(location.extents[tables + page] for page in pages.tolist())]
+    return _Fetch(request, False, pages, extents)
+
+
+def _decode_rows(fetch: _Fetch) -> Array:
+    location, rows = fetch.request.chunk.location, fetch.request.rows
+    codec = location.codec
+    assert codec is not None
+    assert rows is not None
+    assert fetch.pages is not None
+    tables = 1 if codec.table_items else 0
+    table = decode_table(codec, location.dtype, fetch.frames[0]) if tables else None
+    codes = decode_pages(codec, location.shape, fetch.frames[tables:])
+    places = np.searchsorted(fetch.pages, rows // codec.rows) * codec.rows + rows % codec.rows
+    return decode_values(codec, codes[places], location.dtype, table)

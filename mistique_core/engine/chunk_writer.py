@@ -1,4 +1,4 @@
-"""Writing chunks: hash, leave out what is stored already, encode, make durable, then register.
+"""Writing chunks: leave out what is stored already, encode, make durable; registering comes after.
 
 The order is invariant 1 of the design: partitions are durable before the transaction that makes
 their chunks visible. A crash in between leaves a file that nothing refers to.
@@ -16,16 +16,43 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from mistique_core.catalogue.chunks import known_addresses, register_partition
-from mistique_core.catalogue.database import Catalogue
+from mistique_core.catalogue.chunks import (
+    ChunksGoneError,
+    NewChunk,
+    NewColumn,
+    known_addresses,
+    register_partition,
+)
 from mistique_core.catalogue.tables import chunk
 from mistique_core.config import StoreConfig
 from mistique_core.dedup import bytes_hash
-from mistique_core.partition import ChunkLocation, EncodedChunk, build_partition, encode_chunk
+from mistique_core.engine.similar import SimilarChunks
+from mistique_core.errors import CorruptPartitionError
+from mistique_core.partition import EncodedChunk, Zone, build_partition, encode_chunk, zone_of
 from mistique_core.storage import StorageBackend
 
 Array = npt.NDArray[Any]
 _MOST_THREADS = 8
+
+
+@dataclass(frozen=True)
+class WrittenPartition:
+    """A durable partition that is not visible yet.
+
+    Attributes
+    ----------
+    name, size
+        File name and bytes.
+    chunks
+        What it holds.
+    is_new
+        Whether this writer made the file; another one's may be deleted before it is registered.
+    """
+
+    name: str
+    size: int
+    chunks: tuple[NewChunk, ...]
+    is_new: bool
 
 
 @dataclass(frozen=True)
@@ -35,74 +62,143 @@ class WrittenChunks:
     Attributes
     ----------
     partitions
-        (file name, file bytes, chunks in it).
+        The files that hold them.
     new_bytes
         Address -> encoded bytes of each chunk that was not stored before.
     """
 
-    partitions: tuple[tuple[str, int, tuple[ChunkLocation, ...]], ...]
+    partitions: tuple[WrittenPartition, ...]
     new_bytes: Mapping[bytes, int]
 
-    def register(self, connection: sa.Connection) -> dict[bytes, int]:
+    def register(self, connection: sa.Connection, backend: StorageBackend) -> dict[bytes, int]:
         """Make the chunks visible, as part of the caller's transaction.
 
         Returns
         -------
         dict
             Address -> encoded bytes of each chunk that no other writer has registered meanwhile.
+
+        Raises
+        ------
+        ChunksGoneError
+            If a file that was found instead of written has been deleted since.
         """
         added: set[bytes] = set()
-        for name, size, rows in self.partitions:
-            added |= register_partition(connection, name, size, rows)
+        for item in self.partitions:
+            if not item.is_new:
+                _check_presence(backend, item)
+            added |= register_partition(connection, item.name, item.size, item.chunks)
         return {address: size for address, size in self.new_bytes.items() if address in added}
 
 
-def write_chunks(
-    arrays: Mapping[bytes, Array], catalogue: Catalogue, backend: StorageBackend, config: StoreConfig
-) -> WrittenChunks:
-    """Make every chunk durable that the store does not hold yet.
+def _check_presence(backend: StorageBackend, item: WrittenPartition) -> None:
+    try:
+        backend.size(item.name)
+    except CorruptPartitionError as error:
+        raise ChunksGoneError(f"partition {item.name[:12]} was deleted while it was written; write again") from error
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    chunk: EncodedChunk
+    zone: Zone | None
+    base: bytes | None = None
+    bands: tuple[int, ...] = ()
+
+
+class ChunkWriter:
+    """Encodes chunks and makes them durable.
 
     Parameters
     ----------
-    arrays
-        Address -> array.
-    catalogue, backend, config
-        The store.
-
-    Raises
-    ------
-    StorageError
-        If a partition cannot be written; nothing is then registered.
+    backend
+        Where partitions live.
+    config
+        Levels and limits.
+    similar
+        Finds stored chunks that are nearly equal; ``None`` switches that off.
     """
-    with catalogue.read() as connection:
-        known = known_addresses(connection, chunk, arrays)
-    new = _encode({address: array for address, array in arrays.items() if address not in known}, config.zstd_level)
-    partitions = []
-    for group in _partition_groups(new, config.partition_bytes):
-        data, locations = build_partition(group)
+
+    def __init__(self, backend: StorageBackend, config: StoreConfig, similar: SimilarChunks | None) -> None:
+        self._backend = backend
+        self._config = config
+        self._similar = similar
+        self._threads = min(os.cpu_count() or 1, _MOST_THREADS)
+
+    def write(
+        self, connection: sa.Connection, arrays: Mapping[bytes, Array], columns: Sequence[NewColumn]
+    ) -> WrittenChunks:
+        """Make every chunk durable that the store does not hold yet.
+
+        Parameters
+        ----------
+        connection
+            For looking up what is stored.
+        arrays
+            Address -> array.
+        columns
+            The new column versions, which the first partition describes for a later rebuild.
+
+        Raises
+        ------
+        StorageError
+            If a partition cannot be written; nothing is then registered.
+        """
+        known = known_addresses(connection, chunk, arrays) if self._config.exact_dedup else {}
+        new = {address: array for address, array in arrays.items() if address not in known}
+        encoded = self._encode(new)
+        if self._similar is not None:
+            encoded = self._as_differences(connection, new, encoded)
+        documents = [column.document() for column in columns]
+        partitions = []
+        for group in _partition_groups(encoded, self._config.partition_bytes):
+            partitions.append(self._put(group, documents))
+            documents = []
+        if documents:
+            partitions.append(self._put([], documents))
+        return WrittenChunks(tuple(partitions), {item.chunk.address: item.chunk.stored_bytes for item in encoded})
+
+    def _encode(self, arrays: Mapping[bytes, Array]) -> list[_Encoded]:
+        """Encode chunks in order, on all cores: compression and arithmetic run without Python's lock."""
+
+        def encode(item: tuple[bytes, Array]) -> _Encoded:
+            return _Encoded(encode_chunk(item[0], item[1], self._config.zstd_level), zone_of(item[1]))
+
+        if len(arrays) < 2:
+            return [encode(item) for item in arrays.items()]
+        with ThreadPoolExecutor(min(self._threads, len(arrays))) as pool:
+            return list(pool.map(encode, arrays.items()))
+
+    def _as_differences(
+        self, connection: sa.Connection, arrays: Mapping[bytes, Array], encoded: list[_Encoded]
+    ) -> list[_Encoded]:
+        assert self._similar is not None
+        found = self._similar.differences(connection, arrays, [item.chunk for item in encoded])
+        return [
+            _Encoded(made.chunk, item.zone, made.base, made.bands) if made is not None else item
+            for item, made in ((item, found.get(item.chunk.address)) for item in encoded)
+        ]
+
+    def _put(self, group: Sequence[_Encoded], documents: Sequence[dict[str, Any]]) -> WrittenPartition:
+        data, locations = build_partition([item.chunk for item in group], documents)
         name = f"{bytes_hash(data).hex()}.h5"
-        backend.put_if_absent(name, data)
-        partitions.append((name, len(data), tuple(locations)))
-    return WrittenChunks(tuple(partitions), {item.address: len(item.payload) for item in new})
+        is_new = self._backend.put_if_absent(name, data)
+        chunks = tuple(
+            NewChunk(location, item.zone, item.base, item.bands)
+            for location, item in zip(locations, group, strict=True)
+        )
+        return WrittenPartition(name, len(data), chunks, is_new)
 
 
-def _encode(arrays: Mapping[bytes, Array], level: int) -> list[EncodedChunk]:
-    """Encode chunks in order, on all cores: compression runs without Python's lock."""
-    if len(arrays) < 2:
-        return [encode_chunk(address, array, level) for address, array in arrays.items()]
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, len(arrays), _MOST_THREADS)) as pool:
-        return list(pool.map(lambda item: encode_chunk(item[0], item[1], level), arrays.items()))
-
-
-def _partition_groups(chunks: Sequence[EncodedChunk], limit: int) -> Iterator[list[EncodedChunk]]:
-    group: list[EncodedChunk] = []
+def _partition_groups(chunks: Sequence[_Encoded], limit: int) -> Iterator[list[_Encoded]]:
+    group: list[_Encoded] = []
     size = 0
     for item in chunks:
-        if group and size + len(item.payload) > limit:
+        if group and size + item.chunk.stored_bytes > limit:
             yield group
             group, size = [], 0
         group.append(item)
-        size += len(item.payload)
+        size += item.chunk.stored_bytes
     if group:
         yield group
 

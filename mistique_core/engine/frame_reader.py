@@ -7,7 +7,8 @@ chunk that is not where it was remembered to be is looked up once more before th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,11 @@ import numpy.typing as npt
 import pandas as pd
 import sqlalchemy as sa
 
-from mistique_core.catalogue.chunks import StoredChunk, VersionRecord, chunk_by_id, column_chunks, version_records
+from mistique_core.catalogue.chunks import StoredChunk, VersionRecord, chunks_by_id, column_chunks, version_records
 from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord, VersionKey, columns_of
 from mistique_core.catalogue.stages import FittedRecord
-from mistique_core.engine.chunk_reader import ChunkReader, ReadTally
+from mistique_core.engine.block_reader import BlockRequest, read_blocks
+from mistique_core.engine.chunk_reader import ChunkReader, ChunkRequest, ReadTally, Rows
 from mistique_core.engine.chunk_writer import Array
 from mistique_core.engine.lru import LruCache
 from mistique_core.errors import CorruptPartitionError
@@ -50,10 +52,14 @@ class FrameReader:
     ----------
     chunks
         Fetches and verifies chunks.
+    fresh
+        Opens a connection that sees what is committed now: where chunks lie may have changed since the
+        caller's snapshot was taken.
     """
 
-    def __init__(self, chunks: ChunkReader) -> None:
+    def __init__(self, chunks: ChunkReader, fresh: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
         self._chunks = chunks
+        self._fresh = fresh
         self._row_indexes: LruCache[VersionKey, RowIndex] = LruCache(_ROW_INDEXES_KEPT)
         self._categories: LruCache[VersionKey, EncodedColumn] = LruCache(_CATEGORIES_KEPT)
         self._versions: LruCache[VersionKey, VersionRecord] = LruCache(_VERSIONS_KEPT)
@@ -80,23 +86,21 @@ class FrameReader:
     ) -> dict[VersionKey, EncodedColumn]:
         """Read column versions, or only the rows at `positions` (from 0, in that order).
 
-        Only the row blocks that hold a wanted row are read.
+        Only the row blocks that hold a wanted row are read, and of those only the pages where few are wanted.
         """
         records = self._version_records(connection, list(dict.fromkeys(versions)))
         found: dict[VersionKey, EncodedColumn] = {}
         for block_rows in {record.block_rows for record in records.values()}:
             group = {key: record for key, record in records.items() if record.block_rows == block_rows}
-            wanted = within = None
+            rows = order = None
             if positions is not None:
-                numbers = np.unique(positions // block_rows)
-                wanted = numbers.tolist()
-                within = np.searchsorted(numbers, positions // block_rows) * block_rows + positions % block_rows
-            for key, blocks in self._read_blocks(connection, group, wanted, tally).items():
+                rows, order = _by_block(positions, block_rows)
+            for key, blocks in self._read_blocks(connection, group, rows, tally).items():
                 record = group[key]
                 parent = None if record.categories is None else VersionKey(*record.categories)
                 categories = None if parent is None else self._read_categories(connection, parent, tally)
                 column = join_blocks(LogicalType.from_json(record.logical_type), blocks, categories)
-                found[key] = column if within is None else take_rows(column, within)
+                found[key] = column if order is None else take_rows(column, order)
         return found
 
     def frame(
@@ -109,7 +113,10 @@ class FrameReader:
 
     def fitted(self, connection: sa.Connection, record: FittedRecord) -> Any:
         """Return a fitted object."""
-        return load_fitted(record.format, self._chunks.read(chunk_by_id(connection, record.chunk_id)).tobytes())
+        chunk = chunks_by_id(connection, [record.chunk_id]).get(record.chunk_id)
+        if chunk is None:
+            raise CorruptPartitionError(f"fitted object {record.ref.name!r} has lost its bytes; run its stage again")
+        return load_fitted(record.format, self._chunks.read([ChunkRequest(chunk)])[0].tobytes())
 
     def _version_records(
         self, connection: sa.Connection, versions: Sequence[VersionKey]
@@ -135,36 +142,52 @@ class FrameReader:
         self,
         connection: sa.Connection,
         records: dict[VersionKey, VersionRecord],
-        wanted: list[int] | None,
+        rows: dict[int, Rows] | None,
         tally: ReadTally | None,
     ) -> dict[VersionKey, list[dict[str, Array]]]:
-        """Return the parts of the wanted row blocks (all where ``None``) of each column version."""
+        """Return the parts of the wanted rows of each block (all of all blocks where ``None``)."""
         places = {
-            key: list(range(-(-record.rows // record.block_rows))) if wanted is None else wanted
+            key: list(range(-(-record.rows // record.block_rows))) if rows is None else list(rows)
             for key, record in records.items()
         }
         remembered = {(key, block): self._blocks.get((key, block)) for key in places for block in places[key]}
         self._locate(connection, [place for place, chunks in remembered.items() if chunks is None], remembered)
-        found: dict[VersionKey, list[dict[str, Array]]] = {}
-        for key, blocks in places.items():
-            found[key] = [
-                self._read_block(connection, (key, block), remembered[key, block] or {}, tally) for block in blocks
-            ]
-        return found
-
-    def _read_block(
-        self, connection: sa.Connection, place: tuple[VersionKey, int], chunks: _Block, tally: ReadTally | None
-    ) -> dict[str, Array]:
+        wanted = [
+            BlockRequest(remembered[key, block] or {}, None if rows is None else rows[block])
+            for key, blocks in places.items()
+            for block in blocks
+        ]
         try:
-            return {part: self._chunks.read(chunk, tally) for part, chunk in chunks.items()}
+            read = iter(self._read(connection, wanted, tally))
         except CorruptPartitionError:
-            now: dict[tuple[VersionKey, int], _Block | None] = {}
-            self._locate(connection, [place], now)
-            moved = now.get(place)
-            if not moved or moved == chunks:
-                self._blocks.drop(place)
-                raise
-            return {part: self._chunks.read(chunk, tally) for part, chunk in moved.items()}
+            read = iter(self._read_moved(connection, list(remembered), wanted, tally))
+        return {key: [next(read) for _ in blocks] for key, blocks in places.items()}
+
+    def _read(
+        self, connection: sa.Connection, wanted: Sequence[BlockRequest], tally: ReadTally | None
+    ) -> list[dict[str, Array]]:
+        bases = {chunk.base for request in wanted for chunk in request.chunks.values() if chunk.base is not None}
+        located = chunks_by_id(connection, bases) if bases else {}
+        return read_blocks(self._chunks, wanted, located, tally)
+
+    def _read_moved(
+        self,
+        connection: sa.Connection,
+        places: Sequence[tuple[VersionKey, int]],
+        wanted: Sequence[BlockRequest],
+        tally: ReadTally | None,
+    ) -> list[dict[str, Array]]:
+        """Look up once more where the chunks lie: another process may have moved them meanwhile."""
+        for place in places:
+            self._blocks.drop(place)
+        now: dict[tuple[VersionKey, int], _Block | None] = {}
+        with self._fresh() as fresh:
+            self._locate(fresh, places, now)
+            moved = [
+                BlockRequest(now.get(place) or request.chunks, request.rows)
+                for place, request in zip(places, wanted, strict=True)
+            ]
+            return self._read(fresh, moved, tally)
 
     def _locate(
         self,
@@ -185,6 +208,31 @@ class FrameReader:
             if place in located:
                 found[place] = located[place]
                 self._blocks.put(place, located[place])
+
+
+def _by_block(positions: Rows, block_rows: int) -> tuple[dict[int, Rows], Rows | None]:
+    """Split positions by row block.
+
+    Returns
+    -------
+    tuple
+        Block -> positions within it; and where each wanted row lies in their concatenation, or
+        ``None`` when it is in order already.
+    """
+    numbers = positions // block_rows
+    if not len(positions):
+        return {}, None
+    if (numbers[1:] >= numbers[:-1]).all():
+        order = None
+        ordered, sorted_numbers = positions, numbers
+    else:
+        by_block = np.argsort(numbers, kind="stable")
+        order = np.empty_like(by_block)
+        order[by_block] = np.arange(len(by_block))
+        ordered, sorted_numbers = positions[by_block], numbers[by_block]
+    blocks, starts = np.unique(sorted_numbers, return_index=True)
+    pieces = np.split(ordered % block_rows, starts[1:])
+    return dict(zip(blocks.tolist(), pieces, strict=True)), order
 
 
 def to_frame(

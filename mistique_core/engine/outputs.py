@@ -10,13 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 import sqlalchemy as sa
 
-from mistique_core.catalogue.chunks import NewColumn, known_addresses, register_columns
+from mistique_core.catalogue.chunks import ChunksGoneError, NewColumn, known_addresses, register_columns
 from mistique_core.catalogue.intermediates import register_intermediate
 from mistique_core.catalogue.layouts import Layout
 from mistique_core.catalogue.stages import output_name, register_fitted
 from mistique_core.catalogue.tables import chunk, column_version
 from mistique_core.dedup import chunk_hash, column_hash, frame_hash
-from mistique_core.engine.chunk_writer import Array, WrittenChunks, bytes_array
+from mistique_core.engine.chunk_writer import Array, bytes_array
 from mistique_core.errors import InvalidInputError
 from mistique_core.fitted import dump_fitted, type_name
 from mistique_core.frames import EncodedColumn, encode_column, split_row_id
@@ -62,6 +62,22 @@ class PreparedFitted:
     type_name: str
     size: int
     chunk: bytes
+
+
+@dataclass(frozen=True)
+class MissingOutputs:
+    """What a store does not hold yet.
+
+    Attributes
+    ----------
+    arrays
+        Address -> array of each chunk that may have to be written.
+    columns
+        The new column versions.
+    """
+
+    arrays: dict[bytes, Array]
+    columns: tuple[NewColumn, ...]
 
 
 @dataclass
@@ -144,22 +160,27 @@ class OutputSet:
         self.column_versions[address] = new
         return new
 
-    def unknown_arrays(self, connection: sa.Connection) -> dict[bytes, Array]:
-        """Return the arrays that may have to be written: those of columns that are not stored yet."""
-        known = known_addresses(connection, column_version, self.column_versions)
-        needed = {
-            chunk_address
-            for address, column in self.column_versions.items()
-            if address not in known
-            for _, _, chunk_address in column.chunks
-        }
+    def missing(self, connection: sa.Connection, *, skip_known: bool = True) -> MissingOutputs:
+        """Return what may have to be written: the columns that are not stored yet and their arrays.
+
+        Parameters
+        ----------
+        connection
+            For looking up what is stored.
+        skip_known
+            Whether to leave out columns that are stored already.
+        """
+        known = known_addresses(connection, column_version, self.column_versions) if skip_known else {}
+        columns = [column for address, column in self.column_versions.items() if address not in known]
+        needed = {address for column in columns for _, _, address in column.chunks}
         needed.update(item.chunk for item in self.fitted)
-        return {address: array for address, array in self.arrays.items() if address in needed}
+        arrays = {address: array for address, array in self.arrays.items() if address in needed}
+        return MissingOutputs(arrays, tuple(columns))
 
     def register(
         self,
         connection: sa.Connection,
-        written: WrittenChunks,
+        unclaimed: dict[bytes, int],
         *,
         model_version_id: int,
         stage_id: int | None,
@@ -167,12 +188,20 @@ class OutputSet:
     ) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
         """Make everything visible, as part of the caller's transaction.
 
+        Parameters
+        ----------
+        connection
+            The transaction, in which the chunks are registered already.
+        unclaimed
+            Address -> bytes of each new chunk that no frame accounts for yet; what is claimed is taken out.
+        model_version_id, stage_id, name
+            Where the outputs belong.
+
         Returns
         -------
         tuple
             Output -> intermediate id; output -> fitted id; output -> bytes added by that frame.
         """
-        unclaimed = written.register(connection)
         versions = register_columns(connection, list(self.column_versions.values()))
         intermediates, fitted, added = {}, {}, {}
         for frame in self.frames:
@@ -193,6 +222,8 @@ class OutputSet:
                 stored_bytes=stored,
             )
         chunk_ids = known_addresses(connection, chunk, [item.chunk for item in self.fitted])
+        if len(chunk_ids) < len({item.chunk for item in self.fitted}):
+            raise ChunksGoneError("a fitted object's bytes were deleted while it was written")
         for item in self.fitted:
             if stage_id is None:
                 raise InvalidInputError(f"fitted object {item.output!r} needs a stage that learned it")

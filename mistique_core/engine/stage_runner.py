@@ -29,14 +29,13 @@ from mistique_core.catalogue.stages import (
 )
 from mistique_core.catalogue.tables import chunk, fitted, intermediate, metric
 from mistique_core.config import StoreConfig
-from mistique_core.engine.chunk_writer import write_chunks
+from mistique_core.engine.commit import Committer, Pending
 from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.engine.outputs import OutputSet
 from mistique_core.errors import InvalidInputError, MistiqueError
 from mistique_core.lineage import library_versions, stage_code_hash, stage_identity
 from mistique_core.model import IntermediateRef, Ref, Stage, StageResult
 from mistique_core.model.names import check_name
-from mistique_core.storage import StorageBackend
 
 log = logging.getLogger(__name__)
 
@@ -92,9 +91,9 @@ class StagePlace:
 class StageRunner:
     """Runs stages against one store."""
 
-    def __init__(self, catalogue: Catalogue, backend: StorageBackend, reader: FrameReader, config: StoreConfig) -> None:
+    def __init__(self, catalogue: Catalogue, committer: Committer, reader: FrameReader, config: StoreConfig) -> None:
         self._catalogue = catalogue
-        self._backend = backend
+        self._committer = committer
         self._reader = reader
         self._config = config
 
@@ -170,13 +169,11 @@ class StageRunner:
         result = item.execute(values)
         executed = time.perf_counter()
         outputs = self._prepare(place, item, result)
-        with self._catalogue.read() as connection:
-            arrays = outputs.unknown_arrays(connection)
-        written = write_chunks(arrays, self._catalogue, self._backend, self._config)
         about = inputs.get(result.metrics_input or "")
-        with self._catalogue.write() as connection:
+
+        def register(connection: sa.Connection, unclaimed: dict[bytes, int]) -> None:
             outputs.register(
-                connection, written, model_version_id=place.model_version_id, stage_id=stage_id, name=place.name
+                connection, unclaimed, model_version_id=place.model_version_id, stage_id=stage_id, name=place.name
             )
             finish_stage(
                 connection,
@@ -188,6 +185,8 @@ class StageRunner:
                 metrics=result.metrics,
                 metrics_intermediate=about.id if isinstance(about, IntermediateRef) else None,
             )
+
+        self._committer.commit([Pending(outputs, register)])
 
     def _load_inputs(self, inputs: Mapping[str, Ref]) -> tuple[dict[str, Any], float, float]:
         values: dict[str, Any] = {}

@@ -17,7 +17,9 @@ from pandas.api.types import is_complex_dtype
 
 from mistique_core.errors import UnsupportedColumnError
 
-Kind = Literal["numeric", "bool", "datetime", "datetime_tz", "timedelta", "nullable", "string", "object", "categorical", "units"]
+Kind = Literal[
+    "numeric", "bool", "datetime", "datetime_tz", "timedelta", "nullable", "string", "object", "categorical", "units"
+]
 
 _NULLABLE = {
     str(dtype): dtype

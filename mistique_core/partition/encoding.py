@@ -1,4 +1,6 @@
-"""Lossless encodings of one chunk, each equal to an HDF5 filter pipeline.
+"""Lossless encoding of one chunk: a transform into codes, and compressed pages of the codes.
+
+Format version 1 compressed a chunk whole; its three encodings are still read:
 
 ============  =================================  ==========================
 encoding      bytes                              HDF5 filters
@@ -6,24 +8,70 @@ encoding      bytes                              HDF5 filters
 ``raw``       the array                          none
 ``zstd``      Zstandard of the array             zstd (32015)
 ``shuffle``   Zstandard of its byte planes       shuffle (2), zstd (32015)
+``pages``     pages of transformed codes         [shuffle (2)], zstd (32015)
 ============  =================================  ==========================
-
-The smallest of the three is kept.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import zstandard
 
 from mistique_core.errors import CorruptPartitionError
+from mistique_core.partition.pages import compress_pages, decompress_page, page_rows
+from mistique_core.partition.transform import Transform, Transformed, choose_transform, invert, plain
 
-Encoding = Literal["raw", "zstd", "shuffle"]
-ENCODINGS: tuple[Encoding, ...] = ("raw", "zstd", "shuffle")
+Array = npt.NDArray[Any]
+
+PAGES = "pages"
+_FIRST_FORMAT = ("raw", "zstd", "shuffle")
+
+
+@dataclass(frozen=True)
+class Codec:
+    """How the stored bytes of a chunk become its array.
+
+    Attributes
+    ----------
+    transform
+        What the codes mean.
+    rows
+        Rows of a page.
+    table_items
+        Values in the table that precedes the pages; 0 when there is none.
+    """
+
+    transform: Transform
+    rows: int
+    table_items: int = 0
+
+    def to_json(self) -> str:
+        """Return the canonical JSON."""
+        return f'{{"rows":{self.rows},"table":{self.table_items},"transform":{self.transform.to_json()}}}'
+
+    @staticmethod
+    @lru_cache(maxsize=4096)
+    def from_json(text: str) -> Codec:
+        """Parse what :meth:`to_json` returned.
+
+        Raises
+        ------
+        CorruptPartitionError
+            If it is anything else.
+        """
+        try:
+            document = json.loads(text)
+            return Codec(
+                Transform.from_json(json.dumps(document["transform"])), int(document["rows"]), int(document["table"])
+            )
+        except (ValueError, TypeError, KeyError) as error:
+            raise CorruptPartitionError(f"codec {text[:80]!r} cannot be read; run 'mistique check'") from error
 
 
 @dataclass(frozen=True)
@@ -34,30 +82,36 @@ class EncodedChunk:
     ----------
     address
         Its content address, 32 bytes.
-    dtype
-        NumPy dtype string of the array.
-    shape
-        Shape of the array.
-    encoding
-        How `payload` was made.
-    payload
-        The stored bytes.
+    dtype, shape
+        Of the array.
+    codec
+        How it was encoded.
+    table
+        One frame with the table of a dictionary, or ``None``.
+    pages
+        One frame a page.
     """
 
     address: bytes
     dtype: str
     shape: tuple[int, ...]
-    encoding: Encoding
-    payload: bytes
+    codec: Codec
+    table: bytes | None
+    pages: tuple[bytes, ...]
 
     @property
     def raw_bytes(self) -> int:
         """Bytes of the array before encoding."""
         return int(np.dtype(self.dtype).itemsize * np.prod(self.shape, dtype=np.int64))
 
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of all frames."""
+        return sum(map(len, self.pages)) + (len(self.table) if self.table is not None else 0)
 
-def encode_chunk(address: bytes, array: npt.NDArray[Any], level: int) -> EncodedChunk:
-    """Encode a contiguous array with the smallest of the lossless encodings.
+
+def encode_chunk(address: bytes, array: Array, level: int) -> EncodedChunk:
+    """Encode a contiguous array losslessly.
 
     Parameters
     ----------
@@ -66,49 +120,130 @@ def encode_chunk(address: bytes, array: npt.NDArray[Any], level: int) -> Encoded
     array
         Little-endian array of any shape.
     level
-        Zstandard level, 1 to 19.
+        Zstandard level of one-byte codes, 1 to 19.
     """
-    raw = array.tobytes()
-    compressor = zstandard.ZstdCompressor(level=level)
-    best: tuple[Encoding, bytes] = ("raw", raw)
-    if raw:
-        packed = compressor.compress(raw)
-        if len(packed) < len(best[1]):
-            best = ("zstd", packed)
-        if array.dtype.itemsize > 1:
-            planes = np.frombuffer(raw, np.uint8).reshape(-1, array.dtype.itemsize).T.tobytes()
-            shuffled = compressor.compress(planes)
-            if len(shuffled) < len(best[1]):
-                best = ("shuffle", shuffled)
-    return EncodedChunk(address, array.dtype.str, array.shape, *best)
+    return _encode(address, array, choose_transform(array), level)
 
 
-def _decompress(payload: bytes, expected: int) -> bytes:
-    # A damaged header can promise any size, which would be allocated before a single byte is decoded.
-    promised = zstandard.frame_content_size(payload)
-    if promised != expected:
-        raise CorruptPartitionError(
-            f"a chunk promises {promised} bytes where {expected} were written; run 'mistique check'"
-        )
-    return zstandard.ZstdDecompressor().decompress(payload, max_output_size=expected)
+def encode_delta(address: bytes, array: Array, base: bytes, delta: Array, level: int) -> EncodedChunk:
+    """Encode a chunk as its difference to another.
+
+    Parameters
+    ----------
+    address, array
+        The chunk.
+    base
+        Address of the other chunk, which is no difference itself.
+    delta
+        Unsigned integers of the array's width and shape (:mod:`mistique_core.dedup.delta`).
+    level
+        As in :func:`encode_chunk`.
+    """
+    item = Transformed(Transform("delta", delta.dtype.str, delta=base.hex()), delta)
+    return _encode(address, array, item, level)
 
 
-def decode_chunk(payload: bytes, encoding: str, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Return the array (read-only, or freshly allocated) that :func:`encode_chunk` was given.
+def _encode(address: bytes, array: Array, item: Transformed, level: int) -> EncodedChunk:
+    if not array.size:
+        return EncodedChunk(address, array.dtype.str, array.shape, Codec(plain(array).transform, 1), None, ())
+    row_bytes = item.codes.nbytes // len(item.codes)
+    rows = page_rows(len(item.codes), row_bytes)
+    pages = tuple(compress_pages(item.codes, rows, level))
+    table = None
+    if item.table is not None:
+        table = compress_pages(item.table, len(item.table), level)[0]
+    codec = Codec(item.transform, rows, 0 if item.table is None else len(item.table))
+    return EncodedChunk(address, array.dtype.str, array.shape, codec, table, pages)
+
+
+def decode_table(codec: Codec, dtype: str, frame: bytes | memoryview) -> Array:
+    """Return the table of a dictionary."""
+    return _unplane(frame, np.dtype(dtype), (codec.table_items,))
+
+
+def decode_pages(codec: Codec, shape: tuple[int, ...], pages: Sequence[bytes | memoryview]) -> Array:
+    """Return the codes of some pages, end to end, the filling of the last page included.
+
+    Raises
+    ------
+    CorruptPartitionError
+        If a page does not decode.
+    """
+    dtype = np.dtype(codec.transform.dtype)
+    page_shape = (codec.rows, *shape[1:])
+    if len(pages) == 1:
+        return _unplane(pages[0], dtype, page_shape)
+    codes = np.empty((len(pages) * codec.rows, *shape[1:]), dtype)
+    for number, page in enumerate(pages):
+        codes[number * codec.rows : (number + 1) * codec.rows] = _unplane(page, dtype, page_shape)
+    return codes
+
+
+def _unplane(frame: bytes | memoryview, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+    size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+    raw = decompress_page(frame, size)
+    if dtype.itemsize == 1:
+        return np.frombuffer(raw, dtype).reshape(shape)
+    planes = np.frombuffer(raw, np.uint8).reshape(dtype.itemsize, -1)
+    return np.ascontiguousarray(planes.T).view(dtype).reshape(shape)
+
+
+def decode_values(codec: Codec, codes: Array, dtype: str, table: Array | None) -> Array:
+    """Return the values of codes of any shape; not for a ``delta``, which needs the other chunk."""
+    return invert(codec.transform, codes, dtype, table)
+
+
+def decode_first_format(payload: bytes, encoding: str, dtype: str, shape: tuple[int, ...]) -> Array:
+    """Return the array of a chunk of format version 1 (read-only, or freshly allocated).
 
     Raises
     ------
     CorruptPartitionError
         If the bytes do not decode to an array of that dtype and shape.
     """
+    if encoding not in _FIRST_FORMAT:
+        raise CorruptPartitionError(f"encoding {encoding!r} is unknown; upgrade MISTIQUE")
     itemsize = np.dtype(dtype).itemsize
     expected = itemsize * int(np.prod(shape, dtype=np.int64))
-    try:
-        raw = payload if encoding == "raw" else _decompress(payload, expected)
-    except zstandard.ZstdError as error:
-        raise CorruptPartitionError(f"a chunk does not decompress ({error}); run 'mistique check'") from error
+    raw = payload if encoding == "raw" else decompress_page(payload, expected)
     if len(raw) != expected:
         raise CorruptPartitionError(f"a chunk has {len(raw)} bytes where {expected} were written; run 'mistique check'")
     if encoding == "shuffle":
         raw = np.frombuffer(raw, np.uint8).reshape(itemsize, -1).T.tobytes()
     return np.frombuffer(raw, dtype=dtype).reshape(shape)
+
+
+def decode_chunk(
+    frames: Sequence[bytes | memoryview],
+    encoding: str,
+    codec: Codec | None,
+    dtype: str,
+    shape: tuple[int, ...],
+    difference: Callable[[Array], Array] | None = None,
+) -> Array:
+    """Return the whole array of a chunk, of any format version.
+
+    Parameters
+    ----------
+    frames
+        The bytes of each extent, in order.
+    encoding, codec, dtype, shape
+        As recorded with the chunk.
+    difference
+        For a ``delta``: turns the codes into values.
+
+    Raises
+    ------
+    CorruptPartitionError
+        If the bytes do not decode to an array of that dtype and shape.
+    """
+    if encoding != PAGES:
+        return decode_first_format(bytes(frames[0]) if frames else b"", encoding, dtype, shape)
+    assert codec is not None
+    if not frames:
+        return np.empty(shape, dtype)
+    table = decode_table(codec, dtype, frames[0]) if codec.table_items else None
+    codes = decode_pages(codec, shape, frames[0 if table is None else 1 :])[: shape[0]]
+    if difference is not None:
+        return difference(codes)
+    return decode_values(codec, codes, dtype, table)

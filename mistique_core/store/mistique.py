@@ -24,6 +24,7 @@ from mistique_core.config import StoreConfig
 from mistique_core.cost import ReadRate, update_rate
 from mistique_core.engine.calibrate import calibrate
 from mistique_core.engine.chunk_reader import ChunkReader
+from mistique_core.engine.commit import Committer
 from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.engine.stage_runner import StageRunner
 from mistique_core.errors import InvalidInputError, MistiqueError
@@ -60,8 +61,10 @@ class Mistique:
         self.config = config
         self.catalogue = catalogue
         self.backend = backend
-        reader = FrameReader(ChunkReader(backend, config.cache_bytes))
-        self.stage_runner = StageRunner(catalogue, backend, reader, config)
+        self._chunk_reader = ChunkReader(backend, config.cache_bytes)
+        reader = FrameReader(self._chunk_reader, catalogue.read)
+        self.committer = Committer(catalogue, backend, config)
+        self.stage_runner = StageRunner(catalogue, self.committer, reader, config)
         self._queries = QueryEngine(catalogue, reader, config)
         self._rate = rate
         self._uses: Counter[int] = Counter()
@@ -116,6 +119,7 @@ class Mistique:
     def close(self) -> None:
         """Save what was measured, and close the catalogue's connections and the backend's files."""
         self._try_to_save_measurements()
+        self._chunk_reader.close()
         self.catalogue.close()
         self.backend.close()
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 import pandas as pd
+import sqlalchemy as sa
 
 from mistique_core.catalogue.entities import FAILED, SUCCESS, RunKey, model_version_of, save_run
-from mistique_core.engine.chunk_writer import write_chunks
-from mistique_core.engine.outputs import OutputSet
+from mistique_core.engine.commit import Pending
+from mistique_core.engine.outputs import OutputSet, PreparedFrame
 from mistique_core.engine.stage_runner import StageOutcome, StagePlace
 from mistique_core.model import IntermediateRef, LogReport, Ref, Stage
 from mistique_core.model.names import check_name
@@ -125,22 +127,19 @@ class Run:
         store = self._store
         outputs = OutputSet(store.config.block_rows)
         prepared = outputs.add_frame("", frame, row_id=row_id, derived=derived, what=f"frame {intermediate!r}")
-        with store.catalogue.read() as connection:
-            arrays = outputs.unknown_arrays(connection)
-        written = write_chunks(arrays, store.catalogue, store.backend, store.config)
-        with store.catalogue.write() as connection:
+        pending = self.pending(intermediate, outputs, prepared)
+        report = store.committer.commit([pending])[0]
+        return replace(report, seconds=time.perf_counter() - start)
+
+    def pending(self, intermediate: str, outputs: OutputSet, prepared: PreparedFrame) -> Pending[LogReport]:
+        """Return a hashed frame as a commit that waits, for an intermediate of this run."""
+
+        def register(connection: sa.Connection, unclaimed: dict[bytes, int]) -> LogReport:
+            new = sum(any(item[2] in unclaimed for item in column.chunks) for _, column in prepared.columns)
             ids, _, added = outputs.register(
-                connection, written, model_version_id=self.version_id, stage_id=None, name=intermediate
+                connection, unclaimed, model_version_id=self.version_id, stage_id=None, name=intermediate
             )
-        ref = IntermediateRef(self.project, self.model, self.version, intermediate, prepared.rows, ids[""])
-        new_columns = sum(
-            any(chunk[2] in written.new_bytes for chunk in column.chunks) for _, column in prepared.columns
-        )
-        return LogReport(
-            ref,
-            len(prepared.columns),
-            prepared.logical_bytes,
-            added[""],
-            new_columns,
-            time.perf_counter() - start,
-        )
+            ref = IntermediateRef(self.project, self.model, self.version, intermediate, prepared.rows, ids[""])
+            return LogReport(ref, len(prepared.columns), prepared.logical_bytes, added[""], new, 0.0)
+
+        return Pending(outputs, register)

@@ -41,12 +41,13 @@ def test_a_changed_column_adds_only_its_own(tmp_path: Path) -> None:
         changed = FRAME.assign(c=-FRAME["c"])
         report = store.log_frame("p", "m", "y", changed)
         assert report.new_columns == 1
-        assert 0 < report.stored_bytes <= changed["c"].nbytes
+        frames = 10  # each block's frame has a header and a checksum, and random numbers do not shrink
+        assert 0 < report.stored_bytes <= changed["c"].nbytes + 16 * frames
         once = FRAME.copy()
         once.loc[120, "d"] = 0.0
         report = store.log_frame("p", "m", "z", once)
         assert report.new_columns == 1
-        assert 0 < report.stored_bytes <= 50 * FRAME["d"].dtype.itemsize
+        assert 0 < report.stored_bytes <= 50 * FRAME["d"].dtype.itemsize + 16
         assert report.logical_bytes == once.to_numpy().nbytes + 8 * ROWS
         for name, frame in (("x", FRAME), ("y", changed), ("z", once)):
             pd.testing.assert_frame_equal(store.get_intermediates(f"p.m.{name}").frame, frame.rename_axis("row_id"))

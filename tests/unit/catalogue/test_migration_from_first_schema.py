@@ -25,8 +25,8 @@ def first_schema(catalogue: Catalogue) -> None:
         old = sa.MetaData()
         old.reflect(connection)
 
-        def insert(name: str, **values: object) -> None:
-            connection.execute(sa.insert(old.tables[name]).values(**values))
+        def insert(table: str, /, **values: object) -> None:
+            connection.execute(sa.insert(old.tables[table]).values(**values))
 
         insert("project", id=1, name="p", created_at=0.0)
         insert("model", id=1, project_id=1, name="m", created_at=0.0)

@@ -1,0 +1,135 @@
+"""Committing outputs: bytes first, then one transaction; started again when a deletion came between.
+
+A writer looks up what is stored, leaves that out, and registers the rest later. Between the two a
+garbage collection may delete what was left out. The registering transaction notices, nothing of it
+is kept, and the write starts again with what is stored then.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import sqlalchemy as sa
+
+from mistique_core.catalogue.chunks import ChunksGoneError, NewColumn
+from mistique_core.catalogue.database import Catalogue
+from mistique_core.catalogue.open_writes import begin_write, end_write, hold_shared
+from mistique_core.config import StoreConfig
+from mistique_core.engine.chunk_writer import Array, ChunkWriter, WrittenChunks
+from mistique_core.engine.outputs import OutputSet
+from mistique_core.engine.similar import SimilarChunks
+from mistique_core.errors import CatalogueError, MistiqueError
+from mistique_core.storage import StorageBackend
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+_MOST_TRIES = 8
+
+
+@dataclass(frozen=True)
+class Pending(Generic[Result]):
+    """Outputs that wait to be committed.
+
+    Attributes
+    ----------
+    outputs
+        Hashed frames and fitted objects.
+    register
+        Makes them visible: called with the transaction and the unclaimed new bytes by chunk address.
+    """
+
+    outputs: OutputSet
+    register: Callable[[sa.Connection, dict[bytes, int]], Result]
+
+
+class Committer:
+    """Makes outputs durable and visible.
+
+    Parameters
+    ----------
+    catalogue, backend, config
+        The store.
+    similar
+        Finds stored chunks that are nearly equal; ``None`` switches that off.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, backend: StorageBackend, config: StoreConfig, similar: SimilarChunks | None = None
+    ) -> None:
+        self._catalogue = catalogue
+        self._backend = backend
+        self._writer = ChunkWriter(backend, config, similar)
+        self._exact_dedup = config.exact_dedup
+
+    def commit(self, items: Sequence[Pending[Result]]) -> list[Result]:
+        """Commit everything together, or nothing.
+
+        Returns
+        -------
+        list
+            What each item's `register` returned.
+
+        Raises
+        ------
+        StorageError
+            If bytes cannot be made durable.
+        CatalogueError
+            If the catalogue refuses, or deletions keep coming between.
+        """
+        write_id = uuid.uuid4().hex
+        for _ in range(_MOST_TRIES):
+            written, announced = self._write(write_id, items)
+            try:
+                return self._register(write_id if announced else None, items, written)
+            except ChunksGoneError as error:
+                log.info("writing again: %s", error)
+            except BaseException:
+                self._withdraw(write_id if announced else None)
+                raise
+        self._withdraw(write_id)
+        raise CatalogueError(f"a write was overtaken by deletions {_MOST_TRIES} times; run 'mistique gc' less often")
+
+    def _write(self, write_id: str, items: Sequence[Pending[Result]]) -> tuple[WrittenChunks, bool]:
+        with self._catalogue.read() as connection:
+            arrays: dict[bytes, Array] = {}
+            columns: list[NewColumn] = []
+            for item in items:
+                missing = item.outputs.missing(connection, skip_known=self._exact_dedup)
+                arrays.update(missing.arrays)
+                columns.extend(column for column in missing.columns if column not in columns)
+        if not arrays and not columns:
+            return WrittenChunks((), {}), False
+        with self._catalogue.write() as connection:
+            begin_write(connection, write_id, platform.node(), os.getpid(), time.time())
+        try:
+            with self._catalogue.read() as connection:
+                return self._writer.write(connection, arrays, columns), True
+        except BaseException:
+            self._withdraw(write_id)
+            raise
+
+    def _register(self, write_id: str | None, items: Sequence[Pending[Result]], written: WrittenChunks) -> list[Result]:
+        with self._catalogue.write() as connection:
+            hold_shared(connection)
+            unclaimed = written.register(connection, self._backend)
+            results = [item.register(connection, unclaimed) for item in items]
+            if write_id is not None:
+                end_write(connection, write_id)
+            return results
+
+    def _withdraw(self, write_id: str | None) -> None:
+        if write_id is None:
+            return
+        try:
+            with self._catalogue.write() as connection:
+                end_write(connection, write_id)
+        except MistiqueError as error:
+            log.warning("could not record that write %s ended: %s", write_id, error)

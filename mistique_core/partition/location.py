@@ -1,0 +1,122 @@
+"""Where the frames of a chunk lie in its partition, and how that is packed into one catalogue value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mistique_core.errors import CorruptPartitionError
+from mistique_core.partition.encoding import Codec, decode_chunk
+
+_SIZES_ONLY = b"\x00"
+_WITH_GAPS = b"\x01"
+
+Array = npt.NDArray[Any]
+Extent = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class ChunkLocation:
+    """Where a chunk lies in its partition.
+
+    Attributes
+    ----------
+    address
+        Content address, 32 bytes.
+    dtype, shape
+        Of its array.
+    encoding
+        ``pages``, or an encoding of format version 1.
+    codec
+        How pages are decoded; ``None`` for version 1.
+    extents
+        (first byte, number of bytes) of each frame: the table of a dictionary, then the pages; of
+        version 1 a single one; none for an empty array.
+    """
+
+    address: bytes
+    dtype: str
+    shape: tuple[int, ...]
+    encoding: str
+    codec: Codec | None
+    extents: tuple[Extent, ...]
+
+    @property
+    def offset(self) -> int:
+        """First byte in the file (inclusive)."""
+        return self.extents[0][0] if self.extents else 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of all frames."""
+        return sum(size for _, size in self.extents)
+
+    @property
+    def end(self) -> int:
+        """Byte after the last frame (exclusive); between two frames there may be HDF5's own bytes."""
+        return sum(self.extents[-1]) if self.extents else 0
+
+
+def decode_location(location: ChunkLocation, data: bytes | memoryview, start: int | None = None) -> Array:
+    """Return the whole array of a chunk that is no ``delta``.
+
+    Parameters
+    ----------
+    location
+        Where its frames lie.
+    data
+        Bytes of the partition.
+    start
+        First byte of `data` in the partition; default that of the chunk.
+
+    Raises
+    ------
+    CorruptPartitionError
+        If the bytes do not decode to an array of that dtype and shape.
+    """
+    first = location.offset if start is None else start
+    view = memoryview(data)
+    frames = [view[offset - first : offset - first + size] for offset, size in location.extents]
+    return decode_chunk(frames, location.encoding, location.codec, location.dtype, location.shape)
+
+
+def pack_extents(extents: Sequence[Extent]) -> bytes:
+    """Return extents in ascending order as one value; the first byte of the first one is not part of it."""
+    table = np.asarray(extents, dtype=np.int64).reshape(-1, 2)
+    ends = table[:, 0] + table[:, 1]
+    gaps = table[1:, 0] - ends[:-1]
+    if not gaps.any():
+        return _SIZES_ONLY + table[:, 1].astype("<u4").tobytes()
+    both = np.stack([np.concatenate([[0], gaps]), table[:, 1]], axis=1)
+    return _WITH_GAPS + both.astype("<u4").tobytes()
+
+
+def unpack_extents(packed: bytes, offset: int) -> tuple[Extent, ...]:
+    """Return the extents that :func:`pack_extents` was given.
+
+    Parameters
+    ----------
+    packed
+        Its value.
+    offset
+        First byte of the first extent.
+
+    Raises
+    ------
+    CorruptPartitionError
+        If the value is not such a list.
+    """
+    if packed[:1] == _SIZES_ONLY and not (len(packed) - 1) % 4:
+        sizes = np.frombuffer(packed, "<u4", offset=1).astype(np.int64)
+        starts = offset + np.cumsum(sizes) - sizes
+    elif packed[:1] == _WITH_GAPS and not (len(packed) - 1) % 8:
+        both = np.frombuffer(packed, "<u4", offset=1).astype(np.int64).reshape(-1, 2)
+        sizes = both[:, 1]
+        starts = offset + np.cumsum(both.sum(axis=1)) - sizes
+    else:
+        raise CorruptPartitionError(f"a list of pages of {len(packed)} bytes cannot be read; run 'mistique check'")
+    return tuple(zip(starts.tolist(), sizes.tolist(), strict=True))

@@ -1,0 +1,281 @@
+"""Reversible transforms of one chunk into narrower codes, chosen by what the values are.
+
+============== ========================================= ==================================
+transform      value                                     for
+============== ========================================= ==================================
+``plain``      ``codes``                                 anything
+``decimal``    ``(codes + base) / scale``; the code      floats that are decimals with few
+               ``top`` is one NaN                        digits (ALP, SIGMOD 2024)
+``offset``     ``codes + base``                          integers of a small range
+``dictionary`` ``table[codes]``                          few different values
+``delta``      the chunk at ``base`` with the            chunks nearly equal to another
+               difference ``codes`` applied
+============== ========================================= ==================================
+
+A transform is used only where its inverse gives back exactly the same bits; every formula is plain
+NumPy arithmetic, so that any HDF5 program can read the values.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mistique_core.errors import CorruptPartitionError
+
+Array = npt.NDArray[Any]
+Kind = Literal["plain", "decimal", "offset", "dictionary", "delta"]
+
+_MOST_TABLE = 8_192
+_SAMPLE = 512
+_LEAST_VALUES = 64
+_FEW_FOR_BYTES = 0.97
+_FEW_FOR_CODES = 0.85
+_SCALES = (1, 10, 100, 1_000, 10_000, 1_000_000)
+_EXACT_INTEGER = float(1 << 53)
+_TABLE_VALUE_BITS = 40.0
+_UNSIGNED = {1: "|u1", 2: "<u2", 4: "<u4", 8: "<u8"}
+
+
+@dataclass(frozen=True)
+class Transform:
+    """How codes become values.
+
+    Attributes
+    ----------
+    kind
+        Which formula.
+    dtype
+        NumPy dtype string of the codes.
+    base
+        Added to every code (``decimal``, ``offset``).
+    scale
+        What the sum is divided by (``decimal``).
+    top
+        Code of a NaN, or ``None`` where there is none (``decimal``).
+    nan
+        Bit pattern of that NaN.
+    delta
+        Content address, in hex, of the chunk that the codes are a difference to (``delta``).
+    """
+
+    kind: Kind
+    dtype: str
+    base: int = 0
+    scale: int = 1
+    top: int | None = None
+    nan: int | None = None
+    delta: str | None = None
+
+    def to_json(self) -> str:
+        """Return the canonical JSON, without the fields that have their default."""
+        document: dict[str, Any] = {"kind": self.kind, "dtype": self.dtype}
+        for name, default in (("base", 0), ("scale", 1), ("top", None), ("nan", None), ("delta", None)):
+            if getattr(self, name) != default:
+                document[name] = getattr(self, name)
+        return json.dumps(document, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Transform:
+        """Parse what :meth:`to_json` returned.
+
+        Raises
+        ------
+        CorruptPartitionError
+            If it is anything else.
+        """
+        try:
+            document = json.loads(text)
+            item = cls(**document)
+        except (ValueError, TypeError) as error:
+            raise CorruptPartitionError(f"transform {text[:80]!r} cannot be read; run 'mistique check'") from error
+        if item.kind not in ("plain", "decimal", "offset", "dictionary", "delta"):
+            raise CorruptPartitionError(f"transform {item.kind!r} is unknown; upgrade MISTIQUE")
+        return item
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """A chunk as codes.
+
+    Attributes
+    ----------
+    transform
+        How to get the values back.
+    codes
+        Array of the transform's dtype, with the chunk's shape.
+    table
+        The different values of a ``dictionary``, else ``None``.
+    """
+
+    transform: Transform
+    codes: Array
+    table: Array | None = None
+
+
+def plain(array: Array) -> Transformed:
+    """Return the array as its own codes."""
+    return Transformed(Transform("plain", array.dtype.str), array)
+
+
+def choose_transform(array: Array) -> Transformed:
+    """Return the array in the narrowest codes that a look at a sample promises.
+
+    Parameters
+    ----------
+    array
+        Little-endian numbers of any shape.
+    """
+    if array.ndim != 1 or array.size < _LEAST_VALUES or array.dtype.itemsize == 1:
+        return plain(array)
+    sample = array[:: -(-array.size // _SAMPLE)]
+    narrow = _decimal(array, sample) if array.dtype.kind == "f" else _offset(array)
+    few = _distinct(sample) <= sample.size * (_FEW_FOR_BYTES if narrow is None else _FEW_FOR_CODES)
+    if few and (narrow is None or narrow.codes.dtype.itemsize > 1):
+        table = _dictionary(array)
+        if table is not None and _bits(table) <= _bits(narrow):
+            return table
+    if narrow is None:
+        return plain(array)
+    return narrow
+
+
+def _distinct(sample: Array) -> int:
+    return len(np.unique(_as_bits(sample)))
+
+
+def _as_bits(array: Array) -> Array:
+    return array.view(_UNSIGNED[array.dtype.itemsize])
+
+
+def _bits(item: Transformed | None) -> float:
+    """Return an estimate of the encoded bits: the logarithm of the codes' range, and the table."""
+    if item is None:
+        return float("inf")
+    if item.table is not None:
+        return float(item.codes.size * np.log2(max(len(item.table), 2)) + len(item.table) * _TABLE_VALUE_BITS)
+    top = int(item.codes.max(initial=0)) + 1
+    return float(item.codes.size * np.log2(max(top, 2)))
+
+
+def _narrowest(top: int) -> str:
+    return next(dtype for size, dtype in _UNSIGNED.items() if top < 1 << (8 * size))
+
+
+def _offset(array: Array) -> Transformed | None:
+    low, high = int(array.min()), int(array.max())
+    dtype = _narrowest(high - low)
+    if np.dtype(dtype).itemsize >= array.dtype.itemsize:
+        return None
+    # Wrapping subtraction in the array's own width, then dropping high bytes that are all zero.
+    codes = (_as_bits(array) - _as_bits(np.asarray([low], array.dtype))).astype(dtype)
+    return Transformed(Transform("offset", dtype, base=low), codes)
+
+
+def _decimal(array: Array, sample: Array) -> Transformed | None:
+    scale = next((scale for scale in _SCALES if _is_decimal(sample, scale)), None)
+    if scale is None:
+        return None
+    missing = np.isnan(array)
+    some = bool(missing.any())
+    wide = array.astype("<f8") if array.dtype.itemsize < 8 else array
+    with np.errstate(over="ignore", invalid="ignore"):
+        whole = wide * scale
+        np.rint(whole, out=whole)
+    if some:
+        np.copyto(whole, whole[missing.argmin()], where=missing)
+    low, high = float(whole.min()), float(whole.max())
+    if not (-_EXACT_INTEGER < low <= high < _EXACT_INTEGER):
+        return None
+    base, top = int(low), int(high) - int(low) + 1
+    dtype = _narrowest(top)
+    if np.dtype(dtype).itemsize >= array.dtype.itemsize and scale == 1:
+        return None
+    whole -= base
+    nan = None
+    if some:
+        np.copyto(whole, float(top), where=missing)
+        nan = int(_as_bits(array)[missing.argmax()])
+    codes = whole.astype(dtype)
+    item = Transform("decimal", dtype, base=base, scale=scale, top=top if some else None, nan=nan)
+    if not np.array_equal(_as_bits(invert(item, codes, array.dtype)), _as_bits(array)):
+        return None
+    return Transformed(item, codes)
+
+
+def _is_decimal(sample: Array, scale: int) -> bool:
+    values = sample[~np.isnan(sample)].astype("<f8")
+    if not values.size:
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        whole = np.rint(values * scale)
+        back = (whole / scale).astype(sample.dtype)
+    fits = bool((np.abs(whole) < _EXACT_INTEGER).all())
+    return fits and np.array_equal(_as_bits(back), _as_bits(sample[~np.isnan(sample)]))
+
+
+def _dictionary(array: Array) -> Transformed | None:
+    bits = _as_bits(array)
+    signed = bits.view(bits.dtype.str.replace("u", "i"))
+    positions, found = pd.factorize(signed)
+    if len(found) > _MOST_TABLE:
+        return None
+    values = np.asarray(found).view(array.dtype)
+    order = np.argsort(values, kind="stable")
+    rank = np.empty(len(order), _narrowest(max(len(order) - 1, 0)))
+    rank[order] = np.arange(len(order))
+    return Transformed(Transform("dictionary", rank.dtype.str), rank[positions], np.ascontiguousarray(values[order]))
+
+
+def invert(item: Transform, codes: Array, dtype: npt.DTypeLike, table: Array | None = None) -> Array:
+    """Return the values of codes, whole or any part of a chunk.
+
+    Parameters
+    ----------
+    item
+        The transform; not a ``delta``, which needs the other chunk.
+    codes
+        Codes of any shape.
+    dtype
+        dtype of the values.
+    table
+        The table of a ``dictionary``.
+
+    Raises
+    ------
+    CorruptPartitionError
+        If a code is not in the table.
+    """
+    target = np.dtype(dtype)
+    if item.kind == "plain":
+        return codes.view(target) if codes.dtype != target else codes
+    if item.kind == "dictionary":
+        if table is None or (codes.size and int(codes.max()) >= len(table)):
+            raise CorruptPartitionError("a code is not in its chunk's table; run 'mistique check'")
+        return table.take(codes)
+    if item.kind == "offset":
+        unsigned = np.dtype(_UNSIGNED[target.itemsize])
+        wide = codes.astype(unsigned)
+        wide += np.asarray([item.base], target).view(unsigned)
+        return wide.view(target)
+    return _undo_decimal(item, codes, target)
+
+
+def _undo_decimal(item: Transform, codes: Array, target: np.dtype[Any]) -> Array:
+    values = codes.astype("<f8")
+    if item.base:
+        values += item.base
+    if item.scale != 1:
+        values /= item.scale
+    if target.itemsize < 8:
+        values = values.astype(target)
+    if item.top is not None:
+        assert item.nan is not None
+        missing = codes == np.asarray(item.top, codes.dtype)
+        np.copyto(_as_bits(values), np.asarray(item.nan, _UNSIGNED[target.itemsize]), where=missing)
+    return values
