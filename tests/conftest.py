@@ -1,4 +1,4 @@
-"""Catalogue URLs of both databases."""
+"""Catalogue URLs of both databases, and an S3 server."""
 
 import os
 import uuid
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+
+from tests.s3_server import BUCKET, s3_server
 
 SERVER = "postgresql+psycopg://postgres@127.0.0.1:5432/test"
 
@@ -36,3 +38,22 @@ def catalogue_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'catalogue.db'}"
     return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """Return the URL of a running S3 server."""
+    with s3_server() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def s3_location(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return an empty ``s3://`` location, which the environment tells how to reach."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    settings = {"ENDPOINT_URL": s3_endpoint, "ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "kept-secret"}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    return f"s3://{BUCKET}/{uuid.uuid4().hex}"

@@ -55,14 +55,8 @@ class OpenFiles:
     def __len__(self) -> int:
         return len(self._files)
 
-    def acquire(self, key: str, path: str) -> OpenFile:
-        """Return the open file that is remembered under `key`, opening `path` when it is not.
-
-        Raises
-        ------
-        OSError
-            If `path` cannot be opened.
-        """
+    def find(self, key: str) -> OpenFile | None:
+        """Return the open file that is remembered under `key`, if there is one."""
         if self._process != os.getpid():
             # A forked child inherits a lock that a thread of its parent may hold for ever.
             self._closer()
@@ -72,7 +66,19 @@ class OpenFiles:
             if file is not None:
                 file._users += 1
                 self._files.move_to_end(key)
-                return file
+            return file
+
+    def acquire(self, key: str, path: str) -> OpenFile:
+        """Return the open file that is remembered under `key`, opening `path` when it is not.
+
+        Raises
+        ------
+        OSError
+            If `path` cannot be opened.
+        """
+        file = self.find(key)
+        if file is not None:
+            return file
         opened = OpenFile(self._open(path))
         with self._lock:
             file = self._files.setdefault(key, opened)
@@ -83,7 +89,7 @@ class OpenFiles:
         return file
 
     def release(self, file: OpenFile) -> None:
-        """Say that a file which :meth:`acquire` returned is no longer read from."""
+        """Say that a file which :meth:`find` or :meth:`acquire` returned is no longer read from."""
         with self._lock:
             file._users -= 1
             if file._is_forgotten and not file._users:

@@ -2,6 +2,7 @@
 
 import resource
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,16 +10,15 @@ import pytest
 from mistique_core.errors import StorageError
 from mistique_core.storage import LocalBackend
 from mistique_core.testing import StorageContract
-from mistique_core.testing.storage import NAMES
+from mistique_core.testing.storage import NAMES, Opener
 
 
 class TestLocalBackend(StorageContract):
     """The contract, on a temporary folder."""
 
     @pytest.fixture
-    def backend(self, tmp_path: Path) -> LocalBackend:
-        """Return a backend on an empty folder."""
-        return LocalBackend(tmp_path / "deep" / "partitions")
+    def opener(self, tmp_path: Path) -> Opener:
+        return partial(LocalBackend, tmp_path / "deep" / "partitions")
 
 
 def files_below(folder: Path) -> list[Path]:
