@@ -2,9 +2,11 @@
 
 Three reversible steps, each on the bit patterns:
 
-1. Floats become integers of the same order (:func:`~mistique_core.dedup.words.swap_float_order`).
-2. The `t` low bits that are zero in every value of the base move to the top, where the sign is
-   repeated in them: of a float32 held in a float64, or of whole thousands of nanoseconds, the
+1. Floats become integers of the same order (:func:`~mistique_core.dedup.words.swap_float_order`), or,
+   where both chunks are decimals with few digits, the integers that they stand for
+   (:func:`~mistique_core.dedup.decimals.swap_decimals`).
+2. The low bits that are zero in every value of the base move to the top, where the sign is repeated
+   in them: of a float32 held in a float64, or of nanoseconds that are whole milliseconds, the
    integers become short.
 3. The difference, modulo the word's width, is folded so that small negative ones are small too:
    0, -1, 1, -2 become 0, 1, 2, 3.
@@ -15,19 +17,42 @@ base's dtype and shape has exactly one delta, whatever its values (NaN payloads,
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from mistique_core.dedup.decimals import SCALES, decimal_scale, swap_decimals
 from mistique_core.dedup.words import Array, has_words, signed, swap_float_order, to_words
 from mistique_core.errors import CorruptPartitionError
 
 
-def make_delta(base: Array, array: Array) -> Array | None:
+def delta_scale(base: Array, array: Array) -> int:
+    """Return the scale with which :func:`make_delta` gives the smaller integers.
+
+    Parameters
+    ----------
+    base, array
+        As there.
+
+    Returns
+    -------
+    int
+        One of :data:`~mistique_core.dedup.decimals.SCALES` where nearly all values of both arrays are
+        decimals of that many steps, else 0. To be kept with the delta.
+    """
+    scales = decimal_scale(array), decimal_scale(base)
+    return 0 if scales[0] is None or scales[1] is None else max(scales[0], scales[1])
+
+
+def make_delta(base: Array, array: Array, scale: int = 0) -> Array | None:
     """Return `array` as unsigned integers of its width and shape, given `base`.
 
     Parameters
     ----------
     base, array
-        Little-endian integers or floats of one dtype and shape.
+        Little-endian integers or floats of one dtype and shape, of at least one dimension.
+    scale
+        What :func:`delta_scale` advises; any other gives a delta too.
 
     Returns
     -------
@@ -37,20 +62,21 @@ def make_delta(base: Array, array: Array) -> Array | None:
     """
     if base.dtype != array.dtype or base.shape != array.shape or not has_words(array.dtype):
         return None
-    zeros = _trailing_zeros(base)
-    difference = _shortened(_ordered(array), zeros) - _shortened(_ordered(base), zeros)
+    start = _swapped(to_words(base), array.dtype, scale)
+    zeros = _trailing_zeros(start)
+    difference = _shortened(_swapped(to_words(array), array.dtype, scale), zeros) - _shortened(start, zeros)
     folded = difference << 1
     folded ^= (signed(difference) >> (8 * difference.dtype.itemsize - 1)).view(difference.dtype)
     return folded
 
 
-def apply_delta(base: Array, delta: Array) -> Array:
-    """Return the array that :func:`make_delta` was given with `base`.
+def apply_delta(base: Array, delta: Array, scale: int = 0) -> Array:
+    """Return the array that :func:`make_delta` was given with `base` and `scale`.
 
     Parameters
     ----------
-    base
-        The same base.
+    base, scale
+        The same.
     delta
         What :func:`make_delta` returned.
 
@@ -62,35 +88,34 @@ def apply_delta(base: Array, delta: Array) -> Array:
     Raises
     ------
     CorruptPartitionError
-        If the delta cannot belong to this base.
+        If the delta cannot belong to this base, or there is no such scale.
     """
-    width = f"<u{base.dtype.itemsize}"
-    if not has_words(base.dtype) or delta.dtype != np.dtype(width) or delta.shape != base.shape:
+    width = base.dtype.itemsize
+    if not has_words(base.dtype) or delta.dtype != np.dtype(f"<u{width}") or delta.shape != base.shape:
         raise CorruptPartitionError(
             f"a delta of {delta.dtype.str} {delta.shape} does not fit its base of {base.dtype.str} {base.shape}; "
             "run 'mistique check'"
         )
-    zeros = _trailing_zeros(base)
+    if scale not in (0, *SCALES):
+        raise CorruptPartitionError(f"a delta of scale {scale!r} is unknown; run 'mistique check' or upgrade MISTIQUE")
+    start = _swapped(to_words(base), base.dtype, scale)
+    zeros = _trailing_zeros(start)
     words = delta >> 1
     words ^= (-signed(delta & delta.dtype.type(1))).view(delta.dtype)
-    words += _shortened(_ordered(base), zeros)
-    words = _lengthened(words, zeros)
-    if base.dtype.kind == "f":
-        words = swap_float_order(words)
-    return words.view(base.dtype)
+    words += _shortened(start, zeros)
+    return _swapped(_lengthened(words, zeros), base.dtype, scale).view(base.dtype)
 
 
-def _ordered(array: Array) -> Array:
-    return swap_float_order(to_words(array)) if array.dtype.kind == "f" else to_words(array)
+def _swapped(words: Array, dtype: np.dtype[Any], scale: int) -> Array:
+    """Return words whose differences are small where values are near; the function is its own inverse."""
+    if dtype.kind != "f":
+        return words
+    return swap_decimals(words, scale) if scale and dtype.itemsize > 2 else swap_float_order(words)
 
 
-def _trailing_zeros(base: Array) -> int:
-    """Return how many low bits are zero in every value, 0 where the values are all zero."""
-    if not base.size:
-        return 0
-    used = int(np.bitwise_or.reduce(to_words(base), axis=None))
-    if base.dtype.kind == "f":
-        used &= (1 << (8 * base.dtype.itemsize - 1)) - 1
+def _trailing_zeros(words: Array) -> int:
+    """Return how many low bits are zero in every word, 0 where the words are all zero."""
+    used = int(np.bitwise_or.reduce(words, axis=None)) if words.size else 0
     return (used & -used).bit_length() - 1 if used else 0
 
 

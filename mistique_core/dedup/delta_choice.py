@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from mistique_core.dedup.bands import DEFAULT_TAU, band_keys, ranked
-from mistique_core.dedup.delta import make_delta
+from mistique_core.dedup.delta import delta_scale, make_delta
 from mistique_core.dedup.similarity import signature, worth_trying
 from mistique_core.dedup.words import Array
 from mistique_core.errors import InvalidInputError
@@ -21,11 +21,11 @@ LEAST_SAVED_SHARE = 0.05
 
 
 class Encoded(Protocol):
-    """Anything that carries the bytes to be stored, such as an ``EncodedChunk``."""
+    """Anything that knows its size, such as an ``EncodedChunk``."""
 
     @property
-    def payload(self) -> bytes:
-        """The stored bytes."""
+    def stored_bytes(self) -> int:
+        """Bytes that it takes in a partition."""
 
 
 EncodedT = TypeVar("EncodedT", bound=Encoded)
@@ -58,11 +58,14 @@ class DeltaChunk(Generic[EncodedT]):
     ----------
     base
         Address of the chunk that :func:`~mistique_core.dedup.delta.apply_delta` needs.
+    scale
+        The scale that it needs.
     encoded
         The encoded delta.
     """
 
     base: bytes
+    scale: int
     encoded: EncodedT
 
 
@@ -89,7 +92,7 @@ def choose_deltas(
     chunks: Sequence[NewChunk],
     stored: Callable[[Sequence[int]], Iterable[tuple[int, bytes]]],
     read: Callable[[bytes], Array | None],
-    encode: Callable[[bytes, Array], EncodedT],
+    encode: Callable[[NewChunk, bytes, Array, int], EncodedT],
     *,
     tau: float = DEFAULT_TAU,
     tries: int = 1,
@@ -106,7 +109,8 @@ def choose_deltas(
     read
         Returns the values of an indexed chunk, or ``None`` if they cannot be read.
     encode
-        Encodes a delta (address of its chunk, unsigned integers) losslessly.
+        Takes a chunk, the address of its base, the delta (unsigned integers) and its scale; returns the
+        delta, losslessly encoded.
     tau
         Jaccard similarity from which chunks should be found.
     tries
@@ -142,13 +146,16 @@ def choose_deltas(
         most = (1 - LEAST_SAVED_SHARE) * chunk.encoded_bytes
         for base in ranked(base for key in keys[chunk.address] for base in index[key])[:tries]:
             values = whole[base] if base in whole else read(base)
-            delta = None if values is None else make_delta(values, chunk.array)
+            if values is None:
+                continue
+            scale = delta_scale(values, chunk.array)
+            delta = make_delta(values, chunk.array, scale)
             if delta is None:
                 continue
             tried += 1
-            candidate = DeltaChunk(base, encode(chunk.address, delta))
-            if len(candidate.encoded.payload) <= most:
-                best, most = candidate, len(candidate.encoded.payload) - 1
+            encoded = encode(chunk, base, delta, scale)
+            if encoded.stored_bytes <= most:
+                best, most = DeltaChunk(base, scale, encoded), encoded.stored_bytes - 1
         if best is None:
             whole[chunk.address] = chunk.array
             for key in keys[chunk.address]:

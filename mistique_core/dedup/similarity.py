@@ -43,7 +43,7 @@ SCHEME = "affine32"
 SAMPLED_ROWS = 1024
 LEAST_ITEMS = 128
 LEAST_ENCODED_BYTES = 16 * 1024
-LEAST_ENCODED_SHARE = 0.2
+LEAST_ENCODED_BITS = 6
 _DOMINATING_SHARE = 1 / 8
 _KEPT_MANTISSA_BITS = 1
 _MORE_BITS = 4
@@ -84,13 +84,13 @@ def worth_trying(array: Array, encoded_bytes: int) -> bool:
     Returns
     -------
     bool
-        True for one-dimensional integers and floats whose encoding has at least 16 KiB and a fifth of
-        the array's bytes. Columns of few different values and sorted ones are far below that.
+        True for one-dimensional integers and floats whose encoding has at least 16 KiB, and 6 bits a
+        value: columns of fewer than 64 different values, and sorted ones, have less.
     """
     return (
         array.ndim == 1
         and encoded_bytes >= LEAST_ENCODED_BYTES
-        and encoded_bytes >= LEAST_ENCODED_SHARE * array.nbytes
+        and 8 * encoded_bytes >= LEAST_ENCODED_BITS * len(array)
         and len(array) >= LEAST_ITEMS
         and has_words(array.dtype)
     )

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mistique_core.dedup.delta import apply_delta, make_delta
+from mistique_core.dedup.decimals import SCALES
+from mistique_core.dedup.delta import apply_delta, delta_scale, make_delta
 from mistique_core.dedup.words import swap_float_order, to_words
 from mistique_core.errors import CorruptPartitionError, InvalidInputError
 
@@ -27,17 +28,17 @@ def pairs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return tuple((array.view(mask.dtype) & mask).view(dtype) if draw(st.booleans()) else array for array in arrays)  # type: ignore[return-value]
 
 
-@settings(deadline=None, max_examples=400)
-@given(pairs())
-def test_every_bit_comes_back(pair: tuple[np.ndarray, np.ndarray]) -> None:
+@settings(deadline=None, max_examples=600)
+@given(pairs(), st.sampled_from([0, *SCALES]))
+def test_every_bit_comes_back(pair: tuple[np.ndarray, np.ndarray], scale: int) -> None:
     """NaN payloads, infinities, -0.0 and overflowing differences included; the inputs stay as they were."""
     base, array = pair
     before = base.tobytes(), array.tobytes()
-    delta = make_delta(base, array)
+    delta = make_delta(base, array, scale)
     assert delta is not None
     assert delta.dtype == np.dtype(f"<u{array.dtype.itemsize}")
     assert delta.shape == array.shape
-    back = apply_delta(base, delta)
+    back = apply_delta(base, delta, scale)
     assert (back.dtype, back.shape, back.tobytes()) == (array.dtype, array.shape, array.tobytes())
     assert (base.tobytes(), array.tobytes()) == before
     assert delta.any() == (before[0] != before[1])
@@ -94,6 +95,20 @@ def test_near_values_give_small_integers() -> None:
     assert delta.max() <= 2
 
 
+@pytest.mark.parametrize("dtype", ["<f4", "<f8"])
+def test_decimals_are_counted_in_their_steps(dtype: str) -> None:
+    """One cent more is 2, one less is 1; what is no decimal among them comes back too."""
+    base = np.array([12.34, -0.07, 0.0, 99.99, 1 / 3, np.nan, np.inf, -0.0, 5.55], dtype)
+    array = np.array([12.35, -0.08, 0.01, 99.99, 1 / 3, np.nan, np.inf, -0.0, np.pi], dtype)
+    assert delta_scale(np.repeat(base[:4], 9), np.repeat(array[:4], 9)) == 0
+    many = np.arange(1, 900).astype(dtype) / np.dtype(dtype).type(100)
+    assert delta_scale(many, many.round(1)) == 100
+    delta = make_delta(base, array, 100)
+    assert delta is not None
+    assert delta[:-1].tolist() == [2, 1, 2, 0, 0, 0, 0, 0]
+    assert apply_delta(base, delta, 100).tobytes() == array.tobytes()
+
+
 def test_what_has_no_delta() -> None:
     """Other dtype or shape, and dtypes without words, give none."""
     array = np.zeros(4)
@@ -121,3 +136,10 @@ def test_a_delta_of_another_base_is_refused(delta: np.ndarray) -> None:
     """Width, length or shape show it."""
     with pytest.raises(CorruptPartitionError, match="does not fit its base"):
         apply_delta(np.zeros(4), delta)
+
+
+@pytest.mark.parametrize("scale", [2, -1, 1_000_000_000])
+def test_an_unknown_scale_is_refused(scale: int) -> None:
+    """Rather than read as something else."""
+    with pytest.raises(CorruptPartitionError, match="scale"):
+        apply_delta(np.zeros(4), np.zeros(4, "<u8"), scale)

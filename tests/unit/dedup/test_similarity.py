@@ -203,13 +203,13 @@ def test_what_has_no_signature() -> None:
 
 def test_what_is_worth_trying() -> None:
     """Both thresholds are inclusive; shape and dtype must have deltas."""
-    array = np.zeros(20_000)
-    assert worth_trying(array, 32_000)
-    assert not worth_trying(array, 31_999)
+    assert worth_trying(np.zeros(40_000), 30_000)
+    assert not worth_trying(np.zeros(40_000), 29_999)
     assert worth_trying(np.zeros(10_000, "<f4"), 16_384)
     assert not worth_trying(np.zeros(10_000, "<f4"), 16_383)
     assert not worth_trying(np.zeros((10_000, 2)), 160_000)
     assert not worth_trying(np.zeros(10_000, complex), 160_000)
+    assert not worth_trying(np.zeros(127), 16_384)
 
 
 def test_without_datasketch(monkeypatch: pytest.MonkeyPatch) -> None:
