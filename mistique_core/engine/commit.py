@@ -26,12 +26,14 @@ from mistique_core.engine.chunk_writer import Array, ChunkWriter, WrittenChunks
 from mistique_core.engine.outputs import OutputSet
 from mistique_core.engine.similar import SimilarChunks
 from mistique_core.errors import CatalogueError, MistiqueError
+from mistique_core.frames import TextCache
 from mistique_core.storage import StorageBackend
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 _MOST_TRIES = 8
+_TEXT_CACHE_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,12 @@ class Committer:
         self._backend = backend
         self._writer = ChunkWriter(backend, config, similar)
         self._exact_dedup = config.exact_dedup
+        self._block_rows = config.block_rows
+        self._texts = TextCache(min(config.cache_bytes, _TEXT_CACHE_BYTES))
+
+    def outputs(self) -> OutputSet:
+        """Return an empty set of outputs for this store."""
+        return OutputSet(self._block_rows, self._texts)
 
     def commit(self, items: Sequence[Pending[Result]]) -> list[Result]:
         """Commit everything together, or nothing.

@@ -15,11 +15,12 @@ from mistique_core.catalogue.intermediates import register_intermediate
 from mistique_core.catalogue.layouts import Layout
 from mistique_core.catalogue.stages import output_name, register_fitted
 from mistique_core.catalogue.tables import chunk, column_version
-from mistique_core.dedup import chunk_hash, column_hash, frame_hash
+from mistique_core.dedup import chunk_hash, frame_hash
 from mistique_core.engine.chunk_writer import Array, bytes_array
+from mistique_core.engine.column_hasher import HashedColumn, hash_columns
 from mistique_core.errors import InvalidInputError
 from mistique_core.fitted import dump_fitted, type_name
-from mistique_core.frames import EncodedColumn, encode_column, split_row_id
+from mistique_core.frames import TextCache, split_row_id
 from mistique_core.model.names import check_name
 
 
@@ -88,6 +89,8 @@ class OutputSet:
     ----------
     block_rows
         Rows of a row block.
+    texts
+        Remembers string columns that consist of the very same Python objects.
     arrays
         Address -> array of every chunk that the outputs need.
     frames, fitted
@@ -95,6 +98,7 @@ class OutputSet:
     """
 
     block_rows: int
+    texts: TextCache | None = None
     arrays: dict[bytes, Array] = field(default_factory=dict)
     column_versions: dict[bytes, NewColumn] = field(default_factory=dict)
     frames: list[PreparedFrame] = field(default_factory=list)
@@ -119,10 +123,9 @@ class OutputSet:
         if output:
             check_name("output", output)
         ids, frame = split_row_id(frame, row_id, derived=derived, what=what)
-        row_ids = self._add_column(encode_column("row_id", pd.Series(ids)))
-        columns = tuple(
-            (str(name), self._add_column(encode_column(str(name), column))) for name, column in frame.items()
-        )
+        items = [("row_id", pd.Series(ids)), *((str(name), column) for name, column in frame.items())]
+        row_ids, *versions = map(self._add, hash_columns(items, self.block_rows, self.texts))
+        columns = tuple(zip((name for name, _ in items[1:]), versions, strict=True))
         address = frame_hash(row_ids.address, [(name, column.address) for name, column in columns])
         prepared = PreparedFrame(output, address, len(ids), row_ids, columns)
         self.frames.append(prepared)
@@ -143,22 +146,11 @@ class OutputSet:
         self.arrays[address] = array
         self.fitted.append(PreparedFitted(output, format_name, type_name(value), len(data), address))
 
-    def _add_column(self, column: EncodedColumn) -> NewColumn:
-        categories = None if column.categories is None else self._add_column(column.categories)
-        chunks = []
-        for block, parts in enumerate(column.blocks(self.block_rows)):
-            for part, array in sorted(parts.items()):
-                if part == "missing" and not array.any():
-                    continue
-                address = chunk_hash(array)
-                self.arrays[address] = array
-                chunks.append((part, block, address))
-        logical = column.logical.to_json()
-        parent = None if categories is None else categories.address
-        address = column_hash(logical, column.rows, self.block_rows, chunks, parent)
-        new = NewColumn(address, logical, column.rows, self.block_rows, column.logical_bytes, tuple(chunks), parent)
-        self.column_versions[address] = new
-        return new
+    def _add(self, column: HashedColumn) -> NewColumn:
+        for version in column.versions:
+            self.column_versions[version.address] = version
+        self.arrays.update(column.arrays)
+        return column.versions[-1]
 
     def missing(self, connection: sa.Connection, *, skip_known: bool = True) -> MissingOutputs:
         """Return what may have to be written: the columns that are not stored yet and their arrays.

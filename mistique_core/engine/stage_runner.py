@@ -207,7 +207,7 @@ class StageRunner:
             raise InvalidInputError(
                 f"stage {place.name!r} returned nothing to record; return a DataFrame, a fitted object or metrics"
             )
-        outputs = OutputSet(self._config.block_rows)
+        outputs = self._committer.outputs()
         for name, frame in result.frames.items():
             what = f"the output {name!r} of stage {place.name!r}" if name else f"the output of stage {place.name!r}"
             outputs.add_frame(name, frame, row_id=None, derived=not item.is_source, what=what)

@@ -3,6 +3,7 @@
 from mistique_core.frames.decode import decode_column, join_blocks, take_rows
 from mistique_core.frames.encode import EncodedColumn, encode_column
 from mistique_core.frames.logical_type import LogicalType
+from mistique_core.frames.object_identity import TextCache
 from mistique_core.frames.row_id import ROW_ID, check_row_id, split_row_id
 from mistique_core.frames.row_index import RowIndex
 
@@ -11,6 +12,7 @@ __all__ = [
     "EncodedColumn",
     "LogicalType",
     "RowIndex",
+    "TextCache",
     "check_row_id",
     "decode_column",
     "encode_column",

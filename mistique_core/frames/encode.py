@@ -28,6 +28,7 @@ import pandas as pd
 
 from mistique_core.errors import UnsupportedColumnError
 from mistique_core.frames.logical_type import LogicalType, logical_type, pandas_dtype
+from mistique_core.frames.object_identity import TextCache
 from mistique_core.frames.text import MISSING_NA, encode_text, missing_part
 
 Array = npt.NDArray[Any]
@@ -80,7 +81,9 @@ class EncodedColumn:
             yield block
 
 
-def encode_column(name: str, series: pd.Series[Any] | pd.Index[Any]) -> EncodedColumn:
+def encode_column(
+    name: str, series: pd.Series[Any] | pd.Index[Any], texts: TextCache | None = None
+) -> EncodedColumn:
     """Encode one column losslessly.
 
     Parameters
@@ -90,6 +93,8 @@ def encode_column(name: str, series: pd.Series[Any] | pd.Index[Any]) -> EncodedC
     series
         Values of any supported dtype: NumPy integers, floats and complex numbers up to 8 bytes a
         component, bool, datetime64, timedelta64, strings, categoricals, nullable dtypes.
+    texts
+        Remembers string columns that consist of the very same Python objects.
 
     Raises
     ------
@@ -104,7 +109,7 @@ def encode_column(name: str, series: pd.Series[Any] | pd.Index[Any]) -> EncodedC
         codes = little_endian(np.asarray(categorical.codes))
         return EncodedColumn(logical, rows, {"codes": codes}, categories)
     if logical.kind in ("string", "object"):
-        column = EncodedColumn(logical, rows, encode_text(name, series))
+        column = EncodedColumn(logical, rows, encode_text(name, series, texts))
     elif logical.kind == "nullable":
         column = EncodedColumn(logical, rows, _masked_parts(series))
     else:

@@ -16,16 +16,29 @@ import pandas as pd
 
 from mistique_core.errors import CorruptPartitionError, UnsupportedColumnError
 from mistique_core.frames.logical_type import LogicalType, pandas_dtype
+from mistique_core.frames.object_identity import TextCache, repeated
 
 Array = npt.NDArray[Any]
 
 PRESENT, MISSING_NONE, MISSING_NAN, MISSING_NA = 0, 1, 2, 3
 _MISSING_VALUES: dict[int, Any] = {MISSING_NA: pd.NA, MISSING_NAN: np.nan}
 _FEW_ROWS = 8
+_LEAST_REPEATED = 1_024
 
 
-def encode_text(name: str, series: pd.Series[Any] | pd.Index[Any]) -> dict[str, Array]:
+def encode_text(
+    name: str, series: pd.Series[Any] | pd.Index[Any], cache: TextCache | None = None
+) -> dict[str, Array]:
     """Return the parts ``text``, ``lengths`` and, where a value is missing, ``missing``.
+
+    Parameters
+    ----------
+    name
+        Column name, for error messages.
+    series
+        Strings and missing values.
+    cache
+        Remembers columns that consist of the very same Python objects.
 
     Raises
     ------
@@ -33,7 +46,16 @@ def encode_text(name: str, series: pd.Series[Any] | pd.Index[Any]) -> dict[str, 
         If a value is neither a string nor None, NaN or NA; the message names one.
     """
     parts = _from_arrow(series)
-    return _from_objects(name, series.to_numpy(dtype=object)) if parts is None else parts
+    if parts is not None:
+        return parts
+    objects = series.to_numpy(dtype=object)
+    if cache is None or len(objects) < _LEAST_REPEATED:
+        return _from_objects(name, objects)
+    key, known = cache.find(objects)
+    if known is None:
+        known = _from_objects(name, objects)
+        cache.keep(key, objects, known)
+    return dict(known)
 
 
 def _from_arrow(series: pd.Series[Any] | pd.Index[Any]) -> dict[str, Array] | None:
@@ -65,6 +87,32 @@ def _arrow_parts(array: Any, code: int) -> dict[str, Array] | None:
 
 
 def _from_objects(name: str, objects: Array) -> dict[str, Array]:
+    different = repeated(objects) if len(objects) >= _LEAST_REPEATED else None
+    if different is None:
+        return _from_each(name, objects)
+    few, codes = different
+    try:
+        parts = _from_each(name, few)
+    except UnsupportedColumnError:
+        return _from_each(name, objects)  # which names the first row that is refused
+    text = _expand(parts["text"], parts["lengths"], codes)
+    return {"text": text} | {part: values[codes] for part, values in parts.items() if part != "text"}
+
+
+def _expand(text: Array, lengths: Array, codes: Array) -> Array:
+    """Return the bytes of the strings that `codes` name, end to end."""
+    strings = _to_bytes(text, lengths)
+    return np.frombuffer(b"".join(strings[codes].tolist()), np.uint8)
+
+
+def _to_bytes(text: Array, lengths: Array) -> Array:
+    data, ends = text.tobytes(), np.cumsum(lengths, dtype=np.int64).tolist()
+    found = np.empty(len(ends), object)
+    found[:] = [data[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    return found
+
+
+def _from_each(name: str, objects: Array) -> dict[str, Array]:
     values = objects.tolist()
     kinds = set(map(type, values))
     if values and kinds <= {str, NoneType} and (parts := _through_arrow(objects)) is not None:

@@ -38,6 +38,7 @@ _FEW_FOR_BYTES = 0.97
 _FEW_FOR_CODES = 0.85
 _SCALES = (1, 10, 100, 1_000, 10_000, 1_000_000)
 _EXACT_INTEGER = float(1 << 53)
+_TILE = 8_192
 _TABLE_VALUE_BITS = 40.0
 _UNSIGNED = {1: "|u1", 2: "<u2", 4: "<u4", 8: "<u8"}
 
@@ -181,31 +182,60 @@ def _decimal(array: Array, sample: Array) -> Transformed | None:
     scale = next((scale for scale in _SCALES if _is_decimal(sample, scale)), None)
     if scale is None:
         return None
-    missing = np.isnan(array)
-    some = bool(missing.any())
-    wide = array.astype("<f8") if array.dtype.itemsize < 8 else array
-    with np.errstate(over="ignore", invalid="ignore"):
-        whole = wide * scale
-        np.rint(whole, out=whole)
-    if some:
-        np.copyto(whole, whole[missing.argmin()], where=missing)
-    low, high = float(whole.min()), float(whole.max())
-    if not (-_EXACT_INTEGER < low <= high < _EXACT_INTEGER):
+    whole = np.empty(array.size, "<f8")
+    low, high, missing = float("inf"), float("-inf"), None
+    for start in range(0, array.size, _TILE):
+        tile, target = array[start : start + _TILE], whole[start : start + _TILE]
+        bounds = _whole_tile(tile, scale, target)
+        if bounds is None:
+            return None
+        low, high = min(low, bounds[0]), max(high, bounds[1])
+        if missing is None and bounds[2] is not None:
+            missing = start + bounds[2]
+    if low > high:
         return None
     base, top = int(low), int(high) - int(low) + 1
     dtype = _narrowest(top)
     if np.dtype(dtype).itemsize >= array.dtype.itemsize and scale == 1:
         return None
     whole -= base
-    nan = None
-    if some:
-        np.copyto(whole, float(top), where=missing)
-        nan = int(_as_bits(array)[missing.argmax()])
-    codes = whole.astype(dtype)
-    item = Transform("decimal", dtype, base=base, scale=scale, top=top if some else None, nan=nan)
-    if not np.array_equal(_as_bits(invert(item, codes, array.dtype)), _as_bits(array)):
+    if missing is None:
+        return Transformed(Transform("decimal", dtype, base=base, scale=scale), whole.astype(dtype))
+    nan = int(_as_bits(array)[missing])
+    # A NaN became NaN; nothing else is one, so that the comparison is cheap.
+    np.copyto(whole, float(top), where=np.isnan(whole))
+    item = Transform("decimal", dtype, base=base, scale=scale, top=top, nan=nan)
+    present = _as_bits(array) == np.asarray(nan, _UNSIGNED[array.dtype.itemsize])
+    if int(np.count_nonzero(present)) != int(np.count_nonzero(whole == top)):
+        return None  # NaNs of several bit patterns
+    return Transformed(item, whole.astype(dtype))
+
+
+def _whole_tile(tile: Array, scale: int, whole: Array) -> tuple[float, float, int | None] | None:
+    """Write `tile * scale` into `whole` if that is whole and gives back the same bits; NaN stays NaN.
+
+    Returns
+    -------
+    tuple or None
+        Smallest and largest whole number, and the position of the first NaN, if any; or ``None``
+        if a value is not such a decimal.
+    """
+    with np.errstate(all="ignore"):
+        np.multiply(tile, float(scale), out=whole)
+        np.rint(whole, out=whole)
+        whole += 0.0  # so that -0.0, which no code stands for, does not compare equal below
+        low, high = float(np.fmin.reduce(whole)), float(np.fmax.reduce(whole))
+        if np.isnan(low):
+            return float("inf"), float("-inf"), 0
+        if not (-_EXACT_INTEGER < low <= high < _EXACT_INTEGER):
+            return None
+        back = (whole / scale if scale != 1 else whole).astype(tile.dtype, copy=False)
+    missing = np.isnan(tile)
+    same = _as_bits(back) == _as_bits(tile)
+    same |= missing
+    if not same.all():
         return None
-    return Transformed(item, codes)
+    return low, high, int(missing.argmax()) if missing.any() else None
 
 
 def _is_decimal(sample: Array, scale: int) -> bool:

@@ -125,7 +125,7 @@ class Run:
         start = time.perf_counter()
         check_name("intermediate", intermediate)
         store = self._store
-        outputs = OutputSet(store.config.block_rows)
+        outputs = store.committer.outputs()
         prepared = outputs.add_frame("", frame, row_id=row_id, derived=derived, what=f"frame {intermediate!r}")
         pending = self.pending(intermediate, outputs, prepared)
         report = store.committer.commit([pending])[0]

@@ -1,0 +1,85 @@
+"""Columns into hashed chunks, several columns at a time: hashing runs without Python's lock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+import pandas as pd
+
+from mistique_core.catalogue.chunks import NewColumn
+from mistique_core.dedup import chunk_hash, column_hash
+from mistique_core.frames import EncodedColumn, TextCache, encode_column
+
+Array = npt.NDArray[Any]
+_MOST_THREADS = 8
+_LEAST_VALUES = 200_000
+
+
+@dataclass(frozen=True)
+class HashedColumn:
+    """A column as chunks.
+
+    Attributes
+    ----------
+    versions
+        Its column version, after that of its categories if it has any.
+    arrays
+        Address -> array of every chunk.
+    """
+
+    versions: tuple[NewColumn, ...]
+    arrays: dict[bytes, Array]
+
+
+def hash_columns(
+    items: Sequence[tuple[str, pd.Series[Any]]], block_rows: int, texts: TextCache | None
+) -> list[HashedColumn]:
+    """Encode and hash columns; nothing is written.
+
+    Parameters
+    ----------
+    items
+        (name, values) of each column.
+    block_rows
+        Rows of a row block.
+    texts
+        Remembers string columns that consist of the very same Python objects.
+
+    Raises
+    ------
+    UnsupportedColumnError
+        If a column cannot be stored; of several, the first.
+    """
+
+    def work(item: tuple[str, pd.Series[Any]]) -> HashedColumn:
+        return hash_column(encode_column(item[0], item[1], texts), block_rows)
+
+    threads = min(os.cpu_count() or 1, _MOST_THREADS, len(items))
+    if threads < 2 or sum(len(series) for _, series in items) < _LEAST_VALUES:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, items))
+
+
+def hash_column(column: EncodedColumn, block_rows: int) -> HashedColumn:
+    """Cut a column into row blocks and hash each part of each block."""
+    parent = None if column.categories is None else hash_column(column.categories, block_rows)
+    arrays: dict[bytes, Array] = {} if parent is None else dict(parent.arrays)
+    chunks = []
+    for block, parts in enumerate(column.blocks(block_rows)):
+        for part, array in sorted(parts.items()):
+            if part == "missing" and not array.any():
+                continue
+            address = chunk_hash(array)
+            arrays[address] = array
+            chunks.append((part, block, address))
+    logical = column.logical.to_json()
+    categories = None if parent is None else parent.versions[-1].address
+    address = column_hash(logical, column.rows, block_rows, chunks, categories)
+    new = NewColumn(address, logical, column.rows, block_rows, column.logical_bytes, tuple(chunks), categories)
+    return HashedColumn((*(() if parent is None else parent.versions), new), arrays)
