@@ -4,8 +4,8 @@
 transform      value                                     for
 ============== ========================================= ==================================
 ``plain``      ``codes``                                 anything
-``decimal``    ``(codes + base) / scale``; the code      floats that are decimals with few
-               ``top`` is one NaN                        digits (ALP, SIGMOD 2024)
+``decimal``    ``(codes + base) / scale``; codes from    floats that are decimals with few
+               ``top`` on name ``exceptions``            digits (as in ALP, SIGMOD 2024)
 ``offset``     ``codes + base``                          integers of a small range
 ``dictionary`` ``table[codes]``                          few different values
 ``delta``      the chunk at ``base`` with the            chunks nearly equal to another
@@ -39,6 +39,7 @@ _FEW_FOR_CODES = 0.85
 _SCALES = (1, 10, 100, 1_000, 10_000, 1_000_000)
 _EXACT_INTEGER = float(1 << 53)
 _TILE = 8_192
+_MOST_EXCEPTIONS = 16
 _TABLE_VALUE_BITS = 40.0
 _UNSIGNED = {1: "|u1", 2: "<u2", 4: "<u4", 8: "<u8"}
 
@@ -58,9 +59,10 @@ class Transform:
     scale
         What the sum is divided by (``decimal``).
     top
-        Code of a NaN, or ``None`` where there is none (``decimal``).
-    nan
-        Bit pattern of that NaN.
+        First code that names an exception, or ``None`` where there is none (``decimal``).
+    exceptions
+        Bit patterns of the values that are no such decimals: NaN, infinities, -0.0, or a value that was
+        filled in; code ``top + i`` is the i-th.
     delta
         Content address, in hex, of the chunk that the codes are a difference to (``delta``).
     """
@@ -70,13 +72,13 @@ class Transform:
     base: int = 0
     scale: int = 1
     top: int | None = None
-    nan: int | None = None
+    exceptions: tuple[int, ...] = ()
     delta: str | None = None
 
     def to_json(self) -> str:
         """Return the canonical JSON, without the fields that have their default."""
         document: dict[str, Any] = {"kind": self.kind, "dtype": self.dtype}
-        for name, default in (("base", 0), ("scale", 1), ("top", None), ("nan", None), ("delta", None)):
+        for name, default in (("base", 0), ("scale", 1), ("top", None), ("exceptions", ()), ("delta", None)):
             if getattr(self, name) != default:
                 document[name] = getattr(self, name)
         return json.dumps(document, separators=(",", ":"))
@@ -92,7 +94,7 @@ class Transform:
         """
         try:
             document = json.loads(text)
-            item = cls(**document)
+            item = cls(**{**document, "exceptions": tuple(document.get("exceptions", ()))})
         except (ValueError, TypeError) as error:
             raise CorruptPartitionError(f"transform {text[:80]!r} cannot be read; run 'mistique check'") from error
         if item.kind not in ("plain", "decimal", "offset", "dictionary", "delta"):
@@ -183,70 +185,71 @@ def _decimal(array: Array, sample: Array) -> Transformed | None:
     if scale is None:
         return None
     whole = np.empty(array.size, "<f8")
-    low, high, missing = float("inf"), float("-inf"), None
+    exceptions: set[int] = set()
     for start in range(0, array.size, _TILE):
         tile, target = array[start : start + _TILE], whole[start : start + _TILE]
-        bounds = _whole_tile(tile, scale, target)
-        if bounds is None:
-            return None
-        low, high = min(low, bounds[0]), max(high, bounds[1])
-        if missing is None and bounds[2] is not None:
-            missing = start + bounds[2]
-    if low > high:
+        bad = _to_whole(tile, scale, target)
+        if bad is not None:
+            exceptions.update(_patterns(_as_bits(tile), bad))
+            if len(exceptions) > _MOST_EXCEPTIONS:
+                return None
+    low, high = float(np.fmin.reduce(whole)), float(np.fmax.reduce(whole))
+    if np.isnan(low):
         return None
     base, top = int(low), int(high) - int(low) + 1
-    dtype = _narrowest(top)
-    if np.dtype(dtype).itemsize >= array.dtype.itemsize and scale == 1:
+    dtype = _narrowest(top + max(len(exceptions) - 1, 0))
+    if np.dtype(dtype).itemsize > array.dtype.itemsize:
         return None
     whole -= base
-    if missing is None:
+    if not exceptions:
         return Transformed(Transform("decimal", dtype, base=base, scale=scale), whole.astype(dtype))
-    nan = int(_as_bits(array)[missing])
-    # A NaN became NaN; nothing else is one, so that the comparison is cheap.
-    np.copyto(whole, float(top), where=np.isnan(whole))
-    item = Transform("decimal", dtype, base=base, scale=scale, top=top, nan=nan)
-    present = _as_bits(array) == np.asarray(nan, _UNSIGNED[array.dtype.itemsize])
-    if int(np.count_nonzero(present)) != int(np.count_nonzero(whole == top)):
-        return None  # NaNs of several bit patterns
+    patterns = tuple(sorted(exceptions))
+    bad = np.isnan(whole)
+    if len(patterns) == 1:
+        np.copyto(whole, float(top), where=bad)
+    else:
+        known = np.asarray(patterns, _UNSIGNED[array.dtype.itemsize])
+        whole[bad] = top + np.searchsorted(known, _as_bits(array)[bad])
+    item = Transform("decimal", dtype, base=base, scale=scale, top=top, exceptions=patterns)
     return Transformed(item, whole.astype(dtype))
 
 
-def _whole_tile(tile: Array, scale: int, whole: Array) -> tuple[float, float, int | None] | None:
-    """Write `tile * scale` into `whole` if that is whole and gives back the same bits; NaN stays NaN.
+def _patterns(bits: Array, bad: npt.NDArray[np.bool_]) -> list[int]:
+    """Return the different items where `bad`; most often there is one, and it is nowhere else."""
+    first = bits[bad.argmax()]
+    if np.array_equal(bits == first, bad):
+        return [int(first)]
+    return [int(pattern) for pattern in np.unique(bits[bad])]
+
+
+def _to_whole(tile: Array, scale: int, whole: Array) -> npt.NDArray[np.bool_] | None:
+    """Write `tile * scale` into `whole` where that is whole and gives back the same bits, NaN elsewhere.
 
     Returns
     -------
-    tuple or None
-        Smallest and largest whole number, and the position of the first NaN, if any; or ``None``
-        if a value is not such a decimal.
+    ndarray or None
+        Where it is not; ``None`` if it is everywhere.
     """
     with np.errstate(all="ignore"):
         np.multiply(tile, float(scale), out=whole)
         np.rint(whole, out=whole)
         whole += 0.0  # so that -0.0, which no code stands for, does not compare equal below
-        low, high = float(np.fmin.reduce(whole)), float(np.fmax.reduce(whole))
-        if np.isnan(low):
-            return float("inf"), float("-inf"), 0
-        if not (-_EXACT_INTEGER < low <= high < _EXACT_INTEGER):
-            return None
+        good = np.abs(whole) < _EXACT_INTEGER
         back = (whole / scale if scale != 1 else whole).astype(tile.dtype, copy=False)
-    missing = np.isnan(tile)
-    same = _as_bits(back) == _as_bits(tile)
-    same |= missing
-    if not same.all():
+        good &= _as_bits(back) == _as_bits(tile)
+    if good.all():
         return None
-    return low, high, int(missing.argmax()) if missing.any() else None
+    bad = np.logical_not(good, out=good)
+    np.copyto(whole, np.nan, where=bad)
+    return bad
 
 
 def _is_decimal(sample: Array, scale: int) -> bool:
-    values = sample[~np.isnan(sample)].astype("<f8")
-    if not values.size:
-        return False
-    with np.errstate(over="ignore", invalid="ignore"):
-        whole = np.rint(values * scale)
-        back = (whole / scale).astype(sample.dtype)
-    fits = bool((np.abs(whole) < _EXACT_INTEGER).all())
-    return fits and np.array_equal(_as_bits(back), _as_bits(sample[~np.isnan(sample)]))
+    """Whether at least one value of a sample is a decimal of that scale, and few different ones are not."""
+    bad = _to_whole(sample, scale, np.empty(sample.size, "<f8"))
+    if bad is None:
+        return True
+    return not bad.all() and len(np.unique(_as_bits(sample)[bad])) <= _MOST_EXCEPTIONS // 2
 
 
 def _dictionary(array: Array) -> Transformed | None:
@@ -305,7 +308,11 @@ def _undo_decimal(item: Transform, codes: Array, target: np.dtype[Any]) -> Array
     if target.itemsize < 8:
         values = values.astype(target)
     if item.top is not None:
-        assert item.nan is not None
-        missing = codes == np.asarray(item.top, codes.dtype)
-        np.copyto(_as_bits(values), np.asarray(item.nan, _UNSIGNED[target.itemsize]), where=missing)
+        named = codes >= np.asarray(item.top, codes.dtype)
+        if named.any():
+            numbers = codes[named].astype(np.int64) - item.top
+            if int(numbers.max()) >= len(item.exceptions):
+                raise CorruptPartitionError("a code names no exception of its chunk; run 'mistique check'")
+            patterns = np.asarray(item.exceptions, _UNSIGNED[target.itemsize])
+            _as_bits(values)[named] = patterns[numbers]
     return values
