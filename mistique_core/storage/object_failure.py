@@ -16,6 +16,8 @@ _BUSY_STATUS = (408, 409, 412, 425, 429)
 _BUSY_CODES = ("InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown")
 _METADATA_SERVICE = "169.254."
 _NO_BUCKET = "NoSuchBucket"
+_BUILDER = "Builder"
+_NOT_PARTIAL = "NotPartial"
 _CREDENTIALS = "set $AWS_ACCESS_KEY_ID and $AWS_SECRET_ACCESS_KEY"
 
 
@@ -44,13 +46,18 @@ class Failure:
     def is_transient(self) -> bool:
         """Whether another attempt may succeed."""
         if self.status is None:
-            return self.code != "Builder"
+            return self.code not in (_BUILDER, _NOT_PARTIAL)
         return (self.status >= 500 and self.status != 501) or self.status in _BUSY_STATUS or self.code in _BUSY_CODES
 
     @property
     def is_missing(self) -> bool:
         """Whether the object, rather than its bucket, is not there."""
         return self.status == 404 and self.code != _NO_BUCKET
+
+    @property
+    def is_unsupported(self) -> bool:
+        """Whether the server does not know what was asked of it."""
+        return self.status == 501 or self.code == _NOT_PARTIAL
 
     @property
     def is_past_end(self) -> bool:
@@ -68,10 +75,12 @@ class Failure:
         if _METADATA_SERVICE in text:
             return cls(403, "NoCredentials", "there are no credentials", _CREDENTIALS)
         status = _STATUS.search(text)
+        if status is None and _NOT_PARTIAL in text:
+            return cls(None, _NOT_PARTIAL, "the answer is the whole object", "use a server that honours ranges")
         if status is None:
             detail, kind = _DETAIL.search(text), _KIND.search(text)
             if detail is not None and detail[1].startswith("builder"):
-                return cls(None, "Builder", "the address cannot be used", "check the endpoint")
+                return cls(None, _BUILDER, "the address cannot be used", "check the endpoint")
             reason = f"no answer ({kind[1].lower()})" if kind is not None else f"no answer ({type(error).__name__})"
             return cls(None, "", reason, "check the endpoint and the network")
         code, message = _CODE.search(text), _MESSAGE.search(text)
@@ -87,6 +96,8 @@ def _remedy(status: int, code: str) -> str:
         return "create the bucket"
     if status in (401, 403):
         return f"{_CREDENTIALS} to a key that may read, write, list and delete there"
+    if status == 501:
+        return "use a server that knows it"
     if status >= 500 or status in _BUSY_STATUS:
         return "repeat later"
     return "check the endpoint, the region and the bucket"

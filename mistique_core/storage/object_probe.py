@@ -13,7 +13,6 @@ PROBES = "probes"
 """Folder of the objects that are written to find out, and deleted at once."""
 
 _DATA = bytes(range(64))
-_UNKNOWN_FEATURE = (400, 501)
 _lock = threading.Lock()
 _passed: set[tuple[str | None, str]] = set()
 
@@ -45,7 +44,7 @@ def _probe(requests: ObjectRequests) -> None:
         finally:
             requests.delete(path)
     except RequestFailed as error:
-        if error.failure.status in _UNKNOWN_FEATURE:
+        if error.failure.is_unsupported:
             raise _refusal(requests, f"does not know conditional puts or ranges ({error.failure.reason})") from error
         raise
 

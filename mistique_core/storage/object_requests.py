@@ -55,8 +55,7 @@ class ObjectRequests:
         errors = importlib.import_module("obstore.exceptions")
         self._exists: type[Exception] = errors.AlreadyExistsError
         self._errors: tuple[type[Exception], ...] = (errors.BaseError, OSError, ValueError)
-        self._store = self._connect(options, tries=1)
-        self._listing_store = self._connect(options, tries=options.tries)
+        self._store = self._connect(options)
 
     def create(self, path: str, data: bytes) -> bool:
         """Store an object unless there is one; return whether this call did.
@@ -114,23 +113,27 @@ class ObjectRequests:
         self._or_none("delete", path, lambda: self._obstore.delete(self._store, path))
 
     def list(self, folder: str) -> Iterator[StoredObject]:
-        """Yield every object below `folder`."""
-        _refuse_fork()
-        pages = self._obstore.list(self._listing_store, folder, chunk_size=_PAGE)
-        while True:
-            failure = None
-            try:
-                page = next(pages, None)
-            except self._errors as error:
-                failure = Failure.of(error)
-            if failure is not None:
-                raise self._failed("list", folder, failure)
-            if page is None:
-                return
-            for item in page:
-                yield StoredObject(item["path"], item["size"], item["last_modified"].timestamp())
+        """Yield every object below `folder`, each once; a listing that breaks off starts again."""
+        seen: set[str] = set()
+        pages: Any = None
 
-    def _connect(self, options: ObjectOptions, tries: int) -> Any:
+        def next_page() -> Any:
+            nonlocal pages
+            if pages is None:
+                pages = self._obstore.list(self._store, folder, chunk_size=_PAGE)
+            try:
+                return next(pages, None)
+            except self._errors:
+                pages = None
+                raise
+
+        while (page := self._repeat("list", folder, next_page)) is not None:
+            for item in page:
+                if item["path"] not in seen:
+                    seen.add(item["path"])
+                    yield StoredObject(item["path"], item["size"], item["last_modified"].timestamp())
+
+    def _connect(self, options: ObjectOptions) -> Any:
         given = {
             "endpoint": self.endpoint,
             "region": options.region,
@@ -152,11 +155,7 @@ class ObjectRequests:
                     "connect_timeout": timedelta(seconds=options.connect_timeout_seconds),
                     "timeout": timedelta(seconds=options.timeout_seconds),
                 },
-                retry_config={
-                    "max_retries": tries - 1,
-                    "backoff": {"init_backoff": timedelta(seconds=options.first_wait_seconds)},
-                    "retry_timeout": timedelta(seconds=options.total_seconds),
-                },
+                retry_config={"max_retries": 0},
             )
         except self._errors as error:
             kind = type(error).__name__
