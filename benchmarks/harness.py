@@ -80,8 +80,15 @@ class Budget:
         return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
 
 
-def arguments(description: str, argv: Sequence[str] | None, *, rows: int, quick_rows: int) -> argparse.Namespace:
-    """Parse the options that every benchmark has: ``--quick``, ``--json`` and ``--rows``.
+def arguments(
+    description: str,
+    argv: Sequence[str] | None,
+    *,
+    rows: int,
+    quick_rows: int,
+    extra: Callable[[argparse.ArgumentParser], object] | None = None,
+) -> argparse.Namespace:
+    """Parse the options that every benchmark has, ``--quick``, ``--json`` and ``--rows``, and its own.
 
     Parameters
     ----------
@@ -91,11 +98,15 @@ def arguments(description: str, argv: Sequence[str] | None, *, rows: int, quick_
         Arguments; ``None`` for those of the program.
     rows, quick_rows
         Default of ``--rows`` without and with ``--quick``.
+    extra
+        Adds the benchmark's own options.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help=f"less data ({quick_rows} rows), done within 45 seconds")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the results there")
     parser.add_argument("--rows", type=int, metavar="N", help=f"rows of the table (default {rows})")
+    if extra is not None:
+        extra(parser)
     options = parser.parse_args(argv)
     options.rows = options.rows or (quick_rows if options.quick else rows)
     return options
@@ -120,7 +131,7 @@ def median_seconds(action: Callable[[], object], repeats: int = 5) -> float:
 
 def machine() -> dict[str, Any]:
     """Describe the machine without its name."""
-    packages = ("numpy", "pandas", "pyarrow", "sqlalchemy", "zstandard", "blake3")
+    packages = ("numpy", "pandas", "pyarrow", "sqlalchemy", "zstandard", "blake3", "h5py", "zarr", "pylance")
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
