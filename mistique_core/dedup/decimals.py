@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mistique_core.dedup.words import Array, signed
+from mistique_core.dedup.words import Array, signed, to_words
 
 SCALES = (1, 10, 100, 1_000, 10_000, 1_000_000)
 # Below this, k / scale and back gives k exactly, and k as bits is subnormal or NaN, never k / scale itself.
@@ -42,11 +42,9 @@ def decimal_scale(array: Array) -> int | None:
     sample = np.unique(sample[(sample != 0) & ~np.isnan(sample)])
     if sample.size < _LEAST_VALUES:
         return None
-    words = sample.view(f"<u{sample.dtype.itemsize}")
-    for scale in SCALES:
-        if np.count_nonzero(swap_decimals(words, scale) != words) >= _DECIMAL_SHARE * sample.size:
-            return scale
-    return None
+    scales = np.array(SCALES)[:, None]
+    shares = np.count_nonzero(_steps(sample, scales)[0], axis=1) / sample.size
+    return next((scale for scale, share in zip(SCALES, shares, strict=True) if share >= _DECIMAL_SHARE), None)
 
 
 def swap_decimals(words: Array, scale: int) -> Array:
@@ -66,18 +64,21 @@ def swap_decimals(words: Array, scale: int) -> Array:
         to the float's width, ``k`` not 0), the bits of ``k / scale`` for ``k``, both for
         ``abs(k)`` below 2 ** 50 (2 ** 22 for four bytes), all else as it was.
     """
-    width = words.dtype.itemsize
-    most = _MOST_STEPS[width]
-    floats = words.view(f"<f{width}")
-    with np.errstate(over="ignore", invalid="ignore"):
-        steps = np.rint(floats.astype("<f8") * scale)
-        inside = np.abs(steps) < most
-        steps[~inside] = 0
-        steps += 0.0  # makes a zero of -0.0, which is not the decimal 0
-        back = (steps / scale).astype(floats.dtype).view(words.dtype)
-    swapped: Array = np.where(inside & (back == words), steps.astype(f"<i{width}").view(words.dtype), words)
-    codes = signed(words)
+    floats = words.view(f"<f{words.dtype.itemsize}")
+    decimal, steps = _steps(floats, scale)
+    swapped: Array = np.where(decimal, steps.astype(f"<i{words.dtype.itemsize}").view(words.dtype), words)
+    codes, most = signed(words), _MOST_STEPS[words.dtype.itemsize]
     stands_for = (codes < most) & (codes > -most)
     if stands_for.any():
         swapped[stands_for] = (codes[stands_for] / scale).astype(floats.dtype).view(words.dtype)
     return swapped
+
+
+def _steps(floats: Array, scale: int | Array) -> tuple[Array, Array]:
+    """Return which floats are decimals of `scale`, and as float64 of how many steps (0 where not in range)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        steps = np.rint(floats.astype("<f8") * scale)
+        steps[~(np.abs(steps) < _MOST_STEPS[floats.dtype.itemsize])] = 0
+        steps += 0.0  # makes a zero of -0.0, which is not the decimal 0
+        back = (steps / scale).astype(floats.dtype)
+    return back.view(f"<u{floats.dtype.itemsize}") == to_words(floats), steps

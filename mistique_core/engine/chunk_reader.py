@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -194,10 +195,8 @@ class ChunkReader:
         if not fetch.whole:
             return _decode_rows(fetch)
         difference: Callable[[Array], Array] | None = None
-        if chunk.base is not None:
-            assert base is not None
-            whole_base = base
-            difference = lambda codes: apply_delta(whole_base, codes)  # noqa: E731
+        if base is not None and location.codec is not None:
+            difference = partial(_undo_delta, base, location.codec.transform.scale)
         array = decode_chunk(
             fetch.frames, location.encoding, location.codec, location.dtype, location.shape, difference
         )
@@ -225,6 +224,10 @@ class ChunkReader:
             if self._pool is not None:
                 self._pool.shutdown()
                 self._pool = None
+
+
+def _undo_delta(base: Array, scale: int, delta: Array) -> Array:
+    return apply_delta(base, delta, scale)
 
 
 def _plan(request: ChunkRequest) -> _Fetch:

@@ -15,8 +15,9 @@ encoding      bytes                              HDF5 filters
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -24,7 +25,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mistique_core.errors import CorruptPartitionError
-from mistique_core.partition.pages import compress_pages, decompress_page, page_rows
+from mistique_core.partition.pages import (
+    compress_pages,
+    decompress_page,
+    decompress_unverified,
+    join_planes,
+    page_rows,
+)
 from mistique_core.partition.transform import Transform, Transformed, choose_transform, invert, plain
 
 Array = npt.NDArray[Any]
@@ -125,22 +132,28 @@ def encode_chunk(address: bytes, array: Array, level: int) -> EncodedChunk:
     return _encode(address, array, choose_transform(array), level)
 
 
-def encode_delta(address: bytes, array: Array, base: bytes, delta: Array, level: int) -> EncodedChunk:
+def encode_delta(
+    whole: EncodedChunk, array: Array, base: bytes, delta: Array, scale: int, level: int
+) -> EncodedChunk:
     """Encode a chunk as its difference to another.
 
     Parameters
     ----------
-    address, array
-        The chunk.
+    whole
+        The chunk encoded on its own.
+    array
+        Its values.
     base
         Address of the other chunk, which is no difference itself.
-    delta
-        Unsigned integers of the array's width and shape (:mod:`mistique_core.dedup.delta`).
+    delta, scale
+        Unsigned integers of the array's width and shape, and their scale (:mod:`mistique_core.dedup.delta`).
     level
         As in :func:`encode_chunk`.
     """
-    item = Transformed(Transform("delta", delta.dtype.str, delta=base.hex()), delta)
-    return _encode(address, array, item, level)
+    item = Transform("delta", delta.dtype.str, scale=scale, delta=base.hex())
+    made = _encode(whole.address, array, Transformed(item, delta), level)
+    item = replace(item, saved=max(0, whole.stored_bytes - made.stored_bytes))
+    return replace(made, codec=replace(made.codec, transform=item))
 
 
 def _encode(address: bytes, array: Array, item: Transformed, level: int) -> EncodedChunk:
@@ -158,7 +171,7 @@ def _encode(address: bytes, array: Array, item: Transformed, level: int) -> Enco
 
 def decode_table(codec: Codec, dtype: str, frame: bytes | memoryview) -> Array:
     """Return the table of a dictionary."""
-    return _unplane(frame, np.dtype(dtype), (codec.table_items,))
+    return _read_page(frame, np.dtype(dtype), (codec.table_items,))
 
 
 def decode_pages(codec: Codec, shape: tuple[int, ...], pages: Sequence[bytes | memoryview]) -> Array:
@@ -172,20 +185,22 @@ def decode_pages(codec: Codec, shape: tuple[int, ...], pages: Sequence[bytes | m
     dtype = np.dtype(codec.transform.dtype)
     page_shape = (codec.rows, *shape[1:])
     if len(pages) == 1:
-        return _unplane(pages[0], dtype, page_shape)
+        return _read_page(pages[0], dtype, page_shape)
     codes = np.empty((len(pages) * codec.rows, *shape[1:]), dtype)
+    size = dtype.itemsize * math.prod(page_shape)
     for number, page in enumerate(pages):
-        codes[number * codec.rows : (number + 1) * codec.rows] = _unplane(page, dtype, page_shape)
+        place = codes[number * codec.rows : (number + 1) * codec.rows]
+        join_planes(decompress_page(page, size), place)
     return codes
 
 
-def _unplane(frame: bytes | memoryview, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-    size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
-    raw = decompress_page(frame, size)
+def _read_page(frame: bytes | memoryview, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+    raw = decompress_page(frame, dtype.itemsize * math.prod(shape))
     if dtype.itemsize == 1:
         return np.frombuffer(raw, dtype).reshape(shape)
-    planes = np.frombuffer(raw, np.uint8).reshape(dtype.itemsize, -1)
-    return np.ascontiguousarray(planes.T).view(dtype).reshape(shape)
+    codes = np.empty(shape, dtype)
+    join_planes(raw, codes)
+    return codes
 
 
 def decode_values(codec: Codec, codes: Array, dtype: str, table: Array | None) -> Array:
@@ -205,7 +220,7 @@ def decode_first_format(payload: bytes, encoding: str, dtype: str, shape: tuple[
         raise CorruptPartitionError(f"encoding {encoding!r} is unknown; upgrade MISTIQUE")
     itemsize = np.dtype(dtype).itemsize
     expected = itemsize * int(np.prod(shape, dtype=np.int64))
-    raw = payload if encoding == "raw" else decompress_page(payload, expected)
+    raw = payload if encoding == "raw" else decompress_unverified(payload, expected)
     if len(raw) != expected:
         raise CorruptPartitionError(f"a chunk has {len(raw)} bytes where {expected} were written; run 'mistique check'")
     if encoding == "shuffle":

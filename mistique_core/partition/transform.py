@@ -38,6 +38,8 @@ _FEW_FOR_BYTES = 0.97
 _FEW_FOR_CODES = 0.85
 _SCALES = (1, 10, 100, 1_000, 10_000, 1_000_000)
 _EXACT_INTEGER = float(1 << 53)
+# Codes as wide as the values: larger whole numbers than these are no finer than the float itself.
+_WORTH_WIDE = {"<f4": 1 << 22, "<f8": 1 << 51}
 _TILE = 8_192
 _MOST_EXCEPTIONS = 16
 _TABLE_VALUE_BITS = 40.0
@@ -57,7 +59,7 @@ class Transform:
     base
         Added to every code (``decimal``, ``offset``).
     scale
-        What the sum is divided by (``decimal``).
+        What the sum is divided by (``decimal``); the scale of the difference (``delta``).
     top
         First code that names an exception, or ``None`` where there is none (``decimal``).
     exceptions
@@ -65,6 +67,8 @@ class Transform:
         filled in; code ``top + i`` is the i-th.
     delta
         Content address, in hex, of the chunk that the codes are a difference to (``delta``).
+    saved
+        Bytes by which the difference is smaller than the chunk encoded on its own (``delta``).
     """
 
     kind: Kind
@@ -74,11 +78,12 @@ class Transform:
     top: int | None = None
     exceptions: tuple[int, ...] = ()
     delta: str | None = None
+    saved: int = 0
 
     def to_json(self) -> str:
         """Return the canonical JSON, without the fields that have their default."""
         document: dict[str, Any] = {"kind": self.kind, "dtype": self.dtype}
-        for name, default in (("base", 0), ("scale", 1), ("top", None), ("exceptions", ()), ("delta", None)):
+        for name, default in (("base", 0), ("scale", 1), ("top", None), ("exceptions", ()), ("delta", None), ("saved", 0)):
             if getattr(self, name) != default:
                 document[name] = getattr(self, name)
         return json.dumps(document, separators=(",", ":"))
@@ -136,20 +141,26 @@ def choose_transform(array: Array) -> Transformed:
     """
     if array.ndim != 1 or array.size < _LEAST_VALUES or array.dtype.itemsize == 1:
         return plain(array)
-    sample = array[:: -(-array.size // _SAMPLE)]
+    sample = np.ascontiguousarray(array[:: -(-array.size // _SAMPLE)])
     narrow = _decimal(array, sample) if array.dtype.kind == "f" else _offset(array)
-    few = _distinct(sample) <= sample.size * (_FEW_FOR_BYTES if narrow is None else _FEW_FOR_CODES)
-    if few and (narrow is None or narrow.codes.dtype.itemsize > 1):
+    if narrow is not None and narrow.codes.dtype.itemsize == 1:
+        return narrow
+    share = _FEW_FOR_BYTES if narrow is None else _FEW_FOR_CODES
+    if _distinct(sample) <= min(sample.size * share, _most_table(array.dtype)):
         table = _dictionary(array)
         if table is not None and _bits(table) <= _bits(narrow):
             return table
-    if narrow is None:
-        return plain(array)
-    return narrow
+    return plain(array) if narrow is None else narrow
+
+
+def _most_table(dtype: np.dtype[Any]) -> int:
+    """Return the most values of a table; codes as wide as the values would gain nothing."""
+    return 256 if dtype.itemsize == 2 else _MOST_TABLE
 
 
 def _distinct(sample: Array) -> int:
-    return len(np.unique(_as_bits(sample)))
+    ordered = np.sort(_as_bits(sample))
+    return 1 + int(np.count_nonzero(ordered[1:] != ordered[:-1]))
 
 
 def _as_bits(array: Array) -> Array:
@@ -181,7 +192,7 @@ def _offset(array: Array) -> Transformed | None:
 
 
 def _decimal(array: Array, sample: Array) -> Transformed | None:
-    scale = next((scale for scale in _SCALES if _is_decimal(sample, scale)), None)
+    scale = _scale_of(sample)
     if scale is None:
         return None
     whole = np.empty(array.size, "<f8")
@@ -244,19 +255,27 @@ def _to_whole(tile: Array, scale: int, whole: Array) -> npt.NDArray[np.bool_] | 
     return bad
 
 
-def _is_decimal(sample: Array, scale: int) -> bool:
-    """Whether at least one value of a sample is a decimal of that scale, and few different ones are not."""
-    bad = _to_whole(sample, scale, np.empty(sample.size, "<f8"))
-    if bad is None:
-        return True
-    return not bad.all() and len(np.unique(_as_bits(sample)[bad])) <= _MOST_EXCEPTIONS // 2
+def _scale_of(sample: Array) -> int | None:
+    """Return the first scale by which all of a sample are whole numbers."""
+    some = sample[~np.isnan(sample)]
+    if not some.size:
+        return None
+    bits, wide = _as_bits(some), some.astype("<f8")
+    with np.errstate(over="ignore", invalid="ignore"):
+        for scale in _SCALES:
+            whole = np.rint(wide * scale)
+            if not (np.abs(whole) < _EXACT_INTEGER).all():
+                return None
+            if np.array_equal(_as_bits((whole / scale).astype(some.dtype)), bits):
+                return scale
+    return None
 
 
 def _dictionary(array: Array) -> Transformed | None:
     bits = _as_bits(array)
     signed = bits.view(bits.dtype.str.replace("u", "i"))
     positions, found = pd.factorize(signed)
-    if len(found) > _MOST_TABLE:
+    if len(found) > _most_table(array.dtype):
         return None
     values = np.asarray(found).view(array.dtype)
     order = np.argsort(values, kind="stable")

@@ -22,10 +22,12 @@ from mistique_core.catalogue.measurements import count_queries, load_rate, save_
 from mistique_core.catalogue.migrate import ensure_schema
 from mistique_core.config import StoreConfig
 from mistique_core.cost import ReadRate, update_rate
+from mistique_core.dedup.similarity import is_available
 from mistique_core.engine.calibrate import calibrate
 from mistique_core.engine.chunk_reader import ChunkReader
 from mistique_core.engine.commit import Committer
 from mistique_core.engine.frame_reader import FrameReader
+from mistique_core.engine.similar import SimilarChunks
 from mistique_core.engine.stage_runner import StageRunner
 from mistique_core.errors import InvalidInputError, MistiqueError
 from mistique_core.model import IntermediateKey, IntermediateRef, LogReport
@@ -63,7 +65,7 @@ class Mistique:
         self.backend = backend
         self._chunk_reader = ChunkReader(backend, config.cache_bytes)
         reader = FrameReader(self._chunk_reader, catalogue.read)
-        self.committer = Committer(catalogue, backend, config)
+        self.committer = Committer(catalogue, backend, config, _similar_chunks(self._chunk_reader, config))
         self.stage_runner = StageRunner(catalogue, self.committer, reader, config)
         self._queries = QueryEngine(catalogue, reader, config)
         self._rate = rate
@@ -304,6 +306,15 @@ def _measured_rate(catalogue: Catalogue, config: StoreConfig, backend: StorageBa
         with catalogue.write() as connection:
             save_rate(connection, platform.node(), rate)
     return rate
+
+
+def _similar_chunks(reader: ChunkReader, config: StoreConfig) -> SimilarChunks | None:
+    if not config.approximate_dedup:
+        return None
+    if not is_available():
+        log.debug("approximate dedup is off: datasketch is not installed")
+        return None
+    return SimilarChunks(reader, config.zstd_level)
 
 
 def _parse_keys(keys: Keys) -> list[IntermediateKey]:
