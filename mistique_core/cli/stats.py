@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING
 
 from mistique_core.cli.context import cells, console, open_store, say, table
+from mistique_core.config import OBJECT_SCHEME
 from mistique_core.planner import format_bytes
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def run(args: argparse.Namespace) -> None:
         print(json.dumps(dataclasses.asdict(stats), indent=2))
     else:
         print_statistics(stats)
+        if stats.location.startswith(OBJECT_SCHEME):
+            say(f"in {stats.location}, catalogue {stats.catalogue}")
 
 
 def print_statistics(stats: StoreStatistics) -> None:

@@ -42,6 +42,21 @@ def test_the_extra_of_a_uri_holds_strings(monkeypatch: pytest.MonkeyPatch, allow
 
 
 @BOTH
+def test_object_storage(monkeypatch: pytest.MonkeyPatch, allow_database: bool) -> None:
+    """The host is the URL; its catalogue is in the extra, else in the environment."""
+    monkeypatch.setenv(VARIABLE, "mistique://s3%3A%2F%2Fbucket%2Fprefix")
+    with pytest.raises(InvalidInputError, match="a store in s3://bucket/prefix needs a catalogue elsewhere"):
+        store_config(allow_database=allow_database)
+    monkeypatch.setenv("MISTIQUE_CATALOGUE_URL", "postgresql://db/environment")
+    config = store_config(allow_database=allow_database)
+    assert (config.location, config.catalogue_url) == ("s3://bucket/prefix", "postgresql://db/environment")
+    document = {"conn_type": "mistique", "host": "s3://bucket/prefix", "extra": {"catalogue_url": "postgresql://db/x"}}
+    monkeypatch.setenv(VARIABLE, json.dumps(document))
+    config = store_config(allow_database=allow_database)
+    assert (config.location, config.catalogue_url) == ("s3://bucket/prefix", "postgresql://db/x")
+
+
+@BOTH
 def test_json(monkeypatch: pytest.MonkeyPatch, allow_database: bool) -> None:
     extra = {"catalogue_url": "", "block_rows": 100, "zstd_level": "5", "partition_bytes": None}
     for given in (extra, json.dumps(extra)):
