@@ -25,7 +25,7 @@ from mistique_core.dedup.delta import apply_delta
 from mistique_core.engine.array_cache import ArrayCache
 from mistique_core.errors import CorruptPartitionError
 from mistique_core.partition import decode_chunk
-from mistique_core.partition.encoding import PAGES, decode_pages, decode_table, decode_values
+from mistique_core.partition.encoding import DIGITS, PAGES, decode_pages, decode_table, decode_values
 from mistique_core.partition.location import Extent
 from mistique_core.storage import StorageBackend
 
@@ -236,6 +236,8 @@ def _plan(request: ChunkRequest) -> _Fetch:
     codec = location.codec
     whole = _Fetch(request, True, None, list(location.extents))
     if request.rows is None or location.encoding != PAGES or codec is None or request.chunk.base is not None:
+        return whole
+    if codec.transform.kind == DIGITS:
         return whole
     tables = 1 if codec.table_items else 0
     pages = np.unique(request.rows // codec.rows)

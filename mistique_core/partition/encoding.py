@@ -32,11 +32,12 @@ from mistique_core.partition.pages import (
     join_planes,
     page_rows,
 )
-from mistique_core.partition.transform import Transform, Transformed, choose_transform, invert, plain
+from mistique_core.partition.transform import Transform, Transformed, choose_transform, invert, join_all_digits, plain
 
 Array = npt.NDArray[Any]
 
 PAGES = "pages"
+DIGITS = "digits"
 _FIRST_FORMAT = ("raw", "zstd", "shuffle")
 
 
@@ -107,6 +108,11 @@ class EncodedChunk:
     pages: tuple[bytes, ...]
 
     @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """Shape of the stored codes: that of the array, but for packed digits."""
+        return (self.codec.rows,) if self.pages and self.codec.transform.kind == DIGITS else self.shape
+
+    @property
     def raw_bytes(self) -> int:
         """Bytes of the array before encoding."""
         return int(np.dtype(self.dtype).itemsize * np.prod(self.shape, dtype=np.int64))
@@ -132,9 +138,7 @@ def encode_chunk(address: bytes, array: Array, level: int) -> EncodedChunk:
     return _encode(address, array, choose_transform(array), level)
 
 
-def encode_delta(
-    whole: EncodedChunk, array: Array, base: bytes, delta: Array, scale: int, level: int
-) -> EncodedChunk:
+def encode_delta(whole: EncodedChunk, array: Array, base: bytes, delta: Array, scale: int, level: int) -> EncodedChunk:
     """Encode a chunk as its difference to another.
 
     Parameters
@@ -160,7 +164,8 @@ def _encode(address: bytes, array: Array, item: Transformed, level: int) -> Enco
     if not array.size:
         return EncodedChunk(address, array.dtype.str, array.shape, Codec(plain(array).transform, 1), None, ())
     row_bytes = item.codes.nbytes // len(item.codes)
-    rows = page_rows(len(item.codes), row_bytes)
+    is_packed = item.transform.kind == DIGITS
+    rows = len(item.codes) if is_packed else page_rows(len(item.codes), row_bytes)
     pages = tuple(compress_pages(item.codes, rows, level))
     table = None
     if item.table is not None:
@@ -170,7 +175,8 @@ def _encode(address: bytes, array: Array, item: Transformed, level: int) -> Enco
 
 
 def decode_table(codec: Codec, dtype: str, frame: bytes | memoryview) -> Array:
-    """Return the table of a dictionary."""
+    """Return the table of a dictionary, or the further digits of a chunk."""
+    dtype = "|u1" if codec.transform.kind == DIGITS else dtype
     return _read_page(frame, np.dtype(dtype), (codec.table_items,))
 
 
@@ -258,7 +264,10 @@ def decode_chunk(
     if not frames:
         return np.empty(shape, dtype)
     table = decode_table(codec, dtype, frames[0]) if codec.table_items else None
-    codes = decode_pages(codec, shape, frames[0 if table is None else 1 :])[: shape[0]]
+    pages = frames[0 if table is None else 1 :]
+    if codec.transform.kind == DIGITS:
+        return join_all_digits(codec.transform, decode_pages(codec, (codec.rows,), pages), table, dtype, shape)
+    codes = decode_pages(codec, shape, pages)[: shape[0]]
     if difference is not None:
         return difference(codes)
     return decode_values(codec, codes, dtype, table)

@@ -26,7 +26,7 @@ import numpy as np
 import zstandard
 
 from mistique_core.errors import CorruptPartitionError
-from mistique_core.partition.encoding import PAGES, Codec, EncodedChunk
+from mistique_core.partition.encoding import DIGITS, PAGES, Codec, EncodedChunk
 from mistique_core.partition.location import ChunkLocation, Extent
 from mistique_core.partition.transform import Transform, plain
 
@@ -78,13 +78,16 @@ def _write_chunk(group: h5py.Group, chunk: EncodedChunk) -> ChunkLocation:
     extents: list[Extent] = []
     if chunk.table is not None:
         items = (chunk.codec.table_items,)
-        table = _create(group, name + _TABLE.encode(), np.dtype(chunk.dtype), items, items)
+        kind = np.dtype("|u1" if chunk.codec.transform.kind == DIGITS else chunk.dtype)
+        table = _create(group, name + _TABLE.encode(), kind, items, items)
         extents += _write_pages(table, (chunk.table,), items)
-    page_shape = (chunk.codec.rows, *chunk.shape[1:])
-    dataset = _create(group, name, dtype, chunk.shape, page_shape)
+    stored_shape = chunk.stored_shape
+    page_shape = (chunk.codec.rows, *stored_shape[1:])
+    dataset = _create(group, name, dtype, stored_shape, page_shape)
     extents += _write_pages(dataset, chunk.pages, page_shape)
     if chunk.codec.transform != plain(np.empty(0, chunk.dtype)).transform:
-        document = f'{{"dtype":"{chunk.dtype}","transform":{chunk.codec.transform.to_json()}}}'
+        shape = f',"shape":{list(chunk.shape)}' if stored_shape != chunk.shape else ""
+        document = f'{{"dtype":"{chunk.dtype}"{shape},"transform":{chunk.codec.transform.to_json()}}}'
         _write_attribute(dataset, _CODEC, document.encode())
     return ChunkLocation(chunk.address, chunk.dtype, chunk.shape, PAGES, chunk.codec, tuple(extents))
 
@@ -223,11 +226,12 @@ def _location_2(group: h5py.Group, name: str, dataset: h5py.Dataset) -> ChunkLoc
     if _CODEC.decode() in dataset.attrs:
         document = json.loads(bytes(dataset.attrs[_CODEC.decode()]))
         dtype, transform = np.dtype(document["dtype"]).str, Transform.from_json(json.dumps(document["transform"]))
+        shape = tuple(map(int, document.get("shape", shape)))
     if not dataset.size:
         return ChunkLocation(bytes.fromhex(name), dtype, shape, PAGES, Codec(transform, 1), ())
     extents: list[Extent] = []
     items = 0
-    if transform.kind == "dictionary":
+    if name + _TABLE in group:
         table = group[name + _TABLE]
         items = len(table)
         extents += _extents(table.id)

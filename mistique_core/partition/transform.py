@@ -8,6 +8,8 @@ transform      value                                     for
                ``top`` on name ``exceptions``            digits (as in ALP, SIGMOD 2024)
 ``offset``     ``codes + base``                          integers of a small range
 ``dictionary`` ``table[codes]``                          few different values
+``digits``     digits of two bits and their rest,        small codes of several dimensions
+               :mod:`~mistique_core.partition.digits`    (quantized activations)
 ``delta``      the chunk at ``base`` with the            chunks nearly equal to another
                difference ``codes`` applied
 ============== ========================================= ==================================
@@ -19,6 +21,7 @@ NumPy arithmetic, so that any HDF5 program can read the values.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -27,9 +30,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from mistique_core.errors import CorruptPartitionError
+from mistique_core.partition.digits import fold_signs, join_digits, large_digits, split_digits, unfold_signs
 
 Array = npt.NDArray[Any]
-Kind = Literal["plain", "decimal", "offset", "dictionary", "delta"]
+Kind = Literal["plain", "decimal", "offset", "dictionary", "digits", "delta"]
 
 _MOST_TABLE = 8_192
 _SAMPLE = 512
@@ -41,6 +45,8 @@ _EXACT_INTEGER = float(1 << 53)
 # Codes as wide as the values: larger whole numbers than these are no finer than the float itself.
 _WORTH_WIDE = {"<f4": 1 << 22, "<f8": 1 << 51}
 _TILE = 8_192
+_LEAST_DIGITS = 4_096
+_DIGIT_SAMPLE = 4_096
 _MOST_EXCEPTIONS = 16
 _TABLE_VALUE_BITS = 40.0
 _UNSIGNED = {1: "|u1", 2: "<u2", 4: "<u4", 8: "<u8"}
@@ -57,7 +63,7 @@ class Transform:
     dtype
         NumPy dtype string of the codes.
     base
-        Added to every code (``decimal``, ``offset``).
+        Added to every code (``decimal``, ``offset``); 1 where signs were folded (``digits``).
     scale
         What the sum is divided by (``decimal``); the scale of the difference (``delta``).
     top
@@ -83,7 +89,14 @@ class Transform:
     def to_json(self) -> str:
         """Return the canonical JSON, without the fields that have their default."""
         document: dict[str, Any] = {"kind": self.kind, "dtype": self.dtype}
-        for name, default in (("base", 0), ("scale", 1), ("top", None), ("exceptions", ()), ("delta", None), ("saved", 0)):
+        for name, default in (
+            ("base", 0),
+            ("scale", 1),
+            ("top", None),
+            ("exceptions", ()),
+            ("delta", None),
+            ("saved", 0),
+        ):
             if getattr(self, name) != default:
                 document[name] = getattr(self, name)
         return json.dumps(document, separators=(",", ":"))
@@ -102,7 +115,7 @@ class Transform:
             item = cls(**{**document, "exceptions": tuple(document.get("exceptions", ()))})
         except (ValueError, TypeError) as error:
             raise CorruptPartitionError(f"transform {text[:80]!r} cannot be read; run 'mistique check'") from error
-        if item.kind not in ("plain", "decimal", "offset", "dictionary", "delta"):
+        if item.kind not in ("plain", "decimal", "offset", "dictionary", "digits", "delta"):
             raise CorruptPartitionError(f"transform {item.kind!r} is unknown; upgrade MISTIQUE")
         return item
 
@@ -116,9 +129,9 @@ class Transformed:
     transform
         How to get the values back.
     codes
-        Array of the transform's dtype, with the chunk's shape.
+        Array of the transform's dtype, with the chunk's shape; packed ``digits`` have one dimension.
     table
-        The different values of a ``dictionary``, else ``None``.
+        The different values of a ``dictionary``, the further digits of ``digits``, else ``None``.
     """
 
     transform: Transform
@@ -139,6 +152,8 @@ def choose_transform(array: Array) -> Transformed:
     array
         Little-endian numbers of any shape.
     """
+    if array.ndim > 1 and array.dtype.itemsize == 1 and array.size >= _LEAST_DIGITS:
+        return _digits(array) or plain(array)
     if array.ndim != 1 or array.size < _LEAST_VALUES or array.dtype.itemsize == 1:
         return plain(array)
     sample = np.ascontiguousarray(array[:: -(-array.size // _SAMPLE)])
@@ -156,6 +171,37 @@ def choose_transform(array: Array) -> Transformed:
 def _most_table(dtype: np.dtype[Any]) -> int:
     """Return the most values of a table; codes as wide as the values would gain nothing."""
     return 256 if dtype.itemsize == 2 else _MOST_TABLE
+
+
+def _digits(array: Array) -> Transformed | None:
+    flat = array.reshape(-1)
+    sample = flat[:: -(-flat.size // _DIGIT_SAMPLE)]
+    folded = array.dtype.kind == "i" and np.count_nonzero(sample < 0) > sample.size // 16
+    shown = fold_signs(sample) if folded else sample.view(np.uint8)
+    if np.count_nonzero(shown >= 3) * 2 > sample.size:
+        return None
+    low, rest = split_digits(fold_signs(flat) if folded else flat.view(np.uint8))
+    item = Transform("digits", "|u1", base=int(folded))
+    table = np.concatenate(split_digits(rest)) if rest.size else None
+    return Transformed(item, low, table)
+
+
+def join_all_digits(item: Transform, low: Array, table: Array | None, dtype: str, shape: tuple[int, ...]) -> Array:
+    """Return the array of a ``digits`` chunk.
+
+    Raises
+    ------
+    CorruptPartitionError
+        If the sizes contradict each other.
+    """
+    size = math.prod(shape)
+    count = large_digits(low, size)
+    further = np.empty(0, np.uint8) if table is None else table
+    middle = -(-count // 4)
+    rest = join_digits(further[:middle], further[middle:], count)
+    values = join_digits(low, rest, size)
+    joined: Array = unfold_signs(values) if item.base else values
+    return joined.view(dtype).reshape(shape)
 
 
 def _distinct(sample: Array) -> int:
@@ -209,7 +255,7 @@ def _decimal(array: Array, sample: Array) -> Transformed | None:
         return None
     base, top = int(low), int(high) - int(low) + 1
     dtype = _narrowest(top + max(len(exceptions) - 1, 0))
-    if np.dtype(dtype).itemsize > array.dtype.itemsize:
+    if np.dtype(dtype).itemsize >= array.dtype.itemsize and max(-low, high) >= _WORTH_WIDE.get(array.dtype.str, 0):
         return None
     whole -= base
     if not exceptions:
@@ -256,17 +302,17 @@ def _to_whole(tile: Array, scale: int, whole: Array) -> npt.NDArray[np.bool_] | 
 
 
 def _scale_of(sample: Array) -> int | None:
-    """Return the first scale by which all of a sample are whole numbers."""
-    some = sample[~np.isnan(sample)]
-    if not some.size:
-        return None
-    bits, wide = _as_bits(some), some.astype("<f8")
-    with np.errstate(over="ignore", invalid="ignore"):
+    """Return the first scale by which values of a sample are decimals, and few different ones are not."""
+    bits = _as_bits(sample)
+    with np.errstate(all="ignore"):
+        wide = sample.astype("<f8")
         for scale in _SCALES:
-            whole = np.rint(wide * scale)
-            if not (np.abs(whole) < _EXACT_INTEGER).all():
-                return None
-            if np.array_equal(_as_bits((whole / scale).astype(some.dtype)), bits):
+            whole = np.rint(wide * scale) + 0.0
+            good = _as_bits((whole / scale).astype(sample.dtype)) == bits
+            good &= np.abs(whole) < _EXACT_INTEGER
+            if good.all():
+                return scale
+            if good.any() and len(set(bits[~good][:_LEAST_VALUES].tolist())) <= _MOST_EXCEPTIONS // 2:
                 return scale
     return None
 
