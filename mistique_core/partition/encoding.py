@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mistique_core.errors import CorruptPartitionError
+from mistique_core.partition.choice import choose_transform
 from mistique_core.partition.pages import (
     compress_pages,
     decompress_page,
@@ -32,7 +33,7 @@ from mistique_core.partition.pages import (
     join_planes,
     page_rows,
 )
-from mistique_core.partition.transform import Transform, Transformed, choose_transform, invert, join_all_digits, plain
+from mistique_core.partition.transform import Transform, Transformed, invert, join_all_digits, plain
 
 Array = npt.NDArray[Any]
 

@@ -1,0 +1,191 @@
+"""Which transform fits the values of a chunk: a look at a sample promises, the bits decide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mistique_core.partition.digits import fold_signs, split_digits
+from mistique_core.partition.transform import UNSIGNED, Array, Transform, Transformed, as_bits, plain
+
+_MOST_TABLE = 8_192
+_SAMPLE = 512
+_LEAST_VALUES = 64
+_FEW_FOR_BYTES = 0.97
+_FEW_FOR_CODES = 0.85
+_SCALES = (1, 10, 100, 1_000, 10_000, 1_000_000)
+_EXACT_INTEGER = float(1 << 53)
+# Codes as wide as the values: larger whole numbers than these are no finer than the float itself.
+_WORTH_WIDE = {"<f4": 1 << 22, "<f8": 1 << 51}
+_TILE = 8_192
+_LEAST_DIGITS = 4_096
+_DIGIT_SAMPLE = 4_096
+_MOST_EXCEPTIONS = 16
+_TABLE_VALUE_BITS = 40.0
+
+
+def choose_transform(array: Array) -> Transformed:
+    """Return the array in the narrowest codes that a look at a sample promises.
+
+    Parameters
+    ----------
+    array
+        Little-endian numbers of any shape.
+    """
+    if array.ndim > 1 and array.dtype.itemsize == 1 and array.size >= _LEAST_DIGITS:
+        return _digits(array) or plain(array)
+    if array.ndim != 1 or array.size < _LEAST_VALUES or array.dtype.itemsize == 1:
+        return plain(array)
+    sample = np.ascontiguousarray(array[:: -(-array.size // _SAMPLE)])
+    narrow = _decimal(array, sample) if array.dtype.kind == "f" else _offset(array)
+    if narrow is not None and narrow.codes.dtype.itemsize == 1:
+        return narrow
+    share = _FEW_FOR_BYTES if narrow is None else _FEW_FOR_CODES
+    if _distinct(sample) <= min(sample.size * share, _most_table(array.dtype)):
+        table = _dictionary(array)
+        if table is not None and _bits(table) <= _bits(narrow):
+            return table
+    return plain(array) if narrow is None else narrow
+
+
+def _most_table(dtype: np.dtype[Any]) -> int:
+    """Return the most values of a table; codes as wide as the values would gain nothing."""
+    return 256 if dtype.itemsize == 2 else _MOST_TABLE
+
+
+def _digits(array: Array) -> Transformed | None:
+    flat = array.reshape(-1)
+    sample = flat[:: -(-flat.size // _DIGIT_SAMPLE)]
+    folded = array.dtype.kind == "i" and np.count_nonzero(sample < 0) > sample.size // 16
+    shown = fold_signs(sample) if folded else sample.view(np.uint8)
+    if np.count_nonzero(shown >= 3) * 2 > sample.size:
+        return None
+    low, rest = split_digits(fold_signs(flat) if folded else flat.view(np.uint8))
+    item = Transform("digits", "|u1", base=int(folded))
+    table = np.concatenate(split_digits(rest)) if rest.size else None
+    return Transformed(item, low, table)
+
+
+def _distinct(sample: Array) -> int:
+    ordered = np.sort(as_bits(sample))
+    return 1 + int(np.count_nonzero(ordered[1:] != ordered[:-1]))
+
+
+def _bits(item: Transformed | None) -> float:
+    """Return an estimate of the encoded bits: the logarithm of the codes' range, and the table."""
+    if item is None:
+        return float("inf")
+    if item.table is not None:
+        return float(item.codes.size * np.log2(max(len(item.table), 2)) + len(item.table) * _TABLE_VALUE_BITS)
+    top = int(item.codes.max(initial=0)) + 1
+    return float(item.codes.size * np.log2(max(top, 2)))
+
+
+def _narrowest(top: int) -> str:
+    return next(dtype for size, dtype in UNSIGNED.items() if top < 1 << (8 * size))
+
+
+def _offset(array: Array) -> Transformed | None:
+    low, high = int(array.min()), int(array.max())
+    dtype = _narrowest(high - low)
+    if np.dtype(dtype).itemsize >= array.dtype.itemsize:
+        return None
+    # Wrapping subtraction in the array's own width, then dropping high bytes that are all zero.
+    codes = (as_bits(array) - as_bits(np.asarray([low], array.dtype))).astype(dtype)
+    return Transformed(Transform("offset", dtype, base=low), codes)
+
+
+def _decimal(array: Array, sample: Array) -> Transformed | None:
+    scale = _scale_of(sample)
+    if scale is None:
+        return None
+    whole = np.empty(array.size, "<f8")
+    exceptions: set[int] = set()
+    for start in range(0, array.size, _TILE):
+        tile, target = array[start : start + _TILE], whole[start : start + _TILE]
+        bad = _to_whole(tile, scale, target)
+        if bad is not None:
+            exceptions.update(_patterns(as_bits(tile), bad))
+            if len(exceptions) > _MOST_EXCEPTIONS:
+                return None
+    low, high = float(np.fmin.reduce(whole)), float(np.fmax.reduce(whole))
+    if np.isnan(low):
+        return None
+    base, top = int(low), int(high) - int(low) + 1
+    dtype = _narrowest(top + max(len(exceptions) - 1, 0))
+    if np.dtype(dtype).itemsize >= array.dtype.itemsize and max(-low, high) >= _WORTH_WIDE.get(array.dtype.str, 0):
+        return None
+    whole -= base
+    if not exceptions:
+        return Transformed(Transform("decimal", dtype, base=base, scale=scale), whole.astype(dtype))
+    patterns = tuple(sorted(exceptions))
+    bad = np.isnan(whole)
+    if len(patterns) == 1:
+        np.copyto(whole, float(top), where=bad)
+    else:
+        known = np.asarray(patterns, UNSIGNED[array.dtype.itemsize])
+        whole[bad] = top + np.searchsorted(known, as_bits(array)[bad])
+    item = Transform("decimal", dtype, base=base, scale=scale, top=top, exceptions=patterns)
+    return Transformed(item, whole.astype(dtype))
+
+
+def _patterns(bits: Array, bad: npt.NDArray[np.bool_]) -> list[int]:
+    """Return the different items where `bad`; most often there is one, and it is nowhere else."""
+    first = bits[bad.argmax()]
+    if np.array_equal(bits == first, bad):
+        return [int(first)]
+    return [int(pattern) for pattern in np.unique(bits[bad])]
+
+
+def _to_whole(tile: Array, scale: int, whole: Array) -> npt.NDArray[np.bool_] | None:
+    """Write `tile * scale` into `whole` where that is whole and gives back the same bits, NaN elsewhere.
+
+    Returns
+    -------
+    ndarray or None
+        Where it is not; ``None`` if it is everywhere.
+    """
+    with np.errstate(all="ignore"):
+        np.multiply(tile, float(scale), out=whole)
+        np.rint(whole, out=whole)
+        whole += 0.0  # so that -0.0, which no code stands for, does not compare equal below
+        good = np.abs(whole) < _EXACT_INTEGER
+        back = (whole / scale if scale != 1 else whole).astype(tile.dtype, copy=False)
+        good &= as_bits(back) == as_bits(tile)
+    if good.all():
+        return None
+    bad = np.logical_not(good, out=good)
+    np.copyto(whole, np.nan, where=bad)
+    return bad
+
+
+def _scale_of(sample: Array) -> int | None:
+    """Return the first scale by which values of a sample are decimals, and few different ones are not."""
+    bits = as_bits(sample)
+    with np.errstate(all="ignore"):
+        wide = sample.astype("<f8")
+        for scale in _SCALES:
+            whole = np.rint(wide * scale) + 0.0
+            good = as_bits((whole / scale).astype(sample.dtype)) == bits
+            good &= np.abs(whole) < _EXACT_INTEGER
+            if good.all():
+                return scale
+            if good.any() and len(set(bits[~good][:_LEAST_VALUES].tolist())) <= _MOST_EXCEPTIONS // 2:
+                return scale
+    return None
+
+
+def _dictionary(array: Array) -> Transformed | None:
+    bits = as_bits(array)
+    signed = bits.view(bits.dtype.str.replace("u", "i"))
+    positions, found = pd.factorize(signed)
+    if len(found) > _most_table(array.dtype):
+        return None
+    values = np.asarray(found).view(array.dtype)
+    order = np.argsort(values, kind="stable")
+    rank = np.empty(len(order), _narrowest(max(len(order) - 1, 0)))
+    rank[order] = np.arange(len(order))
+    return Transformed(Transform("dictionary", rank.dtype.str), rank[positions], np.ascontiguousarray(values[order]))
