@@ -13,6 +13,7 @@ import gc
 import shutil
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -63,7 +64,7 @@ METHOD = {
     "write": "no two frames share memory, strings included, as if each had been made in a process of its own. "
     "'seconds' is without fsync for peers and with it for mistique; 'seconds_fsynced' adds an fsync of every file "
     "and folder of a peer. mistique's seconds include opening and ending the run and closing the store, not opening "
-    "the store",
+    "the store. 'processor_seconds' counts all threads and depends less on what else the machine does",
     "read": "every read takes another stage, column or rows, the same for all systems; what was read is compared "
     "with the frame that was stored (not timed). Peers return text as pandas' str or as objects, whichever they "
     "do by themselves; mistique returns the dtype that was stored. 'opened': all files were opened before, and "
@@ -134,11 +135,16 @@ class Written:
     ----------
     folder
         Where the last repetition lies.
+    first, total, processor, fsynced
+        Seconds of the first stage, of all stages, of all threads for all stages, and of all stages with fsync.
+    stored_bytes
+        Bytes of all files.
     """
 
     folder: Path
     first: list[float] = field(default_factory=list)
     total: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
     fsynced: list[float] = field(default_factory=list)
     stored_bytes: int = 0
 
@@ -158,7 +164,10 @@ def write_all(
             result.folder = system.folder
             _write_once(system, result, frames, slow if kind in SLOW else list(frames))
     for kind, result in results.items():
-        numbers = {"first_stage_seconds": statistics.median(result.first)}
+        numbers = {
+            "first_stage_seconds": statistics.median(result.first),
+            "processor_seconds": statistics.median(result.processor),
+        }
         if not kind.is_durable:
             numbers["seconds_fsynced"] = statistics.median(result.fsynced)
         stages = len(slow) if kind in SLOW else len(frames)
@@ -171,12 +180,14 @@ def write_all(
 def _write_once(system: System, result: Written, frames: Frames, stages: Sequence[str]) -> None:
     """Store `stages` once; what was measured counts for all stages."""
     system.start()
-    ends = seconds(system.begin)
     each, share = [], len(frames) / len(stages)
     with _quiet():
+        before = time.process_time()
+        ends = seconds(system.begin)
         for stage in stages:
             each.append(seconds(lambda stage=stage: system.write(stage, frames[stage])))
         total = ends + sum(each) * share + seconds(system.finish)
+        result.processor.append((time.process_time() - before) * share)
     result.first.append(each[0])
     result.total.append(total)
     result.fsynced.append(total + share * seconds(lambda: sync_tree(system.folder)))
@@ -199,6 +210,7 @@ def _write_ratios(report: Report, results: Mapping[type[System], Written], frame
     report.ratios |= {
         "write_parquet_over_ours": best("total") / total,
         "write_parquet_fsynced_over_ours": best("fsynced") / total,
+        "write_parquet_over_ours_processor": best("processor") / statistics.median(ours.processor),
         "write_first_stage_parquet_over_ours": best("first") / first,
         "write_later_stages_parquet_over_ours": (best("total") - best("first")) / (total - first),
         "bytes_parquet_over_ours": min(parquet.stored_bytes for parquet in parquets) / ours.stored_bytes,
