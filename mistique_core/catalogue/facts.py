@@ -95,8 +95,17 @@ def _stage_fact(connection: sa.Connection, stage_id: int, inputs: tuple[int, ...
         obstacle = f"stage {row.name!r} is not declared deterministic, or draws random numbers without a seed"
     elif row.code_hash is None:
         obstacle = f"the code of stage {row.name!r} could not be read when it ran"
+    elif _has_lost_inputs(connection, stage_id):
+        obstacle = f"an input of stage {row.name!r} was deleted"
     cost = StageCost(row.transformer_seconds or 0.0, row.exec_seconds or 0.0, rows)
     return StageFact(stage_id, row.name, cost, inputs, obstacle)
+
+
+def _has_lost_inputs(connection: sa.Connection, stage_id: int) -> bool:
+    query = sa.select(stage_input.c.name).where(
+        stage_input.c.stage_id == stage_id, stage_input.c.intermediate_id.is_(None), stage_input.c.fitted_id.is_(None)
+    )
+    return connection.scalar(query.limit(1)) is not None
 
 
 def _intermediate_fact(

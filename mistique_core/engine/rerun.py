@@ -52,6 +52,8 @@ def _run_stage(
     for row in connection.execute(sa.select(stage_input).where(stage_input.c.stage_id == stage_id)):
         if row.fitted_id is not None:
             inputs[row.name] = reader.fitted(connection, fitted_by_id(connection, row.fitted_id))
+        elif row.intermediate_id is None:
+            raise RerunError(f"input {row.name!r} of stage {name!r} was deleted; the stage can no longer be re-run")
         else:
             inputs[row.name] = made[row.intermediate_id].copy(deep=False)
     learned = {record.ref.name: reader.fitted(connection, record) for record in fitted_of_stage(connection, stage_id)}

@@ -30,6 +30,15 @@ from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.engine.similar import SimilarChunks
 from mistique_core.engine.stage_runner import StageRunner
 from mistique_core.errors import InvalidInputError, MistiqueError
+from mistique_core.maintenance import (
+    DEFAULT_GRACE_SECONDS,
+    DeleteReport,
+    GcReport,
+    Progress,
+    collect_garbage,
+    delete,
+    no_progress,
+)
 from mistique_core.model import IntermediateKey, IntermediateRef, LogReport
 from mistique_core.planner import STRATEGIES, QueryPlan, Strategy
 from mistique_core.storage import StorageBackend, open_backend
@@ -270,6 +279,77 @@ class Mistique:
     def stats(self) -> StoreStatistics:
         """Return the sizes of the store, in bytes."""
         return collect_statistics(self.catalogue, self.config.location)
+
+    def delete(
+        self,
+        project: str,
+        model: str | None = None,
+        *,
+        version: int | None = None,
+        intermediate: str | None = None,
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> DeleteReport:
+        """Delete what was recorded; see :func:`mistique_core.maintenance.delete`. :meth:`gc` frees its bytes.
+
+        Parameters
+        ----------
+        project, model, version, intermediate
+            What to delete; what is left out is not restricted.
+        force
+            Delete although a run is in progress, or other models' stages take something of it as input.
+        dry_run
+            Change nothing.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such thing.
+        InvalidInputError
+            If it needs `force`.
+        """
+        report = delete(
+            self.catalogue,
+            project,
+            model,
+            version=version,
+            intermediate_name=intermediate,
+            force=force,
+            dry_run=dry_run,
+        )
+        if not dry_run:
+            with self._lock:
+                self._own_runs = {
+                    key: run for key, run in self._own_runs.items() if key[0] != project or model not in (None, key[1])
+                }
+        return report
+
+    def gc(
+        self,
+        *,
+        grace_seconds: float = DEFAULT_GRACE_SECONDS,
+        dry_run: bool = False,
+        progress: Progress = no_progress,
+    ) -> GcReport:
+        """Remove what nothing refers to; see :func:`mistique_core.maintenance.collect_garbage`.
+
+        Parameters
+        ----------
+        grace_seconds
+            How long files stay after their rows were removed; default three days.
+        dry_run
+            Change nothing.
+        progress
+            Told (done, total) files.
+
+        Raises
+        ------
+        InvalidInputError
+            If a write in progress is older than the grace period.
+        """
+        return collect_garbage(
+            self.catalogue, self.backend, grace_seconds=grace_seconds, dry_run=dry_run, progress=progress
+        )
 
     def _learn(self, plan: QueryPlan, stored_bytes: int, chunks: int) -> None:
         with self._lock:

@@ -1,0 +1,15 @@
+"""Deleting, collecting garbage, checking and repairing: the layer between the facade and the engine."""
+
+from mistique_core.maintenance.collect import DEFAULT_GRACE_SECONDS, GcReport, collect_garbage
+from mistique_core.maintenance.delete import DeleteReport, delete
+from mistique_core.maintenance.progress import Progress, no_progress
+
+__all__ = [
+    "DEFAULT_GRACE_SECONDS",
+    "DeleteReport",
+    "GcReport",
+    "Progress",
+    "collect_garbage",
+    "delete",
+    "no_progress",
+]
