@@ -1,0 +1,168 @@
+"""What every quantizer is: a scheme as a user states it, and the same scheme fitted to a group of units.
+
+Values are handed over as arrays of shape ``(units, rows, *map_shape)`` of float16, float32 or float64.
+A column of a table is one unit whose values have ``map_shape == ()``; a unit of a convolutional layer
+has small maps, ``map_shape == (height, width)``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mistique_core.quantizers.value_layout import ValueLayout
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One block of values, quantized.
+
+    Attributes
+    ----------
+    parts
+        Name -> C-contiguous array. Which parts there are depends on the scheme only.
+    max_abs_error
+        No finite value of the block differs by more than this from what decoding returns. Where values are
+        summarised (``FittedQuantizer.summary``), the exact summary takes the place of the value. 0.0 where
+        decoding is exact, and for schemes that decode to bool.
+    """
+
+    parts: dict[str, npt.NDArray[Any]]
+    max_abs_error: float
+
+
+class Quantizer(ABC):
+    """A scheme as a user states it: immutable, comparable, not yet fitted to any values."""
+
+    @abstractmethod
+    def fit(self, sample: npt.NDArray[Any]) -> FittedQuantizer:
+        """Fit the scheme to a group of units.
+
+        Parameters
+        ----------
+        sample
+            Values of the group, shape ``(units, rows, *map_shape)``, any number of rows. Of a large sample a
+            part is looked at, always the same one. A sample without rows fits a quantizer for blocks
+            without rows.
+
+        Raises
+        ------
+        InvalidInputError
+            If the values cannot be stored by this scheme; the message names one that can.
+        """
+
+    @abstractmethod
+    def text(self) -> str:
+        """Return the canonical text, for example ``bounded(0.25)``; ``parse_scheme`` reads it."""
+
+
+class FittedQuantizer(ABC):
+    """A scheme fitted to a group of units: encodes and decodes blocks of rows of that group.
+
+    It never changes, and may be used by several threads at once. ``config()`` and ``tables()`` are what has
+    to be stored for ``load_quantizer`` to return an equal one.
+
+    Attributes
+    ----------
+    scheme
+        The scheme as the user stated it.
+    layout
+        Number of units, shape of their maps, and dtype of the values.
+    """
+
+    def __init__(self, scheme: Quantizer, layout: ValueLayout) -> None:
+        self.scheme = scheme
+        self.layout = layout
+
+    @abstractmethod
+    def encode(self, values: npt.NDArray[Any]) -> Encoded:
+        """Quantize a block.
+
+        Parameters
+        ----------
+        values
+            Shape ``(units, rows, *map_shape)`` and dtype as in the sample, any number of rows, any memory
+            layout. Layouts in which a unit's values lie together, or in which the units lie side by side
+            (a transposed ``(rows, height, width, units)``), are read without a copy of the whole.
+
+        Returns
+        -------
+        Encoded
+            The same bytes for the same values, in any memory layout.
+
+        Raises
+        ------
+        InvalidInputError
+            If shape or dtype are not those of the sample, or a value cannot be stored by this scheme.
+        """
+
+    @abstractmethod
+    def decode(self, parts: dict[str, npt.NDArray[Any]], rows: int) -> npt.NDArray[Any]:
+        """Return the values of a block.
+
+        Parameters
+        ----------
+        parts
+            The parts that ``encode`` returned. Their shapes may have been flattened.
+        rows
+            Number of rows in the block.
+
+        Returns
+        -------
+        ndarray
+            Shape ``(units, rows, *decoded_map_shape)`` and dtype ``decoded_dtype``, C-contiguous. It may share
+            its memory with a part that already holds the values.
+
+        Raises
+        ------
+        CorruptPartitionError
+            If the parts are not those of a block of `rows` rows.
+        """
+
+    def config(self) -> dict[str, Any]:
+        """Return what ``load_quantizer`` needs besides the tables, as a JSON document."""
+        return {"version": FORMAT_VERSION, **self.parameters(), **self.layout.document()}
+
+    @abstractmethod
+    def parameters(self) -> dict[str, Any]:
+        """Return the scheme's name and parameters, as a JSON document."""
+
+    @abstractmethod
+    def tables(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the fitted arrays by name; they have to be stored beside the data."""
+
+    @property
+    def units(self) -> int:
+        """Number of units in the group."""
+        return self.layout.units
+
+    @property
+    def map_shape(self) -> tuple[int, ...]:
+        """Shape of one value before encoding."""
+        return self.layout.map_shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of the values before encoding."""
+        return self.layout.dtype
+
+    @property
+    def decoded_map_shape(self) -> tuple[int, ...]:
+        """Shape of one value after decoding."""
+        return self.layout.map_shape
+
+    @property
+    def decoded_dtype(self) -> np.dtype[Any]:
+        """Dtype of the values after decoding."""
+        return self.layout.dtype
+
+    @property
+    def summary(self) -> str | None:
+        """What a decoded value means where it is not the logged one, for example ``value > 3.1``."""
+        return None
