@@ -18,6 +18,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import h5py
@@ -28,6 +29,7 @@ import zstandard
 from mistique_core.errors import CorruptPartitionError
 from mistique_core.partition.encoding import DIGITS, PAGES, Codec, EncodedChunk
 from mistique_core.partition.location import ChunkLocation, Extent
+from mistique_core.partition.pages import decompress_page
 from mistique_core.partition.transform import Transform, plain
 
 FORMAT_VERSION = 2
@@ -41,6 +43,12 @@ _ZSTD = hdf5plugin.Zstd.filter_id
 _SHUFFLE = 2
 _FILTERS = {(): "raw", (_ZSTD,): "zstd", (_SHUFFLE, _ZSTD): "shuffle"}
 _MOST_MANIFEST_BYTES = 1 << 30
+_ADDRESS_BYTES = 32
+# What h5py, NumPy and json raise on damaged metadata; the last one for sizes that no memory holds.
+_DAMAGE = (
+    OSError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RuntimeError, zstandard.ZstdError,
+    MemoryError,
+)  # fmt: skip
 
 
 def build_partition(
@@ -134,17 +142,24 @@ def _write_attribute(dataset: h5py.h5d.DatasetID, name: bytes, text: bytes) -> N
 def scan_partition(data: bytes) -> Iterator[ChunkLocation]:
     """Yield every chunk of a partition file.
 
+    The addresses are those that the file claims: what is decoded has to be hashed before it is believed.
+
     Raises
     ------
     CorruptPartitionError
-        If the bytes are not a partition of a known format version.
+        If the bytes are not a partition of a known format version, or contradict themselves.
     """
     with _opened(data) as file:
         group = file[CHUNK_GROUP]
+        read = _location_1 if _version(file) == 1 else _location_2
         for name, dataset in group.items():
             if name.endswith(_TABLE):
                 continue
-            yield _location_1(name, dataset) if _version(file) == 1 else _location_2(group, name, dataset)
+            location = read(group, name, dataset)
+            ends = max(map(sum, location.extents), default=0)
+            if len(location.address) != _ADDRESS_BYTES or ends > len(data):
+                raise _unreadable(f"chunk {name[:12]!r} lies outside of the file or has no address")
+            yield location
 
 
 def read_columns(data: bytes) -> list[dict[str, Any]]:
@@ -158,46 +173,39 @@ def read_columns(data: bytes) -> list[dict[str, Any]]:
     with _opened(data) as file:
         if COLUMNS not in file:
             return []
-        try:
-            text = zstandard.ZstdDecompressor().decompress(
-                file[COLUMNS][()].tobytes(), max_output_size=_MOST_MANIFEST_BYTES
-            )
-            return list(json.loads(text))
-        except zstandard.ZstdError as error:
-            raise CorruptPartitionError(
-                f"a list of columns does not decompress ({error}); run 'mistique check'"
-            ) from error
+        dataset = file[COLUMNS]
+        if dataset.dtype != np.uint8 or dataset.ndim != 1 or dataset.size > len(data):
+            raise _unreadable(f"its list of columns is {dataset.dtype.str} {dataset.shape}")
+        packed = dataset[()].tobytes()
+        promised = zstandard.frame_content_size(packed)
+        if not 0 <= promised <= _MOST_MANIFEST_BYTES:
+            raise _unreadable(f"its list of columns promises {promised} bytes")
+        documents = json.loads(decompress_page(packed, promised))
+        if not isinstance(documents, list) or not all(isinstance(item, dict) for item in documents):
+            raise _unreadable("its list of columns is none")
+        return documents
 
 
-class _opened:
+@contextmanager
+def _opened(data: bytes) -> Iterator[h5py.File]:
     """Open the bytes of a partition; whatever HDF5 says of damaged ones becomes one error."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def __enter__(self) -> h5py.File:
-        try:
-            self._file = h5py.File(io.BytesIO(self._data), "r")
-        except OSError as error:
-            raise _unreadable(error) from error
-        version = _version(self._file)
-        if version not in READABLE_VERSIONS:
-            self._file.close()
-            raise CorruptPartitionError(
-                f"partition format {version!r} is not one of {READABLE_VERSIONS}; upgrade MISTIQUE"
-            )
-        return self._file
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        self._file.close()
-        if isinstance(error, (OSError, KeyError, RuntimeError, ValueError, TypeError)) and not isinstance(
-            error, CorruptPartitionError
-        ):
-            raise _unreadable(error) from error
+    try:
+        with h5py.File(io.BytesIO(data), "r") as file:
+            version = _version(file)
+            if not isinstance(version, np.integer) or version not in READABLE_VERSIONS:
+                raise CorruptPartitionError(
+                    f"partition format {version!r} is not one of {READABLE_VERSIONS}; upgrade MISTIQUE"
+                )
+            yield file
+    except CorruptPartitionError:
+        raise
+    except _DAMAGE as error:
+        raise _unreadable(error) from error
 
 
-def _unreadable(error: BaseException) -> CorruptPartitionError:
-    return CorruptPartitionError(f"the file is not a readable partition: {error}; run 'mistique check'")
+def _unreadable(reason: object) -> CorruptPartitionError:
+    line = " ".join(str(reason).split())[:200]
+    return CorruptPartitionError(f"the file is not a readable partition: {line}; run 'mistique check'")
 
 
 def _version(file: h5py.File) -> Any:
@@ -209,33 +217,56 @@ def _filters(dataset: h5py.Dataset) -> str:
     return _FILTERS[tuple(properties.get_filter(number)[0] for number in range(properties.get_nfilters()))]
 
 
-def _location_1(name: str, dataset: h5py.Dataset) -> ChunkLocation:
+def _location_1(_group: h5py.Group, name: str, dataset: h5py.Dataset) -> ChunkLocation:
     encoding = "raw"
     extents: tuple[Extent, ...] = ()
     if dataset.size:
         encoding = _filters(dataset)
         extents = tuple(_extents(dataset.id))
-    dtype = np.dtype(dataset.dtype).str
-    return ChunkLocation(bytes.fromhex(name), dtype, tuple(map(int, dataset.shape)), encoding, None, extents)
+        if len(extents) != 1:
+            raise _unreadable(f"chunk {name[:12]} has {len(extents)} pieces")
+    return ChunkLocation(bytes.fromhex(name), _dtype(dataset), _shape(dataset), encoding, None, extents)
 
 
 def _location_2(group: h5py.Group, name: str, dataset: h5py.Dataset) -> ChunkLocation:
-    shape = tuple(map(int, dataset.shape))
-    dtype = np.dtype(dataset.dtype).str
+    address = bytes.fromhex(name)
+    shape, dtype = _shape(dataset), _dtype(dataset)
     transform = Transform("plain", dtype)
     if _CODEC.decode() in dataset.attrs:
         document = json.loads(bytes(dataset.attrs[_CODEC.decode()]))
         dtype, transform = np.dtype(document["dtype"]).str, Transform.from_json(json.dumps(document["transform"]))
         shape = tuple(map(int, document.get("shape", shape)))
+    if transform.dtype != _dtype(dataset) or (transform.kind != DIGITS and shape != _shape(dataset)):
+        raise _unreadable(f"chunk {name[:12]} is not the {transform.dtype} {shape} that it claims to be")
     if not dataset.size:
-        return ChunkLocation(bytes.fromhex(name), dtype, shape, PAGES, Codec(transform, 1), ())
+        return ChunkLocation(address, dtype, shape, PAGES, Codec(transform, 1), ())
     extents: list[Extent] = []
     items = 0
-    if name + _TABLE in group:
+    if transform.kind in ("dictionary", DIGITS) and name + _TABLE in group:
         table = group[name + _TABLE]
         items = len(table)
-        extents += _extents(table.id)
-    extents += _extents(dataset.id)
-    return ChunkLocation(
-        bytes.fromhex(name), dtype, shape, PAGES, Codec(transform, int(dataset.chunks[0]), items), tuple(extents)
-    )
+        if _dtype(table) != ("|u1" if transform.kind == DIGITS else dtype) or table.chunks != (items,):
+            raise _unreadable(f"the table of chunk {name[:12]} is {table.dtype.str} {table.shape}")
+        extents += _checked_pages(table)
+    extents += _checked_pages(dataset)
+    rows = int(dataset.chunks[0])
+    return ChunkLocation(address, dtype, shape, PAGES, Codec(transform, rows, items), tuple(extents))
+
+
+def _dtype(dataset: h5py.Dataset) -> str:
+    return str(np.dtype(dataset.dtype).str)
+
+
+def _shape(dataset: h5py.Dataset) -> tuple[int, ...]:
+    return tuple(map(int, dataset.shape))
+
+
+def _checked_pages(dataset: h5py.Dataset) -> list[Extent]:
+    """Return the extents of all pages of a dataset whose layout and filters are those of this format."""
+    shape, page_shape = dataset.shape, dataset.chunks
+    extents = _extents(dataset.id)
+    filters = "zstd" if dataset.dtype.itemsize == 1 else "shuffle"
+    complete = page_shape[1:] == shape[1:] and len(extents) == -(-shape[0] // page_shape[0])
+    if not complete or _filters(dataset) != filters:
+        raise _unreadable(f"{len(extents)} pages of {page_shape} do not make {shape}, or have other filters")
+    return extents

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mistique_core.errors import CorruptPartitionError
+from mistique_core.errors import CorruptPartitionError, InvalidInputError
 from mistique_core.partition.encoding import Codec, decode_chunk
 
 _SIZES_ONLY = b"\x00"
 _WITH_GAPS = b"\x01"
+_LIMIT = 1 << 32
 
 Array = npt.NDArray[Any]
 Extent = tuple[int, int]
@@ -85,10 +86,21 @@ def decode_location(location: ChunkLocation, data: bytes | memoryview, start: in
 
 
 def pack_extents(extents: Sequence[Extent]) -> bytes:
-    """Return extents in ascending order as one value; the first byte of the first one is not part of it."""
+    """Return extents in ascending order as one value; the first byte of the first one is not part of it.
+
+    Raises
+    ------
+    InvalidInputError
+        If they overlap, are not in ascending order, or one is longer or farther from the next than 4 GiB.
+    """
     table = np.asarray(extents, dtype=np.int64).reshape(-1, 2)
     ends = table[:, 0] + table[:, 1]
     gaps = table[1:, 0] - ends[:-1]
+    numbers = np.concatenate([gaps, table[:, 1]])
+    if numbers.min(initial=0) < 0 or numbers.max(initial=0) >= _LIMIT:
+        raise InvalidInputError(
+            f"pages at {table.tolist()[:3]} are not in ascending order within 4 GiB; write each after the other"
+        )
     if not gaps.any():
         return _SIZES_ONLY + table[:, 1].astype("<u4").tobytes()
     both = np.stack([np.concatenate([[0], gaps]), table[:, 1]], axis=1)

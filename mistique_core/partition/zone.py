@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,9 @@ def zone_of(array: npt.NDArray[Any]) -> Zone | None:
 def may_match(zone: Zone, dtype: str, symbol: str, value: Any) -> bool:
     """Return whether any value of a chunk can satisfy a comparison; ``True`` when in doubt.
 
+    A comparison may be made exactly, or after rounding to a float as NumPy does for some pairs of types;
+    a chunk is ruled out only if no value can match either way.
+
     Parameters
     ----------
     zone, dtype
@@ -50,29 +54,50 @@ def may_match(zone: Zone, dtype: str, symbol: str, value: Any) -> bool:
     symbol
         One of ``== != < <= > >= in``.
     value
-        A number, or several for ``in``.
+        A number, or several for ``in``, which finds NaN too.
     """
     if symbol == "!=":
         return True
-    if zone.low is None or zone.high is None:
-        return False
-    low, high = (np.frombuffer(item, dtype)[0] for item in (zone.low, zone.high))
     if symbol == "in":
-        return any(_may_equal(low, high, item) for item in _listed(value))
-    if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
+        return any(_may_hold(zone, dtype, item) for item in value)
+    if not _is_number(value):
         return True
-    if symbol == "==":
-        return _may_equal(low, high, value)
-    if symbol in ("<", "<="):
-        return bool(low < value) if symbol == "<" else bool(low <= value)
-    return bool(high > value) if symbol == ">" else bool(high >= value)
+    return any(_COMPARE[symbol](low, high, other) for low, high, other in _readings(zone, dtype, value))
 
 
-def _listed(value: Any) -> Iterable[Any]:
-    return list(value)
+_COMPARE: dict[str, Callable[[Any, Any, Any], bool]] = {
+    "==": lambda low, high, value: bool(low <= value <= high),
+    "<": lambda low, _high, value: bool(low < value),
+    "<=": lambda low, _high, value: bool(low <= value),
+    ">": lambda _low, high, value: bool(high > value),
+    ">=": lambda _low, high, value: bool(high >= value),
+}
 
 
-def _may_equal(low: Any, high: Any, value: Any) -> bool:
-    if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
+def _may_hold(zone: Zone, dtype: str, value: Any) -> bool:
+    if not _is_number(value):
         return True
-    return bool(low <= value <= high)
+    if value != value:
+        return zone.nulls > 0
+    return any(_COMPARE["=="](low, high, other) for low, high, other in _readings(zone, dtype, value))
+
+
+def _readings(zone: Zone, dtype: str, value: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield (low, high, value) as exact numbers, as float64 and, for narrower floats, in their dtype."""
+    if zone.low is None or zone.high is None:
+        return
+    low, high = (np.frombuffer(item, dtype)[0].item() for item in (zone.low, zone.high))
+    other = value.item() if isinstance(value, np.generic) else value
+    yield low, high, other
+    try:
+        rounded = float(other)
+    except OverflowError:
+        rounded = math.copysign(math.inf, 1 if other > 0 else -1)
+    yield float(low), float(high), rounded
+    if np.dtype(dtype).kind == "f":
+        with np.errstate(over="ignore"):
+            yield low, high, float(np.dtype(dtype).type(rounded))
