@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.database import insert_ignore
 from mistique_core.catalogue.tables import intermediate, layout
-from mistique_core.dedup import bytes_hash
+from mistique_core.dedup import bytes_hash, frame_hash
 from mistique_core.errors import CatalogueError
 
 _WIDTHS = {4: "<u4", 8: "<u8"}
@@ -61,6 +61,25 @@ class Layout:
         members = document.get("members")
         packed = None if members is None else tuple((int(version), int(unit)) for version, unit in members)
         return cls(tuple(document["names"]), packed)
+
+
+def frame_address(row_id: bytes, layout: Layout, versions: Sequence[bytes]) -> bytes:
+    """Return the content address of an intermediate.
+
+    Parameters
+    ----------
+    row_id
+        Address of the row ids' column version.
+    layout
+        Names of its columns.
+    versions
+        Addresses of its column versions, in the order of ``intermediate.columns``.
+    """
+    if layout.members is None:
+        return frame_hash(row_id, zip(layout.names, versions, strict=True))
+    return frame_hash(
+        row_id, [(layout.to_bytes().decode("utf-8", "surrogatepass"), b""), *(("", item) for item in versions)]
+    )
 
 
 def pack_versions(ids: Sequence[int]) -> bytes:

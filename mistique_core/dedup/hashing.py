@@ -28,6 +28,7 @@ def column_hash(
     block_rows: int,
     chunks: Sequence[tuple[str, int, bytes]],
     categories: bytes | None,
+    scheme: str | None = None,
 ) -> bytes:
     """Return the address of a column version.
 
@@ -41,12 +42,16 @@ def column_hash(
         (part, block number from 0, chunk address) in storage order.
     categories
         Address of the categories' column version, if any.
+    scheme
+        Canonical JSON of the lossy scheme, if any: equal codes of other schemes are other values.
     """
     hasher = blake3(f"column\0{logical_json}\0{rows}\0{block_rows}\0".encode())
     for part, block, address in chunks:
         hasher.update(f"{part}\0{block}\0".encode())
         hasher.update(address)
     hasher.update(categories or b"")
+    if scheme is not None:
+        hasher.update(f"scheme\0{scheme}".encode())
     return hasher.digest()
 
 

@@ -13,7 +13,10 @@ import pandas as pd
 
 from mistique_core.catalogue.chunks import NewColumn
 from mistique_core.dedup import chunk_hash, column_hash
+from mistique_core.engine.unit_columns import hash_group
+from mistique_core.errors import InvalidInputError
 from mistique_core.frames import EncodedColumn, TextCache, encode_column
+from mistique_core.quantizers import Quantizer
 
 Array = npt.NDArray[Any]
 _MOST_THREADS = 8
@@ -37,7 +40,10 @@ class HashedColumn:
 
 
 def hash_columns(
-    items: Sequence[tuple[str, pd.Series[Any]]], block_rows: int, texts: TextCache | None
+    items: Sequence[tuple[str, pd.Series[Any]]],
+    block_rows: int,
+    texts: TextCache | None,
+    quantizer: Quantizer | None = None,
 ) -> list[HashedColumn]:
     """Encode and hash columns; nothing is written.
 
@@ -49,15 +55,26 @@ def hash_columns(
         Rows of a row block.
     texts
         Remembers string columns that consist of the very same Python objects.
+    quantizer
+        A lossy scheme for the columns of floats; all others are stored as they are.
 
     Raises
     ------
     UnsupportedColumnError
         If a column cannot be stored; of several, the first.
+    InvalidInputError
+        If the scheme cannot store a column.
     """
 
     def work(item: tuple[str, pd.Series[Any]]) -> HashedColumn:
-        return hash_column(encode_column(item[0], item[1], texts), block_rows)
+        column = encode_column(item[0], item[1], texts)
+        if quantizer is not None and column.logical.kind == "numeric" and column.parts["values"].dtype.kind == "f":
+            try:
+                new, arrays = hash_group(column.parts["values"].reshape(1, -1), quantizer, block_rows)
+            except InvalidInputError as error:
+                raise InvalidInputError(f"column {item[0]!r}: {error}") from error
+            return HashedColumn((new,), arrays)
+        return hash_column(column, block_rows)
 
     threads = min(os.cpu_count() or 1, _MOST_THREADS, len(items))
     if threads < 2 or sum(len(series) for _, series in items) < _LEAST_VALUES:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ from mistique_core.engine.block_reader import BlockRequest, read_blocks
 from mistique_core.engine.chunk_reader import ChunkReader, ChunkRequest, ReadTally, Rows
 from mistique_core.engine.chunk_writer import Array
 from mistique_core.engine.lru import LruCache
-from mistique_core.errors import CorruptPartitionError
+from mistique_core.engine.unit_reader import read_units
+from mistique_core.errors import CorruptPartitionError, InvalidInputError
 from mistique_core.fitted import load_fitted
 from mistique_core.frames import (
     ROW_ID,
@@ -34,6 +36,7 @@ from mistique_core.frames import (
     join_blocks,
     take_rows,
 )
+from mistique_core.partition import may_match
 
 RowIds = npt.NDArray[np.int64]
 _ROW_INDEXES_KEPT = 32
@@ -43,6 +46,22 @@ _BLOCKS_KEPT = 32_768
 _NUMBERS_IN_QUERY = 256
 
 _Block = dict[str, StoredChunk]
+
+
+@dataclass(frozen=True)
+class MatchingBlocks:
+    """Which row blocks of a column a predicate may hold in.
+
+    Attributes
+    ----------
+    rows
+        Rows of a block.
+    may_match
+        bool (n_blocks,): False where no value can match.
+    """
+
+    rows: int
+    may_match: npt.NDArray[np.bool_]
 
 
 class FrameReader:
@@ -108,8 +127,144 @@ class FrameReader:
     ) -> pd.DataFrame:
         """Return a whole intermediate with its row ids as index named ``row_id``."""
         columns = columns_of(connection, record.ref.id)
-        encoded = self.columns(connection, [column.version for column in columns], tally=tally)
-        return to_frame(columns, encoded, self.row_index(connection, record, tally).ids)
+        return self.frame_of(connection, columns, self.row_index(connection, record, tally).ids, None, tally)
+
+    def frame_of(
+        self,
+        connection: sa.Connection,
+        columns: Sequence[ColumnRecord],
+        row_ids: RowIds,
+        positions: Rows | None,
+        tally: ReadTally | None = None,
+    ) -> pd.DataFrame:
+        """Return columns as a frame, index ``row_id``.
+
+        Parameters
+        ----------
+        connection
+            A connection.
+        columns
+            What to read.
+        row_ids
+            Row ids of the wanted rows.
+        positions
+            The wanted rows in stored order (from 0), or ``None`` for all.
+        tally
+            Counts what was fetched.
+
+        Raises
+        ------
+        InvalidInputError
+            If a column's values are maps, which a frame cannot hold.
+        """
+        plain = [column.version for column in columns if not is_units(column)]
+        encoded = self.columns(connection, plain, positions, tally)
+        units = self.units(connection, [column for column in columns if is_units(column)], positions, tally)
+        index = pd.Index(row_ids, name=ROW_ID)
+        data: dict[str, Any] = {}
+        for column in columns:
+            if not is_units(column):
+                data[column.name] = _values(encoded[column.version], index)
+                continue
+            values = units[column.version, column.unit or 0]
+            if values.ndim > 1:
+                raise InvalidInputError(
+                    f"the values of {column.name!r} are maps of shape {values.shape[1:]}; ask for them alone"
+                )
+            data[column.name] = values if values.flags.writeable else values.copy()
+        return pd.DataFrame(data, index=index, columns=None if data else pd.Index([], dtype="str"), copy=False)
+
+    def units(
+        self,
+        connection: sa.Connection,
+        columns: Sequence[ColumnRecord],
+        positions: Rows | None = None,
+        tally: ReadTally | None = None,
+    ) -> dict[tuple[VersionKey, int], Array]:
+        """Return (column version, unit) -> values of shape ``(n_rows, *map_shape)``.
+
+        Parameters
+        ----------
+        connection
+            A connection.
+        columns
+            Columns that are units.
+        positions
+            The wanted rows (from 0), in that order, or ``None`` for all.
+        tally
+            Counts what was fetched.
+        """
+        wanted: dict[VersionKey, list[int]] = {}
+        for column in columns:
+            units = wanted.setdefault(column.version, [])
+            if (column.unit or 0) not in units:
+                units.append(column.unit or 0)
+        found: dict[tuple[VersionKey, int], Array] = {}
+        for key, record in self._version_records(connection, list(wanted)).items():
+            rows = order = None
+            if positions is not None:
+                rows, order = _by_block(positions, record.block_rows)
+            numbers = range(-(-record.rows // record.block_rows)) if rows is None else rows
+            needed = sorted({0, *numbers}) if record.rows else []
+            values = self._read_units(connection, record, key, needed, wanted[key], rows, tally)
+            values = values if order is None else values[:, order]
+            found.update(((key, unit), item) for unit, item in zip(wanted[key], values, strict=True))
+        return found
+
+    def _read_units(
+        self,
+        connection: sa.Connection,
+        record: VersionRecord,
+        key: VersionKey,
+        needed: Sequence[int],
+        units: Sequence[int],
+        rows: dict[int, Rows] | None,
+        tally: ReadTally | None,
+    ) -> Array:
+        blocks: dict[tuple[VersionKey, int], _Block | None] = {
+            (key, block): self._blocks.get((key, block)) for block in needed
+        }
+        self._locate(connection, [place for place, chunks in blocks.items() if chunks is None], blocks)
+        located = {place[1]: chunks or {} for place, chunks in blocks.items()}
+        try:
+            return read_units(self._chunks, record, located, units, rows, tally)
+        except CorruptPartitionError:
+            for place in blocks:
+                self._blocks.drop(place)
+            with self._fresh() as fresh:
+                self._locate(fresh, list(blocks), blocks)
+            return read_units(
+                self._chunks, record, {place[1]: chunks or {} for place, chunks in blocks.items()}, units, rows, tally
+            )
+
+    def matching_blocks(
+        self, connection: sa.Connection, column: ColumnRecord, symbol: str, value: Any
+    ) -> MatchingBlocks | None:
+        """Return which row blocks of a column may satisfy a comparison; ``None`` where zone maps cannot tell.
+
+        Parameters
+        ----------
+        connection
+            A connection.
+        column
+            Plain or nullable numbers.
+        symbol, value
+            See :func:`mistique_core.partition.may_match`.
+        """
+        if LogicalType.from_json(column.logical_type).kind not in ("numeric", "nullable"):
+            return None
+        record = self._version_records(connection, [column.version]).get(column.version)
+        if record is None or not record.rows:
+            return None
+        places = [(column.version, block) for block in range(-(-record.rows // record.block_rows))]
+        blocks = {place: self._blocks.get(place) for place in places}
+        self._locate(connection, [place for place, chunks in blocks.items() if chunks is None], blocks)
+        may = np.ones(len(places), bool)
+        for number, place in enumerate(places):
+            chunk = (blocks[place] or {}).get("values")
+            if chunk is not None and chunk.zone is not None:
+                may[number] = may_match(chunk.zone, chunk.location.dtype, symbol, value)
+        return MatchingBlocks(record.block_rows, may)
 
     def fitted(self, connection: sa.Connection, record: FittedRecord) -> Any:
         """Return a fitted object."""
@@ -235,13 +390,9 @@ def _by_block(positions: Rows, block_rows: int) -> tuple[dict[int, Rows], Rows |
     return dict(zip(blocks.tolist(), pieces, strict=True)), order
 
 
-def to_frame(
-    columns: Sequence[ColumnRecord], encoded: dict[VersionKey, EncodedColumn], row_ids: RowIds
-) -> pd.DataFrame:
-    """Return decoded columns as a frame indexed by row id."""
-    index = pd.Index(row_ids, name=ROW_ID)
-    data = {column.name: _values(encoded[column.version], index) for column in columns}
-    return pd.DataFrame(data, index=index, columns=None if data else pd.Index([], dtype="str"), copy=False)
+def is_units(column: ColumnRecord) -> bool:
+    """Return whether a column is one of a group of units, or stored by a lossy scheme."""
+    return LogicalType.from_json(column.logical_type).kind == "units"
 
 
 def _values(column: EncodedColumn, index: pd.Index[Any]) -> Any:

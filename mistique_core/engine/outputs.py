@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import sqlalchemy as sa
 
 from mistique_core.catalogue.chunks import ChunksGoneError, NewColumn, known_addresses, register_columns
 from mistique_core.catalogue.intermediates import register_intermediate
-from mistique_core.catalogue.layouts import Layout
+from mistique_core.catalogue.layouts import Layout, frame_address
 from mistique_core.catalogue.stages import output_name, register_fitted
 from mistique_core.catalogue.tables import chunk, column_version
-from mistique_core.dedup import chunk_hash, frame_hash
+from mistique_core.dedup import chunk_hash
 from mistique_core.engine.chunk_writer import Array, bytes_array
 from mistique_core.engine.column_hasher import HashedColumn, hash_columns
+from mistique_core.engine.unit_columns import hash_units
 from mistique_core.errors import InvalidInputError
 from mistique_core.fitted import dump_fitted, type_name
 from mistique_core.frames import TextCache, split_row_id
 from mistique_core.model.names import check_name
+from mistique_core.quantizers import Quantizer
+
+LOSSLESS = "lossless"
 
 
 @dataclass(frozen=True)
@@ -38,20 +43,26 @@ class PreparedFrame:
         Number of rows.
     row_id
         The row ids' column version.
-    columns
-        (name, column version) in order.
+    layout
+        Names of its columns.
+    versions
+        Its column versions: one a column, or one a group of units.
+    scheme
+        Text of the lossy scheme, or ``lossless``.
     """
 
     output: str
     address: bytes
     rows: int
     row_id: NewColumn
-    columns: tuple[tuple[str, NewColumn], ...]
+    layout: Layout
+    versions: tuple[NewColumn, ...]
+    scheme: str = LOSSLESS
 
     @property
     def logical_bytes(self) -> int:
         """Bytes of the values, the row ids included."""
-        return self.row_id.logical_bytes + sum(column.logical_bytes for _, column in self.columns)
+        return self.row_id.logical_bytes + sum(column.logical_bytes for column in self.versions)
 
 
 @dataclass(frozen=True)
@@ -112,8 +123,20 @@ class OutputSet:
         row_id: str | npt.ArrayLike | None,
         derived: bool,
         what: str,
+        quantizer: Quantizer | None = None,
     ) -> PreparedFrame:
         """Hash a frame; nothing is written yet.
+
+        Parameters
+        ----------
+        output
+            Name of the stage's output; "" for the only one.
+        frame
+            The data.
+        row_id, derived, what
+            See :func:`mistique_core.frames.split_row_id`.
+        quantizer
+            A lossy scheme for the columns of floats; ``None`` stores everything as it is.
 
         Raises
         ------
@@ -124,10 +147,63 @@ class OutputSet:
             check_name("output", output)
         ids, frame = split_row_id(frame, row_id, derived=derived, what=what)
         items = [("row_id", pd.Series(ids)), *((str(name), column) for name, column in frame.items())]
-        row_ids, *versions = map(self._add, hash_columns(items, self.block_rows, self.texts))
-        columns = tuple(zip((name for name, _ in items[1:]), versions, strict=True))
-        address = frame_hash(row_ids.address, [(name, column.address) for name, column in columns])
-        prepared = PreparedFrame(output, address, len(ids), row_ids, columns)
+        hashed = hash_columns(items, self.block_rows, self.texts, quantizer)
+        row_ids, *versions = map(self._add, hashed)
+        scheme = LOSSLESS if quantizer is None else quantizer.text()
+        return self._keep(output, len(ids), row_ids, Layout(tuple(name for name, _ in items[1:])), versions, scheme)
+
+    def add_units(
+        self,
+        output: str,
+        values: Array,
+        *,
+        names: Sequence[str],
+        row_ids: npt.NDArray[np.int64],
+        quantizer: Quantizer | None,
+        block_rows: int,
+    ) -> PreparedFrame:
+        """Hash an array of units; nothing is written yet.
+
+        Parameters
+        ----------
+        output
+            Name of the stage's output; "" for the only one.
+        values
+            Shape ``(rows, *map_shape, units)``.
+        names
+            One name a unit, no two the same.
+        row_ids
+            int64 (rows,), unique.
+        quantizer
+            The scheme; ``None`` keeps exactly the values that are given.
+        block_rows
+            Most rows of a row block.
+
+        Raises
+        ------
+        InvalidInputError
+            If the values cannot be stored by the scheme.
+        """
+        hashed = hash_units(values, quantizer, block_rows)
+        (ids,) = hash_columns([("row_id", pd.Series(row_ids))], self.block_rows, None)
+        for version in hashed.versions:
+            self.column_versions[version.address] = version
+        self.arrays.update(hashed.arrays)
+        scheme = LOSSLESS if quantizer is None else quantizer.text()
+        layout = Layout(tuple(names), hashed.members)
+        return self._keep(output, len(values), self._add(ids), layout, hashed.versions, scheme)
+
+    def _keep(
+        self,
+        output: str,
+        rows: int,
+        row_id: NewColumn,
+        layout: Layout,
+        versions: Sequence[NewColumn],
+        scheme: str = LOSSLESS,
+    ) -> PreparedFrame:
+        address = frame_address(row_id.address, layout, [version.address for version in versions])
+        prepared = PreparedFrame(output, address, rows, row_id, layout, tuple(versions), scheme)
         self.frames.append(prepared)
         return prepared
 
@@ -208,8 +284,9 @@ class OutputSet:
                 address=frame.address,
                 rows=frame.rows,
                 row_id_version=versions[frame.row_id.address],
-                layout=Layout(tuple(name for name, _ in frame.columns)),
-                versions=[versions[new.address] for _, new in frame.columns],
+                layout=frame.layout,
+                versions=[versions[new.address] for new in frame.versions],
+                scheme=frame.scheme,
                 logical_bytes=frame.logical_bytes,
                 stored_bytes=stored,
             )
@@ -234,7 +311,7 @@ class OutputSet:
     def _claim(self, frame: PreparedFrame, unclaimed: dict[bytes, int]) -> int:
         """Sum the new bytes of a frame's chunks that no earlier frame of this set accounts for."""
         total = 0
-        for column in (frame.row_id, *(column for _, column in frame.columns)):
+        for column in (frame.row_id, *frame.versions):
             categories: Mapping[bytes, NewColumn] = self.column_versions
             owners = [column] if column.categories is None else [column, categories[column.categories]]
             for owner in owners:

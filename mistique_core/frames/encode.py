@@ -81,9 +81,7 @@ class EncodedColumn:
             yield block
 
 
-def encode_column(
-    name: str, series: pd.Series[Any] | pd.Index[Any], texts: TextCache | None = None
-) -> EncodedColumn:
+def encode_column(name: str, series: pd.Series[Any] | pd.Index[Any], texts: TextCache | None = None) -> EncodedColumn:
     """Encode one column losslessly.
 
     Parameters

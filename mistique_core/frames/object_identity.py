@@ -18,15 +18,16 @@ from blake3 import blake3
 
 Array = npt.NDArray[Any]
 Parts = dict[str, Array]
+_SAMPLE = 1_024
 
 
 def identities(objects: Array) -> npt.NDArray[np.intp]:
-    """Return a copy of the addresses of an object array's items, intp (n,)."""
+    """Return the addresses of an object array's items, intp (n,)."""
     contiguous = np.ascontiguousarray(objects)
     if not contiguous.size:
         return np.empty(0, np.intp)
-    memory = (ctypes.c_ssize_t * contiguous.size).from_address(contiguous.ctypes.data)
-    return np.frombuffer(memory, np.intp).copy()
+    memory = ctypes.string_at(contiguous.ctypes.data, contiguous.nbytes)
+    return np.frombuffer(memory, np.intp)
 
 
 def repeated(objects: Array) -> tuple[Array, Array] | None:
@@ -34,8 +35,12 @@ def repeated(objects: Array) -> tuple[Array, Array] | None:
 
     ``None`` when they are too many for that to help (more than a quarter of the items).
     """
-    codes, found = pd.factorize(identities(objects))
-    if len(found) * 4 > len(objects):
+    places = identities(objects)
+    sample = places[:: -(-len(places) // _SAMPLE)]
+    if len(np.unique(sample)) * 2 > len(sample):
+        return None
+    codes, found = pd.factorize(places)
+    if len(found) * 4 > len(places):
         return None
     first = np.empty(len(found), np.intp)
     first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)

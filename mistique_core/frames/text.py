@@ -16,7 +16,7 @@ import pandas as pd
 
 from mistique_core.errors import CorruptPartitionError, UnsupportedColumnError
 from mistique_core.frames.logical_type import LogicalType, pandas_dtype
-from mistique_core.frames.object_identity import TextCache, repeated
+from mistique_core.frames.object_identity import TextCache, identities, repeated
 
 Array = npt.NDArray[Any]
 
@@ -24,11 +24,10 @@ PRESENT, MISSING_NONE, MISSING_NAN, MISSING_NA = 0, 1, 2, 3
 _MISSING_VALUES: dict[int, Any] = {MISSING_NA: pd.NA, MISSING_NAN: np.nan}
 _FEW_ROWS = 8
 _LEAST_REPEATED = 1_024
+_MOST_MISSING_OBJECTS = 16
 
 
-def encode_text(
-    name: str, series: pd.Series[Any] | pd.Index[Any], cache: TextCache | None = None
-) -> dict[str, Array]:
+def encode_text(name: str, series: pd.Series[Any] | pd.Index[Any], cache: TextCache | None = None) -> dict[str, Array]:
     """Return the parts ``text``, ``lengths`` and, where a value is missing, ``missing``.
 
     Parameters
@@ -113,10 +112,10 @@ def _to_bytes(text: Array, lengths: Array) -> Array:
 
 
 def _from_each(name: str, objects: Array) -> dict[str, Array]:
+    if len(objects) and (parts := _through_arrow(name, objects)) is not None:
+        return parts
     values = objects.tolist()
     kinds = set(map(type, values))
-    if values and kinds <= {str, NoneType} and (parts := _through_arrow(objects)) is not None:
-        return parts
     missing = np.zeros(len(values), dtype=np.uint8)
     for position in np.flatnonzero(pd.isna(objects)).tolist():
         missing[position] = _missing_code(name, position, values[position])
@@ -133,16 +132,42 @@ def _from_each(name: str, objects: Array) -> dict[str, Array]:
     return {"text": np.frombuffer(content, dtype=np.uint8), "lengths": _narrow(lengths), **missing_part(missing)}
 
 
-def _through_arrow(objects: Array) -> dict[str, Array] | None:
-    """Return the parts of strings and ``None`` by way of Arrow, which is faster, where that is possible."""
+def _through_arrow(name: str, objects: Array) -> dict[str, Array] | None:
+    """Return the parts by way of Arrow, which is many times faster, where that is possible.
+
+    Arrow takes strings and whatever pandas calls missing; anything else, and a string that is not UTF-8,
+    is left to the slow way, which says what is wrong with it.
+    """
     try:
         import pyarrow as pa
     except ModuleNotFoundError:
         return None
     try:
-        return _arrow_parts(pa.array(objects, pa.large_string()), MISSING_NONE)
-    except (UnicodeEncodeError, pa.ArrowException):  # a lone surrogate, which Arrow cannot hold
+        array = pa.array(objects, pa.large_string(), from_pandas=True)
+    except (UnicodeEncodeError, pa.ArrowException):
         return None
+    if not _only_strings(objects):
+        return None
+    parts = _arrow_parts(array, MISSING_NONE)
+    if parts is not None and "missing" in parts:
+        absent = np.flatnonzero(parts["missing"])
+        parts["missing"][absent] = _missing_codes(name, objects, absent)
+    return parts
+
+
+def _only_strings(objects: Array) -> bool:
+    """Whether no item is of a type that Arrow would turn into a string, such as a subclass of str."""
+    return set(map(type, objects.tolist())) <= {str, NoneType, float, type(pd.NA)}
+
+
+def _missing_codes(name: str, objects: Array, absent: Array) -> Array:
+    """Return the code of each missing item; most often all are one object."""
+    places = identities(objects[absent])
+    different, first, inverse = np.unique(places, return_index=True, return_inverse=True)
+    if len(different) > _MOST_MISSING_OBJECTS:
+        return np.asarray([_missing_code(name, int(row), objects[row]) for row in absent], np.uint8)
+    codes = [_missing_code(name, int(absent[row]), objects[absent[row]]) for row in first]
+    return np.asarray(codes, np.uint8)[inverse]
 
 
 def _narrow(lengths: Array) -> Array:

@@ -8,7 +8,7 @@ import platform
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, cast
 
@@ -30,23 +30,18 @@ from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.engine.similar import SimilarChunks
 from mistique_core.engine.stage_runner import StageRunner
 from mistique_core.errors import InvalidInputError, MistiqueError
-from mistique_core.maintenance import (
-    DEFAULT_GRACE_SECONDS,
-    DeleteReport,
-    GcReport,
-    Progress,
-    collect_garbage,
-    delete,
-    no_progress,
-)
 from mistique_core.model import IntermediateKey, IntermediateRef, LogReport
 from mistique_core.planner import STRATEGIES, QueryPlan, Strategy
+from mistique_core.quantizers import Quantizer
 from mistique_core.storage import StorageBackend, open_backend
 from mistique_core.store.identity import check_identity
+from mistique_core.store.maintained import Maintained
+from mistique_core.store.own_runs import OwnRuns
 from mistique_core.store.query import QueryEngine
 from mistique_core.store.result import QueryResult
-from mistique_core.store.run import Run
+from mistique_core.store.run import UNIT_BLOCK_ROWS, Run
 from mistique_core.store.selection import Selection
+from mistique_core.store.session import Session
 from mistique_core.store.statistics import StoreStatistics, collect_statistics
 
 log = logging.getLogger(__name__)
@@ -55,7 +50,7 @@ Keys = str | IntermediateKey | Iterable[str | IntermediateKey]
 _QUERIES_UNTIL_SAVED = 64
 
 
-class Mistique:
+class Mistique(Maintained):
     """A store of intermediates. Open it with :meth:`open`; safe to use from several threads.
 
     Attributes
@@ -81,7 +76,7 @@ class Mistique:
         self._uses: Counter[int] = Counter()
         self._is_warm = False
         self._lock = threading.Lock()
-        self._own_runs: dict[tuple[str, str], tuple[Run, set[str]]] = {}
+        self._own_runs = OwnRuns(self.run)
 
     @classmethod
     def open(
@@ -165,7 +160,7 @@ class Mistique:
         *,
         row_id: str | npt.ArrayLike | None = None,
         parents: Iterable[str | IntermediateKey | IntermediateRef] = (),
-        scheme: str | None = None,
+        scheme: str | Quantizer | None = None,
     ) -> LogReport:
         """Store one frame as an intermediate.
 
@@ -184,7 +179,8 @@ class Mistique:
         parents
             What the frame was computed from; it must then carry row ids.
         scheme
-            ``None`` or ``"lossless"``: exactly the bytes that are logged.
+            ``None`` or ``"lossless"``: exactly the bytes that are logged. A lossy scheme such as ``"float16"`` or
+            ``"bounded(0.1)"`` applies to the columns of floats.
 
         Raises
         ------
@@ -193,33 +189,97 @@ class Mistique:
         NotFoundError
             If a parent does not exist.
         """
-        if scheme not in (None, "lossless"):
-            raise InvalidInputError(f"scheme {scheme!r} is unknown; use None or 'lossless'")
+        ancestors = self._check_parents(parents)
+        return self._own_runs.log(
+            project,
+            model,
+            intermediate,
+            lambda run: run.log_frame(intermediate, frame, row_id=row_id, derived=bool(ancestors), scheme=scheme),
+        )
+
+    def log_array(
+        self,
+        project: str,
+        model: str,
+        intermediate: str,
+        values: npt.NDArray[Any],
+        *,
+        row_id: npt.ArrayLike | None = None,
+        names: Sequence[str] | None = None,
+        parents: Iterable[str | IntermediateKey | IntermediateRef] = (),
+        scheme: str | Quantizer | None = None,
+        block_rows: int = UNIT_BLOCK_ROWS,
+    ) -> LogReport:
+        """Store an array of units, such as the activations of a layer, as an intermediate.
+
+        Each unit becomes a column, whose values are numbers or maps.
+
+        Parameters
+        ----------
+        project, model, intermediate
+            Where it belongs; versions as in :meth:`log_frame`.
+        values
+            Numbers of shape (rows, units) or (rows, height, width, units).
+        row_id
+            One unique integer a row; default 0 to rows - 1.
+        names
+            Names of the units; default their numbers from 0.
+        parents
+            What the array was computed from.
+        scheme
+            ``None`` or ``"lossless"``, or a lossy scheme: ``float16``, ``kbit(8)``, ``bounded(0.25)``,
+            ``threshold(99.5%)``, ``pool(2)``, ``pool(S)``, ``pool(2)+float16`` and so on (thesis 5.4.1).
+        block_rows
+            Most rows of a row block.
+
+        Raises
+        ------
+        InvalidInputError
+            If the array cannot be stored, or not by that scheme; nothing is then written.
+        NotFoundError
+            If a parent does not exist.
+        """
+        self._check_parents(parents)
+        return self._own_runs.log(
+            project,
+            model,
+            intermediate,
+            lambda run: run.log_array(
+                intermediate, values, row_id=row_id, names=names, scheme=scheme, block_rows=block_rows
+            ),
+        )
+
+    def session(self, buffer_bytes: int | None = None) -> Session:
+        """Return a session, which collects what several calls log into full partitions.
+
+        Parameters
+        ----------
+        buffer_bytes
+            Bytes of values after which it writes; default the setting ``buffer_bytes``.
+
+        Examples
+        --------
+        >>> with store.run("homes", "P1") as run, store.session() as session:         # doctest: +SKIP
+        ...     session.log_frame(run, "features", features)
+        ...     session.log_frame(run, "scaled", scaled, derived=True)
+        """
+        return Session(self, self.config.buffer_bytes if buffer_bytes is None else buffer_bytes)
+
+    def _check_parents(
+        self, parents: Iterable[str | IntermediateKey | IntermediateRef]
+    ) -> list[str | IntermediateKey | IntermediateRef]:
         ancestors = list(parents)
         with self.catalogue.read() as connection:
             for parent in ancestors:
                 if not isinstance(parent, IntermediateRef):
                     find_intermediate(connection, IntermediateKey.parse(parent))
-        with self._lock:
-            run, names = self._own_runs.get((project, model), (None, set[str]()))
-            if run is None or intermediate in names:
-                run, names = self.run(project, model), set()
-        try:
-            report = run.log_frame(intermediate, frame, row_id=row_id, derived=bool(ancestors))
-        except MistiqueError as error:
-            if not names:
-                run.finish(f"{type(error).__name__}: {error}")
-            raise
-        run.finish()
-        with self._lock:
-            self._own_runs[(project, model)] = (run, names | {intermediate})
-        return report
+        return ancestors
 
     def get_intermediates(
         self,
         keys: Keys,
         *,
-        row_id: int | npt.ArrayLike | None = None,
+        row_id: int | slice | npt.ArrayLike | None = None,
         n_ex: int | None = None,
         where: Any = None,
         strategy: Strategy = "auto",
@@ -232,7 +292,8 @@ class Mistique:
             One key or several: ``project.model[@version].intermediate.column``. Keys of several
             intermediates are joined on the row ids that all of them hold.
         row_id
-            Wanted row ids, in the wanted order; default all in stored order.
+            Wanted row ids, in the wanted order, or ``slice(start, stop)`` for those from `start` (inclusive) to
+            `stop` (exclusive) in stored order; default all.
         n_ex
             Most rows to return.
         where
@@ -279,77 +340,6 @@ class Mistique:
     def stats(self) -> StoreStatistics:
         """Return the sizes of the store, in bytes."""
         return collect_statistics(self.catalogue, self.config.location)
-
-    def delete(
-        self,
-        project: str,
-        model: str | None = None,
-        *,
-        version: int | None = None,
-        intermediate: str | None = None,
-        force: bool = False,
-        dry_run: bool = False,
-    ) -> DeleteReport:
-        """Delete what was recorded; see :func:`mistique_core.maintenance.delete`. :meth:`gc` frees its bytes.
-
-        Parameters
-        ----------
-        project, model, version, intermediate
-            What to delete; what is left out is not restricted.
-        force
-            Delete although a run is in progress, or other models' stages take something of it as input.
-        dry_run
-            Change nothing.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such thing.
-        InvalidInputError
-            If it needs `force`.
-        """
-        report = delete(
-            self.catalogue,
-            project,
-            model,
-            version=version,
-            intermediate_name=intermediate,
-            force=force,
-            dry_run=dry_run,
-        )
-        if not dry_run:
-            with self._lock:
-                self._own_runs = {
-                    key: run for key, run in self._own_runs.items() if key[0] != project or model not in (None, key[1])
-                }
-        return report
-
-    def gc(
-        self,
-        *,
-        grace_seconds: float = DEFAULT_GRACE_SECONDS,
-        dry_run: bool = False,
-        progress: Progress = no_progress,
-    ) -> GcReport:
-        """Remove what nothing refers to; see :func:`mistique_core.maintenance.collect_garbage`.
-
-        Parameters
-        ----------
-        grace_seconds
-            How long files stay after their rows were removed; default three days.
-        dry_run
-            Change nothing.
-        progress
-            Told (done, total) files.
-
-        Raises
-        ------
-        InvalidInputError
-            If a write in progress is older than the grace period.
-        """
-        return collect_garbage(
-            self.catalogue, self.backend, grace_seconds=grace_seconds, dry_run=dry_run, progress=progress
-        )
 
     def _learn(self, plan: QueryPlan, stored_bytes: int, chunks: int) -> None:
         with self._lock:

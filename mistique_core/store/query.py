@@ -6,8 +6,10 @@ import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import sqlalchemy as sa
 
@@ -17,15 +19,15 @@ from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateReco
 from mistique_core.config import StoreConfig
 from mistique_core.cost import ReadRate
 from mistique_core.engine.chunk_reader import ReadTally
-from mistique_core.engine.frame_reader import FrameReader, RowIds, to_frame
+from mistique_core.engine.frame_reader import FrameReader, RowIds
 from mistique_core.engine.lru import LruCache
 from mistique_core.engine.rerun import rerun
 from mistique_core.errors import InvalidInputError, MistiqueError, NotFoundError, did_you_mean
-from mistique_core.frames import ROW_ID, RowIndex
+from mistique_core.frames import LogicalType, RowIndex
 from mistique_core.model import ALL_COLUMNS, IntermediateKey
 from mistique_core.planner import QueryPlan, Strategy, TargetPlan, plan_target
 from mistique_core.store.result import QueryResult
-from mistique_core.store.selection import Selection
+from mistique_core.store.selection import Predicate, Selection
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +79,12 @@ class QueryEngine:
             plan = self._plan(targets, strategy, rate, [item[0] for item in selection.where])
             verified = self._rerun_where_planned(connection, targets, strategy)
             ids = self._choose_rows(connection, targets, selection, tally)
-            pieces = [self._fetch(connection, target, list(target.wanted), ids, tally) for target in targets]
+            maps = None
+            if _has_maps(targets):
+                maps = self._fetch_maps(connection, targets, ids, tally)
+                pieces = [self._fetch(connection, targets[0], [], ids, tally)]
+            else:
+                pieces = [self._fetch(connection, target, list(target.wanted), ids, tally) for target in targets]
         frame = pieces[0] if len(pieces) == 1 else pd.concat(pieces, axis=1)
         plan = replace(
             plan,
@@ -86,7 +93,20 @@ class QueryEngine:
             verified=verified,
         )
         single = len(keys) == 1 and keys[0].column != ALL_COLUMNS
-        return QueryResult(frame, plan, single), tally
+        names = tuple(label for target in targets for label, _ in target.wanted)
+        return QueryResult(frame, plan, single, _error_bound(targets), maps, names if maps is not None else ()), tally
+
+    def _fetch_maps(
+        self, connection: sa.Connection, targets: Sequence[_Target], ids: RowIds | None, tally: ReadTally
+    ) -> npt.NDArray[Any]:
+        """Return the values of units whose values are maps: (n_rows, *map_shape, n_columns)."""
+        target = targets[0]
+        if len(targets) > 1:
+            raise InvalidInputError("maps cannot be joined with other intermediates; ask for each by itself")
+        positions = None if ids is None else self._reader.row_index(connection, target.record, tally).find(ids)[0]
+        columns = [target.known[name] for _, name in target.wanted]
+        found = self._reader.units(connection, columns, positions, tally)
+        return np.stack([found[column.version, column.unit or 0] for column in columns], axis=-1)
 
     def _targets(self, connection: sa.Connection, keys: Iterable[IntermediateKey]) -> list[_Target]:
         targets: dict[int, _Target] = {}
@@ -154,10 +174,14 @@ class QueryEngine:
             if others is not available and not np.array_equal(others.ids, available.ids):
                 available = RowIndex(available.ids[others.find(available.ids)[1]])
 
-        def fetch(name: str) -> pd.Series[float]:
+        def fetch(predicate: Predicate, ids: RowIds) -> pd.Series[float]:
+            name = predicate[0]
             for target in targets:
                 if name in target.known:
-                    return self._fetch(connection, target, [(name, name)], None, tally)[name]
+                    if target.rerun_frame is None:
+                        ids = self._not_ruled_out(connection, target, predicate, ids, tally)
+                    whole = ids is available.ids and len(targets) == 1
+                    return self._fetch(connection, target, [(name, name)], None if whole else ids, tally)[name]
             known = {name for target in targets for name in target.known}
             raise NotFoundError(
                 f"where names the column {name!r}, which the query has not; {did_you_mean(name, known)}"
@@ -165,6 +189,18 @@ class QueryEngine:
 
         chosen = selection.choose(available, fetch)
         return available.ids if chosen is None and len(targets) > 1 else chosen
+
+    def _not_ruled_out(
+        self, connection: sa.Connection, target: _Target, predicate: Predicate, ids: RowIds, tally: ReadTally
+    ) -> RowIds:
+        """Return those of `ids` that do not lie in a row block which the predicate's zone map rules out."""
+        name, symbol, value = predicate
+        blocks = self._reader.matching_blocks(connection, target.known[name], symbol, value)
+        if blocks is None or blocks.may_match.all():
+            return ids
+        tally.skipped_chunks += int(np.count_nonzero(~blocks.may_match))
+        positions, _ = self._reader.row_index(connection, target.record, tally).find(ids)
+        return ids[blocks.may_match[positions // blocks.rows]]
 
     def _row_index(self, connection: sa.Connection, target: _Target, tally: ReadTally) -> RowIndex:
         if target.rerun_frame is not None:
@@ -188,7 +224,23 @@ class QueryEngine:
         columns = [
             target.known[name] if label == name else replace(target.known[name], name=label) for label, name in wanted
         ]
-        encoded = self._reader.columns(connection, [column.version for column in columns], positions, tally)
-        frame = to_frame(columns, encoded, stored.ids if ids is None else ids)
-        frame.index.name = ROW_ID
-        return frame
+        return self._reader.frame_of(connection, columns, stored.ids if ids is None else ids, positions, tally)
+
+
+def _has_maps(targets: Sequence[_Target]) -> bool:
+    return any(
+        LogicalType.from_json(target.known[name].logical_type).map_shape
+        for target in targets
+        for _, name in target.wanted
+    )
+
+
+def _error_bound(targets: Sequence[_Target]) -> float:
+    """Return the largest error bound of what was read; what was re-run is exact."""
+    bounds = [
+        target.known[name].max_abs_error
+        for target in targets
+        if target.rerun_frame is None
+        for _, name in target.wanted
+    ]
+    return max(bounds, default=0.0)

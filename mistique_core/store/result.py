@@ -32,16 +32,29 @@ class QueryResult:
         Whether one single column was asked for, so that `values` has one dimension.
     max_abs_error
         Bound of the absolute error of any value: 0.0 for lossless schemes.
+    maps
+        Where the values are maps: array (n_rows, *map_shape, n_columns); `frame` then holds the row ids only.
+    names
+        Names of the columns of `maps`.
     """
 
     frame: pd.DataFrame
     plan: QueryPlan
     single: bool
     max_abs_error: float = 0.0
+    maps: npt.NDArray[Any] | None = None
+    names: tuple[str, ...] = ()
 
     @property
     def values(self) -> npt.NDArray[Any]:
-        """Values as an array: (n_rows,) for one column, else (n_rows, n_columns) of a common dtype."""
+        """Values as an array.
+
+        (n_rows,) for one column, else (n_rows, n_columns) of a common dtype; for maps (n_rows, height, width)
+        for one column, else (n_rows, height, width, n_columns).
+        """
+        if self.maps is not None:
+            values: npt.NDArray[Any] = self.maps[..., 0] if self.single else self.maps
+            return values
         if self.single:
             return np.asarray(self.frame.iloc[:, 0])
         return self.frame.to_numpy()
@@ -54,14 +67,27 @@ class QueryResult:
     @property
     def columns(self) -> Sequence[str]:
         """Names of the columns, in the order of `values`."""
-        return [str(name) for name in self.frame.columns]
+        return list(self.names) if self.maps is not None else [str(name) for name in self.frame.columns]
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a DataFrame with exactly the logged dtypes, index ``row_id``."""
-        return self.frame
+        """Return a DataFrame with exactly the logged dtypes, index ``row_id``.
+
+        A map becomes one column a cell, named ``unit[y,x]``.
+        """
+        if self.maps is None:
+            return self.frame
+        cells = list(np.ndindex(self.maps.shape[1:-1]))
+        data = {
+            f"{name}[{','.join(map(str, cell))}]": self.maps[(slice(None), *cell, unit)]
+            for unit, name in enumerate(self.names)
+            for cell in cells
+        }
+        return pd.DataFrame(data, index=self.frame.index)
 
     def to_arrow(self) -> pa.Table:
-        """Return an Arrow table with the row ids as first column.
+        """Return an Arrow table with the row ids as first column; numbers are not copied.
+
+        NaN becomes null, as pandas has it. A map becomes one column a cell.
 
         Raises
         ------
@@ -72,4 +98,6 @@ class QueryResult:
             import pyarrow as pa
         except ModuleNotFoundError as error:
             raise InvalidInputError("to_arrow() needs pyarrow; install it with 'pip install pyarrow'") from error
-        return pa.Table.from_pandas(self.frame.reset_index(names=ROW_ID), preserve_index=False)
+        frame = self.to_pandas()
+        arrays = [pa.array(self.row_id), *(pa.array(frame[name], from_pandas=True) for name in frame.columns)]
+        return pa.Table.from_arrays(arrays, names=[ROW_ID, *map(str, frame.columns)])

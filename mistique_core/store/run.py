@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import sqlalchemy as sa
@@ -15,11 +16,16 @@ from mistique_core.catalogue.entities import FAILED, SUCCESS, RunKey, model_vers
 from mistique_core.engine.commit import Pending
 from mistique_core.engine.outputs import OutputSet, PreparedFrame
 from mistique_core.engine.stage_runner import StageOutcome, StagePlace
+from mistique_core.errors import InvalidInputError
+from mistique_core.frames import check_row_id
 from mistique_core.model import IntermediateRef, LogReport, Ref, Stage
 from mistique_core.model.names import check_name
+from mistique_core.quantizers import Quantizer, parse_scheme
 
 if TYPE_CHECKING:
     from mistique_core.store.mistique import Mistique
+
+UNIT_BLOCK_ROWS = 1_000
 
 
 class Run:
@@ -103,8 +109,9 @@ class Run:
         *,
         row_id: str | npt.ArrayLike | None = None,
         derived: bool = False,
+        scheme: str | Quantizer | None = None,
     ) -> LogReport:
-        """Store one frame losslessly as an intermediate of this run.
+        """Store one frame as an intermediate of this run.
 
         Parameters
         ----------
@@ -116,6 +123,9 @@ class Run:
             A column's name or an array of unique integers; see :func:`mistique_core.frames.split_row_id`.
         derived
             Whether the frame was computed from other intermediates, so that it must carry row ids.
+        scheme
+            ``None`` or ``"lossless"``: exactly the bytes that are logged. A lossy scheme such as ``"float16"`` or
+            ``"bounded(0.1)"`` applies to the columns of floats.
 
         Raises
         ------
@@ -123,23 +133,85 @@ class Run:
             If the frame cannot be stored; nothing is then written.
         """
         start = time.perf_counter()
-        check_name("intermediate", intermediate)
-        store = self._store
-        outputs = store.committer.outputs()
-        prepared = outputs.add_frame("", frame, row_id=row_id, derived=derived, what=f"frame {intermediate!r}")
-        pending = self.pending(intermediate, outputs, prepared)
-        report = store.committer.commit([pending])[0]
+        pending = self.prepare_frame(intermediate, frame, row_id=row_id, derived=derived, scheme=scheme)
+        report = self._store.committer.commit([pending])[0]
         return replace(report, seconds=time.perf_counter() - start)
 
-    def pending(self, intermediate: str, outputs: OutputSet, prepared: PreparedFrame) -> Pending[LogReport]:
+    def log_array(
+        self,
+        intermediate: str,
+        values: npt.NDArray[Any],
+        *,
+        row_id: npt.ArrayLike | None = None,
+        names: Sequence[str] | None = None,
+        scheme: str | Quantizer | None = None,
+        block_rows: int = UNIT_BLOCK_ROWS,
+    ) -> LogReport:
+        """Store an array of units, such as the activations of a layer; see :meth:`Mistique.log_array`."""
+        start = time.perf_counter()
+        pending = self.prepare_array(
+            intermediate, values, row_id=row_id, names=names, scheme=scheme, block_rows=block_rows
+        )
+        report = self._store.committer.commit([pending])[0]
+        return replace(report, seconds=time.perf_counter() - start)
+
+    def prepare_frame(
+        self,
+        intermediate: str,
+        frame: pd.DataFrame,
+        *,
+        row_id: str | npt.ArrayLike | None = None,
+        derived: bool = False,
+        scheme: str | Quantizer | None = None,
+    ) -> Pending[LogReport]:
+        """Hash a frame for a commit that waits; the parameters are those of :meth:`log_frame`."""
+        check_name("intermediate", intermediate)
+        outputs = self._store.committer.outputs()
+        prepared = outputs.add_frame(
+            "", frame, row_id=row_id, derived=derived, what=f"frame {intermediate!r}", quantizer=parse_scheme(scheme)
+        )
+        return self._pending(intermediate, outputs, prepared)
+
+    def prepare_array(
+        self,
+        intermediate: str,
+        values: npt.NDArray[Any],
+        *,
+        row_id: npt.ArrayLike | None = None,
+        names: Sequence[str] | None = None,
+        scheme: str | Quantizer | None = None,
+        block_rows: int = UNIT_BLOCK_ROWS,
+    ) -> Pending[LogReport]:
+        """Hash an array for a commit that waits; the parameters are those of :meth:`log_array`."""
+        check_name("intermediate", intermediate)
+        what = f"array {intermediate!r}"
+        if values.ndim < 2:
+            shapes = "(rows, units) or (rows, height, width, units)"
+            raise InvalidInputError(f"{what} has shape {values.shape}; give {shapes}")
+        ids = np.arange(len(values), dtype=np.int64) if row_id is None else check_row_id(np.asarray(row_id), what)
+        if len(ids) != len(values):
+            raise InvalidInputError(f"{what} has {len(values)} rows but {len(ids)} row ids; give one a row")
+        units = [str(unit) for unit in range(values.shape[-1])] if names is None else [str(name) for name in names]
+        if len(units) != values.shape[-1] or len(set(units)) < len(units):
+            count = values.shape[-1]
+            raise InvalidInputError(f"{what} has {count} units and {len(set(units))} names; give a different one to each")
+        for name in units:
+            check_name("column", name)
+        outputs = self._store.committer.outputs()
+        prepared = outputs.add_units(
+            "", values, names=units, row_ids=ids, quantizer=parse_scheme(scheme), block_rows=block_rows
+        )
+        return self._pending(intermediate, outputs, prepared)
+
+    def _pending(self, intermediate: str, outputs: OutputSet, prepared: PreparedFrame) -> Pending[LogReport]:
         """Return a hashed frame as a commit that waits, for an intermediate of this run."""
 
         def register(connection: sa.Connection, unclaimed: dict[bytes, int]) -> LogReport:
-            new = sum(any(item[2] in unclaimed for item in column.chunks) for _, column in prepared.columns)
+            new = sum(any(item[2] in unclaimed for item in column.chunks) for column in prepared.versions)
             ids, _, added = outputs.register(
                 connection, unclaimed, model_version_id=self.version_id, stage_id=None, name=intermediate
             )
             ref = IntermediateRef(self.project, self.model, self.version, intermediate, prepared.rows, ids[""])
-            return LogReport(ref, len(prepared.columns), prepared.logical_bytes, added[""], new, 0.0)
+            return LogReport(ref, len(prepared.layout.names), prepared.logical_bytes, added[""], new, 0.0)
 
         return Pending(outputs, register)

@@ -16,6 +16,7 @@ from mistique_core.frames import RowIndex, check_row_id
 
 Predicate = tuple[str, str, Any]
 RowIds = npt.NDArray[np.int64]
+Fetch = Callable[[Predicate, RowIds], "pd.Series[Any]"]
 
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
@@ -40,11 +41,14 @@ class Selection:
         Predicates (column, operator, value), all of which must hold.
     n_ex
         Most rows to return.
+    row_range
+        Bounds of the wanted row ids, from the first (inclusive) to the second (exclusive), instead of `row_id`.
     """
 
     row_id: RowIds | None
     where: tuple[Predicate, ...]
     n_ex: int | None
+    row_range: tuple[int | None, int | None] | None = None
 
     @classmethod
     def of(cls, row_id: Any, where: Any, n_ex: int | None) -> Selection:
@@ -55,14 +59,16 @@ class Selection:
         InvalidInputError
             If a row id is no integer or repeats, a predicate is malformed, or n_ex is negative.
         """
-        ids = None
-        if row_id is not None:
+        ids = row_range = None
+        if isinstance(row_id, slice):
+            row_range = _bounds(row_id)
+        elif row_id is not None:
             ids = check_row_id(np.atleast_1d(np.asarray(row_id)), "the query")
         if n_ex is not None and (not isinstance(n_ex, (int, np.integer)) or isinstance(n_ex, bool) or n_ex < 0):
             raise InvalidInputError(f"n_ex={n_ex!r} is not a number of rows; give an integer of at least 0")
-        return cls(ids, _predicates(where), None if n_ex is None else int(n_ex))
+        return cls(ids, _predicates(where), None if n_ex is None else int(n_ex), row_range)
 
-    def choose(self, available: RowIndex, fetch: Callable[[str], pd.Series[Any]]) -> RowIds | None:
+    def choose(self, available: RowIndex, fetch: Fetch) -> RowIds | None:
         """Return the row ids to fetch, or ``None`` for all of `available` in stored order.
 
         Parameters
@@ -70,9 +76,16 @@ class Selection:
         available
             The row ids that every target holds.
         fetch
-            Returns a column (index ``row_id``) for a predicate.
+            Takes a predicate and row ids; returns its column (index ``row_id``) at those of them that the
+            predicate may hold for.
         """
         ids = available.ids
+        if self.row_range is not None:
+            low, high = self.row_range
+            inside = np.ones(len(ids), bool)
+            inside &= ids >= low if low is not None else True
+            inside &= ids < high if high is not None else True
+            ids = ids[inside]
         if self.row_id is not None:
             _, found = available.find(self.row_id)
             if not found.all():
@@ -85,11 +98,22 @@ class Selection:
                 )
                 raise NotFoundError(f"row_id {missing[0]}{more} is not in the intermediate; {shown}")
             ids = self.row_id
-        for name, symbol, value in self.where:
-            ids = ids[_matches(fetch(name).loc[ids], name, symbol, value)]  # type: ignore[index]
+        for predicate in self.where:
+            column = fetch(predicate, ids)
+            ids = np.asarray(column.index, dtype=np.int64)[_matches(column, *predicate)]
         if self.n_ex is not None:
             ids = ids[: self.n_ex]
         return None if ids is available.ids else ids
+
+
+def _bounds(wanted: slice) -> tuple[int | None, int | None]:
+    bounds = (wanted.start, wanted.stop)
+    for bound in bounds:
+        if bound is not None and (not isinstance(bound, (int, np.integer)) or isinstance(bound, bool)):
+            raise InvalidInputError(f"row_id={wanted!r} has the bound {bound!r}; give integers, such as slice(0, 100)")
+    if wanted.step is not None:
+        raise InvalidInputError(f"row_id={wanted!r} has a step; name the row ids instead")
+    return bounds
 
 
 def _matches(column: pd.Series[Any], name: str, symbol: str, value: Any) -> npt.NDArray[np.bool_]:

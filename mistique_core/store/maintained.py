@@ -1,0 +1,133 @@
+"""The facade's calls that delete, check and repair."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from mistique_core.catalogue.database import Catalogue
+from mistique_core.config import StoreConfig
+from mistique_core.maintenance import (
+    DEFAULT_GRACE_SECONDS,
+    CheckReport,
+    DeleteReport,
+    GcReport,
+    Progress,
+    check,
+    collect_garbage,
+    delete,
+    no_progress,
+)
+from mistique_core.storage import StorageBackend
+
+if TYPE_CHECKING:
+    from mistique_core.store.run import Run
+
+
+class Maintained:
+    """What :class:`Mistique` can do about its own bytes and rows."""
+
+    config: StoreConfig
+    catalogue: Catalogue
+    backend: StorageBackend
+    _lock: threading.Lock
+    _own_runs: dict[tuple[str, str], tuple[Run, set[str]]]
+
+    def delete(
+        self,
+        project: str,
+        model: str | None = None,
+        *,
+        version: int | None = None,
+        intermediate: str | None = None,
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> DeleteReport:
+        """Delete what was recorded; see :func:`mistique_core.maintenance.delete`. :meth:`gc` frees its bytes.
+
+        Parameters
+        ----------
+        project, model, version, intermediate
+            What to delete; what is left out is not restricted.
+        force
+            Delete although a run is in progress, or other models' stages take something of it as input.
+        dry_run
+            Change nothing.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such thing.
+        InvalidInputError
+            If it needs `force`.
+        """
+        report = delete(
+            self.catalogue,
+            project,
+            model,
+            version=version,
+            intermediate_name=intermediate,
+            force=force,
+            dry_run=dry_run,
+        )
+        if not dry_run:
+            with self._lock:
+                self._own_runs = {
+                    key: run for key, run in self._own_runs.items() if key[0] != project or model not in (None, key[1])
+                }
+        return report
+
+    def gc(
+        self,
+        *,
+        grace_seconds: float = DEFAULT_GRACE_SECONDS,
+        dry_run: bool = False,
+        progress: Progress = no_progress,
+    ) -> GcReport:
+        """Remove what nothing refers to; see :func:`mistique_core.maintenance.collect_garbage`.
+
+        Parameters
+        ----------
+        grace_seconds
+            How long files stay after their rows were removed; default three days.
+        dry_run
+            Change nothing.
+        progress
+            Told (done, total) files.
+
+        Raises
+        ------
+        InvalidInputError
+            If a write in progress is older than the grace period.
+        """
+        return collect_garbage(
+            self.catalogue, self.backend, grace_seconds=grace_seconds, dry_run=dry_run, progress=progress
+        )
+
+    def check(
+        self,
+        *,
+        read_data: bool = False,
+        subset: str | None = None,
+        max_seconds: float | None = None,
+        progress: Progress = no_progress,
+    ) -> CheckReport:
+        """Look for damage, changing nothing; see :func:`mistique_core.maintenance.check`.
+
+        Parameters
+        ----------
+        read_data
+            Whether to read and verify every byte, not only the structure.
+        subset, max_seconds
+            Read only a part (``"1/5"``, ``"2.5%"``), or for so long.
+        progress
+            Told (done, total) bytes.
+        """
+        return check(
+            self.catalogue,
+            self.backend,
+            read_data=read_data,
+            subset=subset,
+            max_seconds=max_seconds,
+            progress=progress,
+        )
