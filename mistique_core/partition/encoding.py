@@ -76,11 +76,13 @@ class Codec:
         """
         try:
             document = json.loads(text)
-            return Codec(
-                Transform.from_json(json.dumps(document["transform"])), int(document["rows"]), int(document["table"])
-            )
-        except (ValueError, TypeError, KeyError) as error:
+            transform = Transform.from_json(json.dumps(document["transform"]))
+            rows, items = document["rows"], document["table"]
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise CorruptPartitionError(f"codec {text[:80]!r} cannot be read; run 'mistique check'") from error
+        if not (type(rows) is int and rows > 0 and type(items) is int and items >= 0):
+            raise CorruptPartitionError(f"codec {text[:80]!r} cannot be read; run 'mistique check'")
+        return Codec(transform, rows, items)
 
 
 @dataclass(frozen=True)
@@ -269,6 +271,8 @@ def decode_chunk(
     if codec.transform.kind == DIGITS:
         return join_all_digits(codec.transform, decode_pages(codec, (codec.rows,), pages), table, dtype, shape)
     codes = decode_pages(codec, shape, pages)[: shape[0]]
+    if len(codes) != shape[0]:
+        raise CorruptPartitionError(f"{len(codes)} of {shape[0]} rows of a chunk are there; run 'mistique check'")
     if difference is not None:
         return difference(codes)
     return decode_values(codec, codes, dtype, table)
