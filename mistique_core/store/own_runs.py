@@ -46,3 +46,10 @@ class OwnRuns:
         with self._lock:
             self._runs[(project, model)] = (run, names | {intermediate})
         return result
+
+    def forget(self, project: str, model: str | None) -> None:
+        """Begin a new version with the next frame of a model, or of every model of a project."""
+        with self._lock:
+            self._runs = {
+                key: run for key, run in self._runs.items() if key[0] != project or model not in (None, key[1])
+            }

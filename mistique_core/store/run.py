@@ -193,8 +193,8 @@ class Run:
             raise InvalidInputError(f"{what} has {len(values)} rows but {len(ids)} row ids; give one a row")
         units = [str(unit) for unit in range(values.shape[-1])] if names is None else [str(name) for name in names]
         if len(units) != values.shape[-1] or len(set(units)) < len(units):
-            count = values.shape[-1]
-            raise InvalidInputError(f"{what} has {count} units and {len(set(units))} names; give a different one to each")
+            names_given = len(set(units))
+            raise InvalidInputError(f"{what} has {values.shape[-1]} units and {names_given} names; give each its own")
         for name in units:
             check_name("column", name)
         outputs = self._store.committer.outputs()
