@@ -31,11 +31,12 @@ _LEAST_SPLIT_BYTES = 2_048
 def page_rows(rows: int, row_bytes: int) -> int:
     """Return the rows of a page of a chunk with `rows` rows of `row_bytes` bytes each.
 
-    :data:`PAGE_BYTES` worth of rows, but at least :data:`PAGE_ROWS` of them; fewer where they would be more than
-    :data:`MOST_PAGE_BYTES`, and never more than the chunk has.
+    At most :data:`PAGE_BYTES` worth of rows, or :data:`PAGE_ROWS` of them where that is more, and never more than
+    :data:`MOST_PAGE_BYTES`; all pages of a chunk are about equally long, so that the last one needs little filling.
     """
     size = max(row_bytes, 1)
-    return max(1, min(rows, max(PAGE_ROWS, PAGE_BYTES // size), MOST_PAGE_BYTES // size))
+    most = max(1, min(rows, max(PAGE_ROWS, PAGE_BYTES // size), MOST_PAGE_BYTES // size))
+    return -(-rows // -(-rows // most))
 
 
 def compress_pages(codes: Array, rows: int, level: int) -> list[bytes]:
