@@ -1,14 +1,19 @@
 """Deleting, collecting garbage, checking and repairing: the layer between the facade and the engine."""
 
+from mistique_core.maintenance.check import check
 from mistique_core.maintenance.collect import DEFAULT_GRACE_SECONDS, GcReport, collect_garbage
 from mistique_core.maintenance.delete import DeleteReport, delete
+from mistique_core.maintenance.problems import CheckReport, Problem
 from mistique_core.maintenance.progress import Progress, no_progress
 
 __all__ = [
+    "CheckReport",
     "DEFAULT_GRACE_SECONDS",
     "DeleteReport",
     "GcReport",
+    "Problem",
     "Progress",
+    "check",
     "collect_garbage",
     "delete",
     "no_progress",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING
-
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.config import StoreConfig
 from mistique_core.maintenance import (
@@ -19,9 +16,7 @@ from mistique_core.maintenance import (
     no_progress,
 )
 from mistique_core.storage import StorageBackend
-
-if TYPE_CHECKING:
-    from mistique_core.store.run import Run
+from mistique_core.store.own_runs import OwnRuns
 
 
 class Maintained:
@@ -30,8 +25,7 @@ class Maintained:
     config: StoreConfig
     catalogue: Catalogue
     backend: StorageBackend
-    _lock: threading.Lock
-    _own_runs: dict[tuple[str, str], tuple[Run, set[str]]]
+    _own_runs: OwnRuns
 
     def delete(
         self,
@@ -71,10 +65,7 @@ class Maintained:
             dry_run=dry_run,
         )
         if not dry_run:
-            with self._lock:
-                self._own_runs = {
-                    key: run for key, run in self._own_runs.items() if key[0] != project or model not in (None, key[1])
-                }
+            self._own_runs.forget(project, model)
         return report
 
     def gc(

@@ -1,5 +1,6 @@
 """Garbage collection removes what nothing refers to, never more, whenever it is interrupted."""
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -335,10 +336,8 @@ def test_writers_readers_and_collections_at_once(catalogue_url: str, tmp_path: P
         pd.testing.assert_frame_equal(store.get_intermediates("p.kept.x").frame, frame(0))
 
     def collect(store: Mistique, _number: int) -> None:
-        try:
+        with contextlib.suppress(InvalidInputError):  # a write of more than two seconds is in progress
             store.gc(grace_seconds=2)
-        except InvalidInputError as error:
-            assert "shorter than the write" in str(error)
 
     writers = [threading.Thread(target=work(write(own), 6)) for own in range(3)]
     others = [threading.Thread(target=work(task, None)) for task in (read, read, collect)]
