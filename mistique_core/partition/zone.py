@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +59,9 @@ def may_match(zone: Zone, dtype: str, symbol: str, value: Any) -> bool:
     if symbol == "!=":
         return True
     if symbol == "in":
-        return any(_may_hold(zone, dtype, item) for item in value)
+        # What can be iterated only once, or not at all, is left to the comparison itself.
+        once = not isinstance(value, Collection) or (isinstance(value, np.ndarray) and not value.ndim)
+        return once or any(_may_hold(zone, dtype, item) for item in value)
     if not _is_number(value):
         return True
     return any(_COMPARE[symbol](low, high, other) for low, high, other in _readings(zone, dtype, value))

@@ -1,7 +1,7 @@
 """A chunk that holds a matching value is never ruled out, however the comparison is made."""
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -144,6 +144,25 @@ def test_when_in_doubt_a_chunk_is_read(value: object) -> None:
     assert zone is not None
     assert all(may_match(zone, "<f8", symbol, value) for symbol in COMPARE)
     assert may_match(zone, "<f8", "in", [value])
+
+
+@pytest.mark.parametrize("value", [iter([1.0]), 1.0, None, np.array(1.0)], ids=["iterator", "number", "none", "scalar"])
+def test_what_is_no_collection_is_left_to_the_comparison(value: object) -> None:
+    """An iterator is left as it was, and anything else is for the comparison to refuse."""
+    zone = zone_of(np.array([20.0, 40.0]))
+    assert zone is not None
+    assert may_match(zone, "<f8", "in", value)
+    if isinstance(value, Iterator):
+        assert list(value) == [1.0]
+
+
+@pytest.mark.parametrize("make", [list, tuple, set, np.array, pd.Series, pd.Index])
+def test_any_collection_is_looked_at(make: Callable[[list[float]], Any]) -> None:
+    """Whatever holds several numbers."""
+    zone = zone_of(np.array([20.0, 40.0]))
+    assert zone is not None
+    assert may_match(zone, "<f8", "in", make([1.0, 30.0]))
+    assert not may_match(zone, "<f8", "in", make([1.0, 50.0]))
 
 
 def test_nan_only() -> None:
