@@ -88,6 +88,9 @@ def _regressors() -> dict:
     def boosted(**parameters: object) -> XGBRegressor:
         return XGBRegressor(**{"n_estimators": 100, "max_depth": 6, "learning_rate": 0.1, "n_jobs": 1, **parameters})
 
+    def histogram(**parameters: float) -> HistGradientBoostingRegressor:
+        return HistGradientBoostingRegressor(early_stopping=False, random_state=0, **parameters)
+
     return {
         "boosted": boosted(),
         "boosted, 110 trees": boosted(n_estimators=110),
@@ -95,9 +98,9 @@ def _regressors() -> dict:
         "boosted, rate 0.3": boosted(learning_rate=0.3),
         "boosted, rate 0.05": boosted(learning_rate=0.05),
         "boosted, rows sampled": boosted(subsample=0.8, random_state=5),
-        "histogram": HistGradientBoostingRegressor(max_iter=100),
-        "histogram, 120 trees": HistGradientBoostingRegressor(max_iter=120),
-        "histogram, L2": HistGradientBoostingRegressor(max_iter=100, l2_regularization=5.0),
+        "histogram": histogram(max_iter=100),
+        "histogram, 120 trees": histogram(max_iter=120),
+        "histogram, L2": histogram(max_iter=100, l2_regularization=5.0),
         "forest, 50": RandomForestRegressor(50, max_depth=12, random_state=0),
         "forest, 60": RandomForestRegressor(60, max_depth=12, random_state=0),
         "extra trees": ExtraTreesRegressor(50, max_depth=12, random_state=0),
@@ -197,8 +200,8 @@ def credit_predictions(train_rows: int) -> list[Column]:
         "boosted, 70 trees": boosted(n_estimators=70),
         "boosted, depth 5": boosted(max_depth=5),
         "boosted, rate 0.08": boosted(learning_rate=0.08),
-        "histogram": HistGradientBoostingClassifier(max_iter=60),
-        "histogram, 70 trees": HistGradientBoostingClassifier(max_iter=70),
+        "histogram": HistGradientBoostingClassifier(max_iter=60, early_stopping=False, random_state=0),
+        "histogram, 70 trees": HistGradientBoostingClassifier(max_iter=70, early_stopping=False, random_state=0),
         "forest, 50": RandomForestClassifier(50, min_samples_leaf=20, random_state=0),
         "forest, 60": RandomForestClassifier(60, min_samples_leaf=20, random_state=0),
     }
