@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 Kind = Literal[
     "missing file",
@@ -23,7 +23,8 @@ Kind = Literal[
 _SHOWN = 6
 
 
-class Problem(NamedTuple):
+@dataclass(frozen=True)
+class Problem:
     """One thing that is not as it should be.
 
     Attributes
