@@ -373,6 +373,20 @@ def chunks_by_id(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Sto
     return found
 
 
+def chunks_by_address(connection: sa.Connection, addresses: Iterable[bytes]) -> dict[bytes, StoredChunk]:
+    """Return chunks by content address; one that is not there is left out."""
+    ids = known_addresses(connection, chunk, addresses)
+    return {item.address: item for item in chunks_by_id(connection, ids.values()).values()}
+
+
+def move_chunk(connection: sa.Connection, name: str, item: NewChunk) -> bool:
+    """Let the row of a chunk point into the registered partition `name`; return whether there is such a row."""
+    owner = connection.execute(sa.select(partition.c.id).where(partition.c.name == name)).scalar_one()
+    values = _chunk_row(item, owner, None)
+    moved = connection.execute(sa.update(chunk).where(chunk.c.address == values.pop("address")).values(**values))
+    return moved.rowcount > 0
+
+
 def similar_chunks(connection: sa.Connection, keys: Iterable[int]) -> dict[int, list[StoredChunk]]:
     """Return, for each band key, the chunks that were registered under it and are no differences."""
     wanted = sorted(set(keys))

@@ -158,6 +158,13 @@ class ChunkWriter:
             partitions.append(self._put([], documents))
         return WrittenChunks(tuple(partitions), {item.chunk.address: item.chunk.stored_bytes for item in encoded})
 
+    def write_again(self, arrays: Mapping[bytes, Array]) -> WrittenChunks:
+        """Make chunks durable that the catalogue knows already; each on its own, none as a difference."""
+        encoded = self._encode(arrays)
+        groups = _partition_groups(encoded, self._config.partition_bytes)
+        sizes = {item.chunk.address: item.chunk.stored_bytes for item in encoded}
+        return WrittenChunks(tuple(self._put(group, ()) for group in groups), sizes)
+
     def _encode(self, arrays: Mapping[bytes, Array]) -> list[_Encoded]:
         """Encode chunks in order, on all cores: compression and arithmetic run without Python's lock."""
 
@@ -183,11 +190,21 @@ class ChunkWriter:
         data, locations = build_partition([item.chunk for item in group], documents)
         name = f"{bytes_hash(data).hex()}.h5"
         is_new = self._backend.put_if_absent(name, data)
+        if not is_new and not self._is_intact(name, data):
+            # Named after what it should hold: putting that there can only repair it.
+            self._backend.delete(name)
+            is_new = self._backend.put_if_absent(name, data)
         chunks = tuple(
             NewChunk(location, item.zone, item.base, item.bands)
             for location, item in zip(locations, group, strict=True)
         )
         return WrittenPartition(name, len(data), chunks, is_new)
+
+    def _is_intact(self, name: str, data: bytes) -> bool:
+        try:
+            return self._backend.size(name) == len(data) and self._backend.get_range(name, 0, len(data)) == data
+        except CorruptPartitionError:
+            return False
 
 
 def _partition_groups(chunks: Sequence[_Encoded], limit: int) -> Iterator[list[_Encoded]]:

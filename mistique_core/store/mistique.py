@@ -27,6 +27,7 @@ from mistique_core.engine.calibrate import calibrate
 from mistique_core.engine.chunk_reader import ChunkReader
 from mistique_core.engine.commit import Committer
 from mistique_core.engine.frame_reader import FrameReader
+from mistique_core.engine.heal import Healer
 from mistique_core.engine.similar import SimilarChunks
 from mistique_core.engine.stage_runner import StageRunner
 from mistique_core.errors import InvalidInputError, MistiqueError
@@ -71,7 +72,7 @@ class Mistique(Maintained):
         reader = FrameReader(self._chunk_reader, catalogue.read)
         self.committer = Committer(catalogue, backend, config, _similar_chunks(self._chunk_reader, config))
         self.stage_runner = StageRunner(catalogue, self.committer, reader, config)
-        self._queries = QueryEngine(catalogue, reader, config)
+        self._queries = QueryEngine(catalogue, reader, Healer(catalogue, backend, config))
         self._rate = rate
         self._uses: Counter[int] = Counter()
         self._is_warm = False

@@ -16,13 +16,13 @@ import sqlalchemy as sa
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.facts import TargetFacts, gather_facts
 from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord, find_intermediate
-from mistique_core.config import StoreConfig
 from mistique_core.cost import ReadRate
 from mistique_core.engine.chunk_reader import ReadTally
 from mistique_core.engine.frame_reader import FrameReader, RowIds
+from mistique_core.engine.heal import Healer
 from mistique_core.engine.lru import LruCache
-from mistique_core.engine.rerun import rerun
-from mistique_core.errors import InvalidInputError, MistiqueError, NotFoundError, did_you_mean
+from mistique_core.engine.rerun import Rerun, rerun
+from mistique_core.errors import CorruptPartitionError, InvalidInputError, MistiqueError, NotFoundError, did_you_mean
 from mistique_core.frames import LogicalType, RowIndex
 from mistique_core.model import ALL_COLUMNS, IntermediateKey
 from mistique_core.planner import QueryPlan, Strategy, TargetPlan, plan_target
@@ -54,10 +54,10 @@ class _Target:
 class QueryEngine:
     """Answers queries against one store."""
 
-    def __init__(self, catalogue: Catalogue, reader: FrameReader, config: StoreConfig) -> None:
+    def __init__(self, catalogue: Catalogue, reader: FrameReader, healer: Healer) -> None:
         self._catalogue = catalogue
+        self._healer = healer
         self._reader = reader
-        self._config = config
         self._facts: LruCache[tuple[int, float], TargetFacts] = LruCache(_FACTS_KEPT)
 
     def plan(
@@ -78,13 +78,11 @@ class QueryEngine:
             targets = self._targets(connection, keys)
             plan = self._plan(targets, strategy, rate, [item[0] for item in selection.where])
             verified = self._rerun_where_planned(connection, targets, strategy)
-            ids = self._choose_rows(connection, targets, selection, tally)
-            maps = None
-            if _has_maps(targets):
-                maps = self._fetch_maps(connection, targets, ids, tally)
-                pieces = [self._fetch(connection, targets[0], [], ids, tally)]
-            else:
-                pieces = [self._fetch(connection, target, list(target.wanted), ids, tally) for target in targets]
+            try:
+                maps, pieces = self._fetch_all(connection, targets, selection, tally)
+            except CorruptPartitionError as error:
+                verified = self._rerun_damaged(connection, targets, strategy, error) or verified
+                maps, pieces = self._fetch_all(connection, targets, selection, tally)
         frame = pieces[0] if len(pieces) == 1 else pd.concat(pieces, axis=1)
         plan = replace(
             plan,
@@ -95,6 +93,63 @@ class QueryEngine:
         single = len(keys) == 1 and keys[0].column != ALL_COLUMNS
         names = tuple(label for target in targets for label, _ in target.wanted)
         return QueryResult(frame, plan, single, _error_bound(targets), maps, names if maps is not None else ()), tally
+
+    def _fetch_all(
+        self, connection: sa.Connection, targets: list[_Target], selection: Selection, tally: ReadTally
+    ) -> tuple[npt.NDArray[Any] | None, list[pd.DataFrame]]:
+        """Return the maps, if the values are maps, and one frame a target (without columns beside maps)."""
+        ids = self._choose_rows(connection, targets, selection, tally)
+        if _has_maps(targets):
+            maps = self._fetch_maps(connection, targets, ids, tally)
+            return maps, [self._fetch(connection, targets[0], [], ids, tally)]
+        return None, [self._fetch(connection, target, list(target.wanted), ids, tally) for target in targets]
+
+    def _rerun_damaged(
+        self, connection: sa.Connection, targets: list[_Target], strategy: Strategy, error: CorruptPartitionError
+    ) -> bool:
+        """Re-run the targets that cannot be read, and store them again.
+
+        Raises
+        ------
+        CorruptPartitionError
+            The given error, if reading was asked for or a target cannot be re-run.
+        """
+        rerun_any = False
+        for target in targets:
+            assert target.plan is not None
+            if target.rerun_frame is not None or self._is_readable(connection, target):
+                continue
+            if strategy == "read" or target.plan.rerun_seconds is None:
+                raise error
+            try:
+                made = rerun(connection, target.plan, target.record, self._reader)
+            except MistiqueError as second:
+                log.warning("%s can neither be read nor re-run: %s", target.plan.label, second)
+                raise error from second
+            rerun_any, target.rerun_frame = True, made.frame
+            target.plan = replace(target.plan, strategy="rerun", reason=self._heal(made, error))
+        if not rerun_any:
+            raise error
+        return rerun_any
+
+    def _is_readable(self, connection: sa.Connection, target: _Target) -> bool:
+        try:
+            ids = self._reader.row_index(connection, target.record).ids
+            self._reader.frame_of(connection, list(target.known.values()), ids, None)
+        except CorruptPartitionError:
+            return False
+        except InvalidInputError:  # maps, which were logged by hand and cannot be re-run
+            return True
+        return True
+
+    def _heal(self, made: Rerun, error: CorruptPartitionError) -> str:
+        """Store a re-run result again where its chunks are damaged; return what to tell the user."""
+        try:
+            count = self._healer.heal(made)
+        except MistiqueError as second:
+            log.warning("what was damaged could not be stored again: %s", second)
+            return f"its stored bytes are damaged ({error}); they could not be stored again: {second}."
+        return f"its stored bytes are damaged ({error}); {count} chunks were stored again from the re-run."
 
     def _fetch_maps(
         self, connection: sa.Connection, targets: Sequence[_Target], ids: RowIds | None, tally: ReadTally
@@ -156,7 +211,7 @@ class QueryEngine:
             if target.plan.strategy != "rerun":
                 continue
             try:
-                target.rerun_frame = rerun(connection, target.plan, target.record, self._reader, self._config)
+                target.rerun_frame = rerun(connection, target.plan, target.record, self._reader).frame
                 verified = True
             except MistiqueError as error:
                 if strategy == "rerun" or target.plan.read_seconds is None:

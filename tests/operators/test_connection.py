@@ -78,7 +78,7 @@ def test_a_connection_without_a_host(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     ("extra", "message"),
     [
         ({"block_row": 7}, "has an unknown setting 'block_row' in its extra; did you mean 'block_rows'?"),
-        ({"location": "/x"}, "has an unknown setting 'location' in its extra; known: block_rows"),
+        ({"location": "/x"}, "has an unknown setting 'location' in its extra; known: approximate_dedup, block_rows"),
         ({"block_rows": "many"}, "block_rows='many' is not a positive integer"),
         ({"block_rows": "-5"}, "block_rows=-5 is not a positive integer"),
         ({"zstd_level": "high"}, "zstd_level='high' is not a number"),
