@@ -7,7 +7,9 @@ The weights and images are looked for in ``$MISTIQUE_BENCH_DATA``, else in ``../
 from __future__ import annotations
 
 import argparse
+import gc
 import math
+import shutil
 import statistics
 import tempfile
 import time
@@ -22,8 +24,10 @@ from benchmarks.activation_schemes import SchemeCodec, encode_layers, text_of
 from benchmarks.activation_systems import PEERS, Hdf5Gzip, Hdf5GzipUnitsFirst, Reader, System
 from benchmarks.data_folder import data_folder
 from benchmarks.harness import Budget, Report, arguments, finish, median_seconds, seconds
-from benchmarks.lossy_peers import Blosc2Half, Blosc2Truncated, LossyCodec, Sz3, Zfp
+from benchmarks.layer_fidelity import kept_by_layer
+from benchmarks.lossy_peers import Blosc2Half, Blosc2Truncated, LossyCodec, Sz3, Zfp, step_of
 from benchmarks.neighbours import nearest, overlap
+from benchmarks.our_activations import Bounded, Lossless
 from benchmarks.rate_distortion_plot import Point, plot
 from benchmarks.vgg16 import SHAPES, VGG16
 from mistique_core.quantizers import parse_scheme
@@ -51,9 +55,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
     options = arguments(__doc__.splitlines()[0], argv, rows=1000, quick_rows=30, extra=_options)
     folder = data_folder("cifar10_10k.npz", "vgg16_cifar10")
-    neighbour_rows = options.neighbour_rows or (400 if options.quick else 10_000)
+    neighbour_rows = options.neighbour_rows or (300 if options.quick else 10_000)
     with np.load(folder / "cifar10_10k.npz") as data:
         images = data["images"]
+    gc.freeze()  # what the imports left behind is not walked again before each measurement
     net = VGG16(folder / "vgg16_cifar10")
     layers = net.collect(images[: options.rows], LAYERS)
     distortion_rows = min(options.rows, max(30, options.rows // 4))
@@ -65,10 +70,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     build.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=build, prefix="activations-") as scratch:
         measure_systems(report, Path(scratch), layers)
+    measure_encoding(report, layers)
     measure_schemes(report, layers[RATE_LAYER][:distortion_rows])
     small = {layer: np.ascontiguousarray(np.moveaxis(layers.pop(layer)[:distortion_rows], -1, 0)) for layer in LAYERS}
     exact = net.collect(images[:neighbour_rows], NEIGHBOUR_LAYERS)
     points = measure_distortion(report, small, exact, options.quick)
+    if options.every_layer:
+        del exact, small
+        measure_every_layer(report, net, images[:neighbour_rows])
     if options.plot is not None:
         plot(points, options.plot, f"{options.rows:,} images for bytes, {neighbour_rows:,} for neighbours")
     finish(report, BUDGETS, options.json)
@@ -76,6 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--neighbour-rows", type=int, metavar="N", help="images among which neighbours are searched")
+    parser.add_argument("--every-layer", action="store_true", help="also the neighbours BOUNDED keeps in each layer")
     parser.add_argument("--plot", type=Path, metavar="PATH", help="draw bytes against neighbours kept (PNG or SVG)")
 
 
@@ -84,21 +94,38 @@ def measure_systems(report: Report, folder: Path, layers: Layers) -> None:
     raw_bytes = sum(values.nbytes for values in layers.values())
     sizes: dict[str, int] = {}
     rates: dict[str, float] = {}
-    for kind in PEERS:
+    reads: dict[tuple[str, str, int], float] = {}
+    for kind in (*PEERS, Lossless, Bounded):
         times = []
         for number in range(1 if kind is Hdf5GzipUnitsFirst else 3):
             system = kind(folder / f"{kind.__name__}-{number}")
             system.start()
             times.append(seconds(lambda system=system: _write(system, layers)))
+            if number:
+                shutil.rmtree(folder / f"{kind.__name__}-{number - 1}")
         sizes[kind.label] = system.stored_bytes()
         rates[kind.label] = raw_bytes / statistics.median(times) / 1e6
         report.add(f"write all layers: {kind.label}", ratio_to_float32=raw_bytes / sizes[kind.label],
                    mb_s=rates[kind.label], stored_bytes=sizes[kind.label], how=kind.how)  # fmt: skip
+        if isinstance(system, Bounded):
+            partitions = system.partition_bytes()
         if kind is not Hdf5GzipUnitsFirst:
             reader = system.reader(READ_LAYERS)
-            _read(report, kind.label, reader, layers)
+            reads.update(_read(report, kind.label, reader, layers, kind is not Bounded))
             reader.close()
-    _write_bounded(report, layers, sizes)
+    gzip = sizes[Hdf5Gzip.label]
+    report.ratios["gzip_f32_over_bounded"] = gzip / partitions
+    report.ratios["gzip_f32_over_bounded_with_catalogue"] = gzip / sizes[Bounded.label]
+    report.ratios["gzip_units_first_over_bounded"] = sizes[Hdf5GzipUnitsFirst.label] / partitions
+    report.ratios["gzip_f32_over_lossless"] = gzip / sizes[Lossless.label]
+    report.ratios["bounded_log_mb_s"] = rates[Bounded.label]
+    report.ratios["log_bounded_over_best_peer"] = rates[Bounded.label] / max(rates[kind.label] for kind in PEERS)
+    peers = [kind.label for kind in PEERS if kind is not Hdf5GzipUnitsFirst]
+    for what in ("example", "unit", "layer"):
+        for layer in READ_LAYERS:
+            best = min(reads[label, what, layer] for label in peers)
+            name = f"read_{what}_of_layer_{layer}_best_peer_over_bounded"
+            report.ratios[name] = best / reads[Bounded.label, what, layer]
 
 
 def _write(system: System, layers: Layers) -> None:
@@ -107,26 +134,28 @@ def _write(system: System, layers: Layers) -> None:
     system.finish()
 
 
-def _read(report: Report, label: str, reader: Reader, layers: Layers) -> None:
-    """Time reading one example, one unit and all of a layer; a reader of exact values is checked."""
+def _read(report: Report, label: str, reader: Reader, layers: Layers, exact: bool) -> dict[tuple[str, str, int], float]:
+    """Time reading one example, one unit and all of a layer, of values that are checked if they are exact."""
+    found = {}
     for layer in READ_LAYERS:
         values = layers[layer]
         rows = iter(np.random.default_rng(layer).integers(0, len(values), 100).tolist())
         units = iter(np.random.default_rng(layer).integers(0, values.shape[-1], 100).tolist())
-        if not np.array_equal(reader.example(layer, 7), values[7]):
+        if exact and not np.array_equal(reader.example(layer, 7), values[7]):
             raise RuntimeError(f"{label} returned another example of layer {layer} than was written")
-        report.add(
-            f"read layer {layer}: {label}",
-            example_ms=median_seconds(lambda layer=layer, rows=rows: reader.example(layer, next(rows)), 15) * 1e3,
-            unit_ms=median_seconds(lambda layer=layer, units=units: reader.unit(layer, next(units)), 3) * 1e3,
-            layer_ms=median_seconds(lambda layer=layer: reader.layer(layer), 3) * 1e3,
-        )
+        times = {
+            "example": median_seconds(lambda layer=layer, rows=rows: reader.example(layer, next(rows)), 15),
+            "unit": median_seconds(lambda layer=layer, units=units: reader.unit(layer, next(units)), 3),
+            "layer": median_seconds(lambda layer=layer: reader.layer(layer), 3),
+        }
+        report.add(f"read layer {layer}: {label}", **{f"{what}_ms": taken * 1e3 for what, taken in times.items()})
+        found.update({(label, what, layer): taken for what, taken in times.items()})
+    return found
 
 
-def _write_bounded(report: Report, layers: Layers, sizes: dict[str, int]) -> None:
-    """Encode all layers with BOUNDED, in memory, with the default step of each."""
+def measure_encoding(report: Report, layers: Layers) -> None:
+    """Encode all layers in memory with BOUNDED and the default step of each: quantize, pack and compress."""
     raw_bytes = sum(values.nbytes for values in layers.values())
-
     units_first = [np.moveaxis(values, -1, 0) for values in layers.values()]
 
     def encode() -> int:
@@ -138,11 +167,8 @@ def _write_bounded(report: Report, layers: Layers, sizes: dict[str, int]) -> Non
     start = time.process_time()
     encode()
     core_rate = raw_bytes / (time.process_time() - start) / 1e6
-    report.add("encode all layers: bounded", ratio_to_float32=raw_bytes / ours, mb_s=rate, mb_s_of_a_core=core_rate,
-               stored_bytes=ours, how=f"quantize, pack and compress in memory, {THREADS} threads")  # fmt: skip
-    report.ratios["gzip_f32_over_bounded"] = sizes[Hdf5Gzip.label] / ours
-    report.ratios["gzip_units_first_over_bounded"] = sizes[Hdf5GzipUnitsFirst.label] / ours
-    report.ratios["raw_f32_over_bounded"] = raw_bytes / ours
+    report.add("encode all layers in memory: bounded", ratio_to_float32=raw_bytes / ours, mb_s=rate,
+               mb_s_of_a_core=core_rate, stored_bytes=ours, threads=THREADS)  # fmt: skip
     report.ratios["bounded_encode_mb_s"] = rate
     report.ratios["bounded_encode_mb_s_of_a_core"] = core_rate
 
@@ -234,6 +260,18 @@ def measure_distortion(report: Report, layers: Layers, exact: Layers, quick: boo
                 report.ratios["bounded_knn_overlap_worst_layer"] = min(kept.values())
     report.ratios["worst_error_over_bound"] = worst
     return points
+
+
+def measure_every_layer(report: Report, net: VGG16, images: NDArray[np.uint8]) -> None:
+    """Measure the neighbours that BOUNDED keeps in each layer, with the default step of each."""
+    queries = np.sort(np.random.default_rng(1).choice(len(images), min(300, len(images)), replace=False))
+    kept = kept_by_layer(net, images, BOUNDED, queries, K)
+    for layer, share in kept.items():
+        row_values = math.prod(SHAPES[layer])
+        report.add(f"neighbours kept in layer {layer}", knn_overlap=share, row_values=row_values,
+                   step=step_of(row_values) * BOUNDED)  # fmt: skip
+    report.ratios["bounded_knn_overlap_every_layer_mean"] = float(np.mean(list(kept.values())))
+    report.ratios["bounded_knn_overlap_every_layer_least"] = min(kept.values())
 
 
 def _deviations(values: NDArray[np.float32]) -> NDArray[np.float32]:
