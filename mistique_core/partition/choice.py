@@ -51,6 +51,14 @@ def choose_transform(array: Array) -> Transformed:
     return plain(array) if narrow is None else narrow
 
 
+def choose_dictionary(words: Array) -> Transformed | None:
+    """Return unsigned integers as a dictionary if a sample promises that few are different, else ``None``."""
+    if words.size < _LEAST_VALUES:
+        return None
+    sample = words[:: -(-words.size // _SAMPLE)]
+    return _dictionary(words) if _distinct(sample) <= sample.size * _FEW_FOR_CODES else None
+
+
 def _most_table(dtype: np.dtype[Any]) -> int:
     """Return the most values of a table; codes as wide as the values would gain nothing."""
     return 256 if dtype.itemsize == 2 else _MOST_TABLE

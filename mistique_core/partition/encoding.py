@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mistique_core.errors import CorruptPartitionError
-from mistique_core.partition.choice import choose_transform
+from mistique_core.partition.choice import choose_dictionary, choose_transform
 from mistique_core.partition.pages import (
     compress_pages,
     decompress_page,
@@ -33,7 +33,15 @@ from mistique_core.partition.pages import (
     join_planes,
     page_rows,
 )
-from mistique_core.partition.transform import Transform, Transformed, invert, join_all_digits, plain
+from mistique_core.partition.transform import (
+    Transform,
+    Transformed,
+    invert,
+    invert_table,
+    join_all_digits,
+    plain,
+    table_dtype,
+)
 
 Array = npt.NDArray[Any]
 
@@ -159,7 +167,15 @@ def encode_delta(whole: EncodedChunk, array: Array, base: bytes, delta: Array, s
     """
     item = Transform("delta", delta.dtype.str, scale=scale, delta=base.hex())
     made = _encode(whole.address, array, Transformed(item, delta), level)
-    item = replace(item, saved=max(0, whole.stored_bytes - made.stored_bytes))
+    table = choose_dictionary(delta)
+    if table is not None:
+        named = replace(item, dtype=table.transform.dtype)
+        made = min(
+            made,
+            _encode(whole.address, array, Transformed(named, table.codes, table.table), level),
+            key=lambda chunk: chunk.stored_bytes,
+        )
+    item = replace(made.codec.transform, saved=max(0, whole.stored_bytes - made.stored_bytes))
     return replace(made, codec=replace(made.codec, transform=item))
 
 
@@ -178,8 +194,8 @@ def _encode(address: bytes, array: Array, item: Transformed, level: int) -> Enco
 
 
 def decode_table(codec: Codec, dtype: str, frame: bytes | memoryview) -> Array:
-    """Return the table of a dictionary, or the further digits of a chunk."""
-    dtype = "|u1" if codec.transform.kind == DIGITS else dtype
+    """Return the table of a dictionary or of a delta's words, or the further digits of a chunk."""
+    dtype = table_dtype(codec.transform, dtype)
     return _read_page(frame, np.dtype(dtype), (codec.table_items,))
 
 
@@ -274,5 +290,5 @@ def decode_chunk(
     if len(codes) != shape[0]:
         raise CorruptPartitionError(f"{len(codes)} of {shape[0]} rows of a chunk are there; run 'mistique check'")
     if difference is not None:
-        return difference(codes)
+        return difference(codes if table is None else invert_table(table, codes))
     return decode_values(codec, codes, dtype, table)

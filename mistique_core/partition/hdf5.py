@@ -30,7 +30,7 @@ from mistique_core.errors import CorruptPartitionError
 from mistique_core.partition.encoding import DIGITS, PAGES, Codec, EncodedChunk
 from mistique_core.partition.location import ChunkLocation, Extent
 from mistique_core.partition.pages import decompress_page
-from mistique_core.partition.transform import Transform, plain
+from mistique_core.partition.transform import Transform, plain, table_dtype
 
 FORMAT_VERSION = 2
 READABLE_VERSIONS = (1, 2)
@@ -86,7 +86,7 @@ def _write_chunk(group: h5py.Group, chunk: EncodedChunk) -> ChunkLocation:
     extents: list[Extent] = []
     if chunk.table is not None:
         items = (chunk.codec.table_items,)
-        kind = np.dtype("|u1" if chunk.codec.transform.kind == DIGITS else chunk.dtype)
+        kind = np.dtype(table_dtype(chunk.codec.transform, chunk.dtype))
         table = _create(group, name + _TABLE.encode(), kind, items, items)
         extents += _write_pages(table, (chunk.table,), items)
     stored_shape = chunk.stored_shape
@@ -242,10 +242,10 @@ def _location_2(group: h5py.Group, name: str, dataset: h5py.Dataset) -> ChunkLoc
         return ChunkLocation(address, dtype, shape, PAGES, Codec(transform, 1), ())
     extents: list[Extent] = []
     items = 0
-    if transform.kind in ("dictionary", DIGITS) and name + _TABLE in group:
+    if transform.kind in ("dictionary", "delta", DIGITS) and name + _TABLE in group:
         table = group[name + _TABLE]
         items = len(table)
-        if _dtype(table) != ("|u1" if transform.kind == DIGITS else dtype) or table.chunks != (items,):
+        if _dtype(table) != table_dtype(transform, dtype) or table.chunks != (items,):
             raise _unreadable(f"the table of chunk {name[:12]} is {table.dtype.str} {table.shape}")
         extents += _checked_pages(table)
     extents += _checked_pages(dataset)

@@ -202,15 +202,41 @@ def invert(item: Transform, codes: Array, dtype: npt.DTypeLike, table: Array | N
     if item.kind == "plain":
         return codes.view(target) if codes.dtype != target else codes
     if item.kind == "dictionary":
-        if table is None or (codes.size and int(codes.max()) >= len(table)):
-            raise CorruptPartitionError("a code is not in its chunk's table; run 'mistique check'")
-        return table.take(codes)
+        return invert_table(table, codes)
     if item.kind == "offset":
         unsigned = np.dtype(UNSIGNED[target.itemsize])
         wide = codes.astype(unsigned)
         wide += np.asarray(item.base % (1 << (8 * target.itemsize)), unsigned)
         return wide.view(target)
     return _undo_decimal(item, codes, target)
+
+
+def invert_table(table: Array | None, codes: Array) -> Array:
+    """Return ``table[codes]``.
+
+    Raises
+    ------
+    CorruptPartitionError
+        If a code is not in the table.
+    """
+    if table is None or (codes.size and int(codes.max()) >= len(table)):
+        raise CorruptPartitionError("a code is not in its chunk's table; run 'mistique check'")
+    return table.take(codes)
+
+
+def table_dtype(item: Transform, dtype: str) -> str:
+    """Return the dtype of the table that precedes a chunk's pages.
+
+    Parameters
+    ----------
+    item
+        The chunk's transform.
+    dtype
+        dtype of the chunk's values.
+    """
+    if item.kind == "digits":
+        return "|u1"
+    return UNSIGNED[np.dtype(dtype).itemsize] if item.kind == "delta" else dtype
 
 
 def _undo_decimal(item: Transform, codes: Array, target: np.dtype[Any]) -> Array:
