@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -53,10 +54,14 @@ def choose_transform(array: Array) -> Transformed:
 
 def choose_dictionary(words: Array) -> Transformed | None:
     """Return unsigned integers as a dictionary if a sample promises that few are different, else ``None``."""
-    if words.size < _LEAST_VALUES:
+    flat = words.reshape(-1)
+    if flat.size < _LEAST_VALUES or flat.dtype.itemsize == 1:
         return None
-    sample = words[:: -(-words.size // _SAMPLE)]
-    return _dictionary(words) if _distinct(sample) <= sample.size * _FEW_FOR_CODES else None
+    sample = flat[:: -(-flat.size // _SAMPLE)]
+    if _distinct(sample) > sample.size * _FEW_FOR_CODES:
+        return None
+    made = _dictionary(flat)
+    return None if made is None else replace(made, codes=made.codes.reshape(words.shape))
 
 
 def _most_table(dtype: np.dtype[Any]) -> int:

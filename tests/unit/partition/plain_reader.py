@@ -41,7 +41,8 @@ def read_chunk(group: h5py.Group, name: str) -> Array:
     if transform["kind"] == "digits":
         return digits(transform, codes, table, dtype, tuple(document["shape"]))
     if transform["kind"] == "delta":
-        return delta(read_chunk(group, transform["delta"]), codes, transform.get("scale", 1))
+        words = codes if table is None else table[codes]
+        return delta(read_chunk(group, transform["delta"]), words, transform.get("scale", 1))
     raise AssertionError(f"unknown transform {transform['kind']}")
 
 
