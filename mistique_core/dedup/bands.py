@@ -53,7 +53,7 @@ def banding(tau: float) -> tuple[int, int]:
 def optimal_banding(tau: float) -> tuple[int, int]:
     """Return what :func:`banding` describes, asking datasketch for every `tau`."""
     require_datasketch()
-    from datasketch import MinHashLSH  # type: ignore[import-untyped]
+    from datasketch import MinHashLSH
 
     for size in _SIZES:
         try:

@@ -34,7 +34,7 @@ from mistique_core.dedup.words import MANTISSA_BITS, Array, has_words, to_words
 from mistique_core.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from datasketch import LeanMinHash  # type: ignore[import-untyped]
+    from datasketch import LeanMinHash
 
 Signature = npt.NDArray[np.uint32]
 PERMUTATIONS = 64

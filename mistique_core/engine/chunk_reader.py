@@ -1,12 +1,14 @@
 """Reading chunks, whole or some of their rows, verified, with a bounded cache.
 
-A whole chunk is verified against its content address; of a chunk that is read in part, each page is
-verified by its own checksum. Requests are gathered by partition, so that one query makes few calls to
-the storage backend, and decoded on all cores when they are large.
+A chunk that this reader reads whole for the first time is verified against its content address. After
+that, and where a chunk is read in part, each page is verified by its own checksum. Requests are gathered by
+partition, so that one query makes few calls to the storage backend, and decoded on all cores when they are
+large.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections import defaultdict
@@ -23,6 +25,7 @@ from mistique_core.catalogue.chunks import StoredChunk
 from mistique_core.dedup import chunk_hash
 from mistique_core.dedup.delta import apply_delta
 from mistique_core.engine.array_cache import ArrayCache
+from mistique_core.engine.lru import LruCache
 from mistique_core.errors import CorruptPartitionError
 from mistique_core.partition import decode_chunk
 from mistique_core.partition.encoding import DIGITS, PAGES, decode_pages, decode_table, decode_values
@@ -34,7 +37,8 @@ Rows = npt.NDArray[np.intp]
 Bases = Mapping[int, StoredChunk]
 
 _MOST_THREADS = 8
-_THREADED_BYTES = 2_000_000
+_THREADED_VALUES = 32_768
+_VERIFIED_KEPT = 65_536
 
 
 @dataclass
@@ -97,6 +101,7 @@ class ChunkReader:
     def __init__(self, backend: StorageBackend, cache_bytes: int) -> None:
         self._backend = backend
         self._cache = ArrayCache(cache_bytes)
+        self._verified: LruCache[tuple[str, bytes], bool] = LruCache(_VERIFIED_KEPT)
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
 
@@ -143,8 +148,7 @@ class ChunkReader:
         def decode(number: int) -> Array:
             return self._decode(fetches[number], base_values.get(number))
 
-        size = sum(fetch.request.chunk.location.size for fetch in fetches)
-        if len(fetches) < 2 or size < _THREADED_BYTES:
+        if not _is_large(fetches):
             return [decode(number) for number in range(len(fetches))]
         return list(self._threads().map(decode, range(len(fetches))))
 
@@ -200,11 +204,14 @@ class ChunkReader:
         array = decode_chunk(
             fetch.frames, location.encoding, location.codec, location.dtype, location.shape, difference
         )
-        if chunk_hash(array) != chunk.address:
+        place = (chunk.partition, chunk.address)
+        if self._verified.get(place) is None and chunk_hash(array) != chunk.address:
             raise CorruptPartitionError(
                 f"chunk {chunk.address.hex()[:12]} of partition {chunk.partition[:12]} has changed on disk; "
                 "restore the file from a backup, or re-run the stage with strategy='rerun'"
             )
+        if location.encoding == PAGES:
+            self._verified.put(place, True)
         array.flags.writeable = False
         self._cache.put(chunk.address, array)
         if fetch.request.rows is None:
@@ -224,6 +231,14 @@ class ChunkReader:
             if self._pool is not None:
                 self._pool.shutdown()
                 self._pool = None
+
+
+def _is_large(fetches: Sequence[_Fetch]) -> bool:
+    """Whether there are several chunks to decode whole, each of which is worth a thread's while."""
+    whole = [fetch for fetch in fetches if fetch.whole]
+    if len(whole) < 2 or len(whole) < len(fetches):
+        return False
+    return sum(math.prod(fetch.request.chunk.location.shape) for fetch in whole) >= _THREADED_VALUES * len(whole)
 
 
 def _undo_delta(base: Array, scale: int, delta: Array) -> Array:

@@ -160,7 +160,7 @@ class FrameReader:
         plain = [column.version for column in columns if not is_units(column)]
         encoded = self.columns(connection, plain, positions, tally)
         units = self.units(connection, [column for column in columns if is_units(column)], positions, tally)
-        index = pd.Index(row_ids, name=ROW_ID)
+        index = pd.Index(row_ids, name=ROW_ID, copy=False)
         data: dict[str, Any] = {}
         for column in columns:
             if not is_units(column):
