@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import sqlalchemy as sa
 
@@ -13,8 +13,8 @@ from mistique_core.catalogue.database import Catalogue, upsert
 from mistique_core.catalogue.tables import chunk, partition, setting
 from mistique_core.dedup import bytes_hash
 from mistique_core.errors import CorruptPartitionError, InvalidInputError
-from mistique_core.maintenance.affected import Affected, find_affected
-from mistique_core.maintenance.problems import CheckReport, Problem, shown
+from mistique_core.maintenance.damage import Damage, describe
+from mistique_core.maintenance.problems import CheckReport, Problem
 from mistique_core.maintenance.progress import Progress, no_progress
 from mistique_core.maintenance.structure import check_structure
 from mistique_core.maintenance.subset import choose_subset, resume_after
@@ -22,19 +22,6 @@ from mistique_core.maintenance.verify import BaseReader, decode_verified, frames
 from mistique_core.storage import StorageBackend
 
 _RESUME = "check_resume"
-
-
-@dataclass
-class _Damage:
-    """What reading the data found."""
-
-    chunks: dict[int, tuple[str, bytes]] = field(default_factory=dict)
-    """Id of a damaged chunk -> (partition, address)."""
-    files: dict[str, list[int]] = field(default_factory=dict)
-    """Name of a missing partition -> ids of its chunks."""
-    problems: list[Problem] = field(default_factory=list)
-    covered: int = 0
-    covered_bytes: int = 0
 
 
 def check(
@@ -85,22 +72,22 @@ def check(
         sizes = {str(row.name): int(row.bytes) for row in connection.execute(sa.select(partition))}
         last = connection.scalar(sa.select(setting.c.value).where(setting.c.name == _RESUME))
     names = choose_subset(sizes, subset)
-    damage = _Damage()
+    damage = Damage()
     if max_seconds is None:
-        _read(catalogue, backend, names, sizes, damage, lambda: False, progress)
+        done = _read(catalogue, backend, names, sizes, damage, lambda: False, progress)
     else:
         until = clock() + max_seconds
         names = resume_after(names, last)
         done = _read(catalogue, backend, names, sizes, damage, lambda: clock() >= until, progress)
-        if done is not None:
+        if done:
             with catalogue.write() as connection:
-                upsert(connection, setting, {"name": _RESUME}, {"value": done})
+                upsert(connection, setting, {"name": _RESUME}, {"value": done[-1]})
     return replace(
         report,
-        problems=(*report.problems, *_problems(catalogue, damage)),
-        covered=damage.covered,
-        covered_bytes=damage.covered_bytes,
-        is_complete=damage.covered == len(names),
+        problems=(*report.problems, *describe(catalogue, damage)),
+        covered=len(done),
+        covered_bytes=sum(sizes[name] for name in done),
+        is_complete=len(done) == len(names),
     )
 
 
@@ -109,28 +96,27 @@ def _read(
     backend: StorageBackend,
     names: Iterable[str],
     sizes: dict[str, int],
-    damage: _Damage,
+    damage: Damage,
     is_over: Callable[[], bool],
     progress: Progress,
-) -> str | None:
-    """Read partitions until there are no more or the time is over; return the last one's name."""
+) -> list[str]:
+    """Read partitions until there are no more or the time is over; return their names."""
     bases = BaseReader(backend)
     names = list(names)
-    total = sum(sizes[name] for name in names)
-    last = None
+    total, read_bytes = sum(sizes[name] for name in names), 0
+    done: list[str] = []
     for name in names:
-        if last is not None and is_over():
+        if done and is_over():
             break
         _read_partition(catalogue, backend, name, bases, damage)
-        damage.covered += 1
-        damage.covered_bytes += sizes[name]
-        last = name
-        progress(damage.covered_bytes, total)
-    return last
+        done.append(name)
+        read_bytes += sizes[name]
+        progress(read_bytes, total)
+    return done
 
 
 def _read_partition(
-    catalogue: Catalogue, backend: StorageBackend, name: str, bases: BaseReader, damage: _Damage
+    catalogue: Catalogue, backend: StorageBackend, name: str, bases: BaseReader, damage: Damage
 ) -> None:
     """Read one file; what was moved or deleted since it was listed is passed over."""
     try:
@@ -158,36 +144,4 @@ def _read_partition(
                 lost += 1
     if not lost and f"{bytes_hash(data).hex()}.h5" != name:
         what = f"partition {name} is damaged outside of its {len(ids)} chunks, which are all whole: it costs no value"
-        damage.problems.append(Problem("damaged file", what, f"run 'mistique compact --rewrite {name}'"))
-
-
-def _problems(catalogue: Catalogue, damage: _Damage) -> list[Problem]:
-    """Describe the damage, with everything that it concerns."""
-    lost = [*damage.chunks, *(item for ids in damage.files.values() for item in ids)]
-    if not lost:
-        return damage.problems
-    with catalogue.read() as connection:
-        affected = find_affected(connection, lost)
-    found = list(damage.problems)
-    for item, (name, address) in sorted(damage.chunks.items(), key=lambda entry: entry[1]):
-        what = f"chunk {address.hex()} of partition {name} is damaged; it belongs to {_owners(affected[item])}"
-        found.append(Problem("damaged chunk", what, _remedy(affected[item])))
-    for name, ids in sorted(damage.files.items()):
-        owners = [owner for item in ids for owner in affected[item]]
-        what = f"partition {name} is missing with its {len(ids)} chunks; they belong to {_owners(owners)}"
-        found.append(Problem("missing file", what, _remedy(owners)))
-    return found
-
-
-def _owners(affected: list[Affected]) -> str:
-    return shown(map(str, affected), "; ") or "nothing"
-
-
-def _remedy(affected: list[Affected]) -> str:
-    if not affected:
-        return "nothing needs it: run 'mistique gc'"
-    if all(item.can_rerun for item in affected):
-        return "ask for it with strategy='rerun', or restore the partition from a backup"
-    if any(item.can_rerun for item in affected):
-        return "restore the partition from a backup; or ask for what can be re-run, and run the pipeline of the rest"
-    return "restore the partition from a backup, or run its pipeline again"
+        damage.others.append(Problem("damaged file", what, f"run 'mistique compact --rewrite {name}'"))

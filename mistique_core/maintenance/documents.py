@@ -38,7 +38,7 @@ def stored_documents(backend: StorageBackend, name: str, size: int) -> list[Docu
 
 def is_column(document: Document) -> bool:
     """Return whether a description is one of a column version."""
-    return isinstance(document.get("address"), str)
+    return {"address", "logical_type", "rows", "block_rows", "chunks", "categories", "scheme"} <= document.keys()
 
 
 def described(documents: Iterable[Document]) -> list[bytes]:

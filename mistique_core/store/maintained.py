@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.config import StoreConfig
 from mistique_core.maintenance import (
     DEFAULT_GRACE_SECONDS,
+    DEFAULT_MAX_DEAD,
+    DEFAULT_SMALL_BYTES,
     CheckReport,
+    CompactReport,
     DeleteReport,
     GcReport,
     Progress,
     check,
     collect_garbage,
+    compact,
     delete,
     no_progress,
 )
@@ -120,5 +126,40 @@ class Maintained:
             read_data=read_data,
             subset=subset,
             max_seconds=max_seconds,
+            progress=progress,
+        )
+
+    def compact(
+        self,
+        *,
+        max_dead: float = DEFAULT_MAX_DEAD,
+        small_bytes: int = DEFAULT_SMALL_BYTES,
+        rewrite: Sequence[str] = (),
+        dry_run: bool = False,
+        progress: Progress = no_progress,
+    ) -> CompactReport:
+        """Rewrite wasteful partitions and merge small ones; see :func:`mistique_core.maintenance.compact`.
+
+        Parameters
+        ----------
+        max_dead
+            Largest share of a file that may be dead, 0 to 1.
+        small_bytes
+            Partitions below this size are merged.
+        rewrite
+            Names of partitions that are to be rewritten in any case.
+        dry_run
+            Change nothing.
+        progress
+            Told (done, total) bytes.
+        """
+        return compact(
+            self.catalogue,
+            self.backend,
+            self.config,
+            max_dead=max_dead,
+            small_bytes=small_bytes,
+            rewrite=rewrite,
+            dry_run=dry_run,
             progress=progress,
         )

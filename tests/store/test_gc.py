@@ -3,9 +3,7 @@
 import contextlib
 import dataclasses
 import os
-import signal
 import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -25,6 +23,7 @@ from mistique_core.errors import InvalidInputError, MistiqueError, StorageError
 from mistique_core.maintenance import collect_garbage
 from mistique_core.partition import build_partition
 from mistique_core.testing.faults import FaultyBackend
+from tests.store.killed_process import killed_at_every_step
 
 HOUR = 3600.0
 
@@ -219,67 +218,28 @@ def test_every_call_of_the_storage_may_fail(tmp_path: Path, when: str) -> None:
     assert k > 4
 
 
-KILLED = """
-import os, signal, sys, sqlalchemy as sa
-from mistique_core import Mistique
-
-def die_at(k):
-    points = iter(range(1, 10_000))
-    def point(*_):
-        if next(points) == k:
-            os.kill(os.getpid(), signal.SIGKILL)
-    return point
-
-def collect(k):
-    with Mistique.open(sys.argv[1]) as store:
-        point = die_at(k)
-        sa.event.listen(store.catalogue.engine, "before_cursor_execute", point)
-        sa.event.listen(store.catalogue.engine, "commit", point)
-        delete = store.backend.delete
-        def deleting(name):
-            point()
-            delete(name)
-            point()
-        store.backend.delete = deleting
-        store.gc(grace_seconds=0)
-
-for line in sys.stdin:
-    child = os.fork()
-    if not child:
-        collect(int(line))
-        os._exit(0)
-    print(os.waitpid(child, 0)[1], flush=True)
-"""
-
-
 def test_a_collection_killed_at_any_point_is_finished_by_the_next(tmp_path: Path) -> None:
     """Killed before every statement, commit and deletion in turn, until one run ends by itself."""
     with Mistique.open(tmp_path) as store:
         store.log_frame("p", "kept", "x", frame(0))
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], **pipes) as nursery:
-        assert nursery.stdin is not None
-        assert nursery.stdout is not None
-        status = signal.SIGKILL
-        k = 0
-        while status == signal.SIGKILL:
-            k += 1
+
+    def fill() -> None:
+        with Mistique.open(tmp_path) as store:
+            for seed in (1, 2):
+                store.log_frame("p", f"m{seed}", "x", frame(seed))
+                store.delete("p", f"m{seed}")
+
+    fill()
+    with killed_at_every_step(tmp_path, "store.gc(grace_seconds=0)") as runs:
+        for _ in runs:
             with Mistique.open(tmp_path) as store:
-                for seed in (1, 2):
-                    store.log_frame("p", f"m{seed}", "x", frame(seed))
-                    store.delete("p", f"m{seed}")
-            nursery.stdin.write(f"{k}\n")
-            nursery.stdin.flush()
-            status = int(nursery.stdout.readline())
-            with Mistique.open(tmp_path) as store:
+                assert store.check(read_data=True).is_clean
                 pd.testing.assert_frame_equal(store.get_intermediates("p.kept.x").frame, frame(0))
                 store.gc(grace_seconds=0)
                 with store.catalogue.read() as connection:
                     assert set(connection.scalars(sa.select(partition.c.name))) == set(files(store))
                     assert connection.scalar(sa.select(sa.func.count()).select_from(column_version)) == 6
-        nursery.stdin.close()
-    assert status == 0
-    assert k > 20
+            fill()
 
 
 def test_a_collection_between_looking_up_and_registering(catalogue_url: str, tmp_path: Path) -> None:
