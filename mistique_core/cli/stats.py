@@ -56,3 +56,6 @@ def print_statistics(stats: StoreStatistics) -> None:
     if stats.partition_bytes:
         saved = stats.logical_bytes / stats.partition_bytes
         say(f"{saved:.1f}x less than storing every intermediate as it is")
+    if stats.delta_chunks:
+        saved_bytes = format_bytes(stats.delta_saved_bytes)
+        say(f"{stats.delta_chunks} of {stats.chunks} chunks are differences to similar ones, {saved_bytes} smaller so")

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.tables import chunk, fitted, intermediate, model, model_version, partition, project, stage
+from mistique_core.partition import Codec
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class StoreStatistics:
         Bytes of all fitted objects before encoding, each mention counted.
     catalogue_bytes
         Size of the catalogue database.
+    delta_chunks, delta_saved_bytes
+        Chunks that are stored as their difference to a similar one, and by how much that made them smaller.
     models
         Each model's share, by project and name.
     """
@@ -69,6 +72,8 @@ class StoreStatistics:
     partition_bytes: int
     fitted_bytes: int
     catalogue_bytes: int
+    delta_chunks: int
+    delta_saved_bytes: int
     models: tuple[ModelStatistics, ...]
 
 
@@ -81,6 +86,7 @@ def collect_statistics(catalogue: Catalogue, location: str) -> StoreStatistics:
         models = tuple(_models(connection))
         fitted_bytes = _row(connection, fitted, fitted.c.bytes)[1]
         catalogue_bytes = _catalogue_bytes(connection)
+        deltas = _deltas(connection)
     return StoreStatistics(
         location,
         catalogue.shown_url,
@@ -92,6 +98,7 @@ def collect_statistics(catalogue: Catalogue, location: str) -> StoreStatistics:
         partitions[1],
         fitted_bytes,
         catalogue_bytes,
+        *deltas,
         models,
     )
 
@@ -100,6 +107,11 @@ def _row(connection: sa.Connection, table: sa.Table, column: sa.Column[int]) -> 
     query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(column), 0)).select_from(table)
     count, total = connection.execute(query).one()
     return int(count), int(total)
+
+
+def _deltas(connection: sa.Connection) -> tuple[int, int]:
+    codecs = connection.scalars(sa.select(chunk.c.codec).where(chunk.c.base_id.is_not(None))).all()
+    return len(codecs), sum(Codec.from_json(codec).transform.saved for codec in codecs if codec is not None)
 
 
 def _models(connection: sa.Connection) -> list[ModelStatistics]:
