@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mistique_core.errors import CorruptPartitionError
+from mistique_core.partition.bits import code_bits, pack_bits, unpack_bits
 from mistique_core.partition.choice import choose_dictionary, choose_transform
 from mistique_core.partition.pages import (
     compress_pages,
@@ -47,6 +48,7 @@ Array = npt.NDArray[Any]
 
 PAGES = "pages"
 DIGITS = "digits"
+_LEAST_PACKED = 64
 _FIRST_FORMAT = ("raw", "zstd", "shuffle")
 
 
@@ -120,8 +122,13 @@ class EncodedChunk:
 
     @property
     def stored_shape(self) -> tuple[int, ...]:
-        """Shape of the stored codes: that of the array, but for packed digits."""
-        return (self.codec.rows,) if self.pages and self.codec.transform.kind == DIGITS else self.shape
+        """Shape of the stored codes: that of the array, but for packed digits and bits."""
+        if not self.pages:
+            return self.shape
+        if self.codec.transform.kind == DIGITS:
+            return (self.codec.rows,)
+        bits = self.codec.transform.bits
+        return self.shape if bits == 8 else (-(-self.shape[0] * bits // 8),)
 
     @property
     def raw_bytes(self) -> int:
@@ -182,10 +189,14 @@ def encode_delta(whole: EncodedChunk, array: Array, base: bytes, delta: Array, s
 def _encode(address: bytes, array: Array, item: Transformed, level: int) -> EncodedChunk:
     if not array.size:
         return EncodedChunk(address, array.dtype.str, array.shape, Codec(plain(array).transform, 1), None, ())
-    row_bytes = item.codes.nbytes // len(item.codes)
-    is_packed = item.transform.kind == DIGITS
-    rows = len(item.codes) if is_packed else page_rows(len(item.codes), row_bytes)
-    pages = tuple(compress_pages(item.codes, rows, level))
+    bits = code_bits(item.codes) if item.codes.size >= _LEAST_PACKED and item.transform.kind != DIGITS else 8
+    rows = len(item.codes)
+    if item.transform.kind != DIGITS:
+        rows = page_rows(rows, item.codes.nbytes // rows)
+    if bits < 8:
+        rows = -(-rows * bits // 8) * 8 // bits
+        item = replace(item, transform=replace(item.transform, bits=bits), codes=pack_bits(item.codes, bits))
+    pages = tuple(compress_pages(item.codes, rows * bits // 8, level))
     table = None
     if item.table is not None:
         table = compress_pages(item.table, len(item.table), level)[0]
@@ -207,16 +218,17 @@ def decode_pages(codec: Codec, shape: tuple[int, ...], pages: Sequence[bytes | m
     CorruptPartitionError
         If a page does not decode.
     """
-    dtype = np.dtype(codec.transform.dtype)
-    page_shape = (codec.rows, *shape[1:])
+    dtype, bits = np.dtype(codec.transform.dtype), codec.transform.bits
+    page_shape = (codec.rows * bits // 8, *shape[1:])
     if len(pages) == 1:
-        return _read_page(pages[0], dtype, page_shape)
-    codes = np.empty((len(pages) * codec.rows, *shape[1:]), dtype)
-    size = dtype.itemsize * math.prod(page_shape)
-    for number, page in enumerate(pages):
-        place = codes[number * codec.rows : (number + 1) * codec.rows]
-        join_planes(decompress_page(page, size), place)
-    return codes
+        codes = _read_page(pages[0], dtype, page_shape)
+    else:
+        codes = np.empty((len(pages) * page_shape[0], *shape[1:]), dtype)
+        size = dtype.itemsize * math.prod(page_shape)
+        for number, page in enumerate(pages):
+            place = codes[number * page_shape[0] : (number + 1) * page_shape[0]]
+            join_planes(decompress_page(page, size), place)
+    return codes if bits == 8 else unpack_bits(codes, bits)
 
 
 def _read_page(frame: bytes | memoryview, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:

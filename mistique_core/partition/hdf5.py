@@ -90,7 +90,7 @@ def _write_chunk(group: h5py.Group, chunk: EncodedChunk) -> ChunkLocation:
         table = _create(group, name + _TABLE.encode(), kind, items, items)
         extents += _write_pages(table, (chunk.table,), items)
     stored_shape = chunk.stored_shape
-    page_shape = (chunk.codec.rows, *stored_shape[1:])
+    page_shape = (chunk.codec.rows * chunk.codec.transform.bits // 8, *stored_shape[1:])
     dataset = _create(group, name, dtype, stored_shape, page_shape)
     extents += _write_pages(dataset, chunk.pages, page_shape)
     if chunk.codec.transform != plain(np.empty(0, chunk.dtype)).transform:
@@ -236,7 +236,8 @@ def _location_2(group: h5py.Group, name: str, dataset: h5py.Dataset) -> ChunkLoc
         document = json.loads(bytes(dataset.attrs[_CODEC.decode()]))
         dtype, transform = np.dtype(document["dtype"]).str, Transform.from_json(json.dumps(document["transform"]))
         shape = tuple(map(int, document.get("shape", shape)))
-    if transform.dtype != _dtype(dataset) or (transform.kind != DIGITS and shape != _shape(dataset)):
+    stored = shape if transform.bits == 8 else (-(-shape[0] * transform.bits // 8),) if len(shape) == 1 else ()
+    if transform.dtype != _dtype(dataset) or (transform.kind != DIGITS and stored != _shape(dataset)):
         raise _unreadable(f"chunk {name[:12]} is not the {transform.dtype} {shape} that it claims to be")
     if not dataset.size:
         return ChunkLocation(address, dtype, shape, PAGES, Codec(transform, 1), ())
@@ -249,7 +250,7 @@ def _location_2(group: h5py.Group, name: str, dataset: h5py.Dataset) -> ChunkLoc
             raise _unreadable(f"the table of chunk {name[:12]} is {table.dtype.str} {table.shape}")
         extents += _checked_pages(table)
     extents += _checked_pages(dataset)
-    rows = int(dataset.chunks[0])
+    rows = int(dataset.chunks[0]) * 8 // transform.bits
     return ChunkLocation(address, dtype, shape, PAGES, Codec(transform, rows, items), tuple(extents))
 
 

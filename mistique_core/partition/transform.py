@@ -38,6 +38,7 @@ KINDS: tuple[Kind, ...] = ("plain", "decimal", "offset", "dictionary", "digits",
 UNSIGNED = {1: "|u1", 2: "<u2", 4: "<u4", 8: "<u8"}
 _PLAIN = ("|b1", "|u1", "|i1", *(f"<{kind}{size}" for kind in "uif" for size in (2, 4, 8)))
 _NUMBERS = 1 << 64
+_PACKED = (1, 2, 4)
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,9 @@ class Transform:
         filled in; code ``top + i`` is the i-th.
     delta
         Content address, in hex, of the chunk that the codes are a difference to (``delta``).
+    bits
+        Bits of a stored code; fewer than 8 where bytes of one dimension are packed
+        (:mod:`~mistique_core.partition.bits`).
     saved
         Bytes by which the difference is smaller than the chunk encoded on its own (``delta``).
     """
@@ -73,6 +77,7 @@ class Transform:
     exceptions: tuple[int, ...] = ()
     delta: str | None = None
     saved: int = 0
+    bits: int = 8
 
     def to_json(self) -> str:
         """Return the canonical JSON, without the fields that have their default."""
@@ -84,6 +89,7 @@ class Transform:
             ("exceptions", ()),
             ("delta", None),
             ("saved", 0),
+            ("bits", 8),
         ):
             if getattr(self, name) != default:
                 document[name] = getattr(self, name)
@@ -113,8 +119,10 @@ class Transform:
         """Whether every field has the type and range that the formulas need."""
         if self.dtype not in (_PLAIN if self.kind == "plain" else UNSIGNED.values()):
             return False
-        numbers = (self.base, self.scale, self.saved, *self.exceptions)
+        numbers = (self.base, self.scale, self.saved, self.bits, *self.exceptions)
         if not all(type(number) is int and abs(number) < _NUMBERS for number in numbers):
+            return False
+        if self.bits != 8 and not (self.bits in _PACKED and self.dtype == "|u1" and self.kind != "digits"):
             return False
         last = 1 << (8 * np.dtype(self.dtype).itemsize)
         if self.top is not None and not (type(self.top) is int and 0 <= self.top < last):

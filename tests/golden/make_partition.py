@@ -87,6 +87,20 @@ def few() -> list[np.ndarray]:
     ]
 
 
+def packed() -> list[np.ndarray]:
+    """Return values of which few bits are stored: flags and categories, of several pages, of odd lengths."""
+    rows = np.arange(70_003)
+    return [
+        (rows * rows // 1_000 % 11 == 0).astype("u1"),
+        (rows[:101] % 3).astype("u1"),
+        (rows[:1_003] * 7 % 16).astype("u1"),
+        np.where(rows[:303] % 4, 1_000.0, 1_003.0),
+        np.where(rows[:305] % 5, 0.0, np.nan),
+        np.sqrt(rows[:307] % 13 + 2),
+        (rows[:309] // 7 % 2 * 5 - 10**9),
+    ]
+
+
 def pages() -> list[np.ndarray]:
     """Return arrays of several pages, the last one not full: planes of one, two, four and eight bytes."""
     rows = np.arange(20_001)
@@ -143,7 +157,7 @@ def differences() -> list[tuple[np.ndarray, np.ndarray, int]]:
 
 def arrays() -> list[np.ndarray]:
     """Return arrays that between them use everything that format version 2 has."""
-    found = [*first_arrays(), *decimals(), *integers(), *few(), *pages(), *tensors()]
+    found = [*first_arrays(), *decimals(), *integers(), *few(), *packed(), *pages(), *tensors()]
     found += [array for pair in differences() for array in pair[:2]]
     return list({chunk_hash(array): array for array in found}.values())
 

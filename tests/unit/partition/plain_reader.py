@@ -31,6 +31,8 @@ def read_chunk(group: h5py.Group, name: str) -> Array:
     document = json.loads(bytes(dataset.attrs["codec"]))
     transform, dtype = document["transform"], np.dtype(document["dtype"])
     assert np.dtype(transform["dtype"]) == codes.dtype
+    if "bits" in transform:
+        codes = bits_of(codes, transform["bits"])[: document["shape"][0]]
     table = group[name + ".table"][()] if name + ".table" in group else None
     if transform["kind"] == "decimal":
         return decimal(transform, codes, dtype)
@@ -43,7 +45,15 @@ def read_chunk(group: h5py.Group, name: str) -> Array:
     if transform["kind"] == "delta":
         words = codes if table is None else table[codes]
         return delta(read_chunk(group, transform["delta"]), words, transform.get("scale", 1))
+    if transform["kind"] == "plain":
+        return codes.view(dtype)
     raise AssertionError(f"unknown transform {transform['kind']}")
+
+
+def bits_of(packed: Array, bits: int) -> Array:
+    """Return the codes of bytes, the lowest bits first."""
+    ones = np.unpackbits(packed, bitorder="little").reshape(-1, bits)
+    return np.packbits(ones, axis=1, bitorder="little").reshape(-1)
 
 
 def decimal(transform: dict[str, Any], codes: Array, dtype: np.dtype) -> Array:

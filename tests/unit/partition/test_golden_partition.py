@@ -21,7 +21,7 @@ from tests.unit.partition.plain_reader import read_all
 GOLDEN = Path(__file__).parents[2] / "golden"
 FILES = {
     "partition_v1.h5": "fa71aef6f302fddd596923d989f40e59b3e360d3d5849c1e6da9c3354d90059e",
-    "partition_v2.h5": "9289996764247e0c9403ddf65a48c836d674f0752b278c11712a85b0382e02b6",
+    "partition_v2.h5": "964f04598c6574dc16270b6bb92e296767d79e31741be3337861e9d436a12a35",
 }
 
 
@@ -115,6 +115,9 @@ def test_the_second_version_uses_all_that_it_has(maker: ModuleType) -> None:
     assert max(some for _, some in decimals) == 2
     assert {item.scale for item in transforms if item.kind == "delta"} == {0, 100}
     assert {item.base for item in transforms if item.kind == "digits"} == {0, 1}
+    bits = {(item.kind, item.bits) for item in transforms}
+    assert {width for _, width in bits} == {1, 2, 4, 8}
+    assert {kind for kind, width in bits if width < 8} == {"plain", "decimal", "offset", "dictionary", "delta"}
     tables = {(codec.transform.kind, bool(codec.table_items)) for _, codec in found if codec is not None}
     assert tables >= {("dictionary", True), ("digits", True), ("digits", False), ("delta", True), ("delta", False)}
     pages = {
