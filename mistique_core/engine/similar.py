@@ -75,6 +75,8 @@ class SimilarChunks:
         def stored(keys: Sequence[int]) -> Iterable[tuple[int, bytes]]:
             for key, chunks in similar_chunks(connection, keys).items():
                 for chunk in chunks:
+                    if chunk.address in whole:
+                        continue  # it is being written again; a chunk is no difference to itself
                     candidates[chunk.address] = chunk
                     yield key, chunk.address
 
