@@ -124,12 +124,13 @@ def _decimal(array: Array, sample: Array) -> Transformed | None:
             exceptions.update(_patterns(as_bits(tile), bad))
             if len(exceptions) > _MOST_EXCEPTIONS:
                 return None
-    low, high = float(np.fmin.reduce(whole)), float(np.fmax.reduce(whole))
+    low = np.fmin.reduce(whole)
     if np.isnan(low):
         return None
-    base, top = int(low), int(high) - int(low) + 1
-    dtype = _narrowest(top + max(len(exceptions) - 1, 0))
-    if np.dtype(dtype).itemsize >= array.dtype.itemsize and max(-low, high) >= _WORTH_WIDE.get(array.dtype.str, 0):
+    base, high = int(low), int(np.fmax.reduce(whole))
+    top = high - base + 1
+    dtype = _codes_of(base, high + len(exceptions), array.dtype)
+    if dtype is None:
         return None
     whole -= base
     if not exceptions:
@@ -143,6 +144,14 @@ def _decimal(array: Array, sample: Array) -> Transformed | None:
         whole[bad] = top + np.searchsorted(known, as_bits(array)[bad])
     item = Transform("decimal", dtype, base=base, scale=scale, top=top, exceptions=patterns)
     return Transformed(item, whole.astype(dtype))
+
+
+def _codes_of(low: int, high: int, dtype: np.dtype[Any]) -> str | None:
+    """Return the dtype of codes for `low` to `high` (inclusive), ``None`` where they gain nothing over floats."""
+    codes = _narrowest(high - low)
+    if np.dtype(codes).itemsize >= dtype.itemsize and max(-low, high) >= _WORTH_WIDE.get(dtype.str, 0):
+        return None
+    return codes
 
 
 def _patterns(bits: Array, bad: npt.NDArray[np.bool_]) -> list[int]:
@@ -162,7 +171,7 @@ def _to_whole(tile: Array, scale: int, whole: Array) -> npt.NDArray[np.bool_] | 
         Where it is not; ``None`` if it is everywhere.
     """
     with np.errstate(all="ignore"):
-        np.multiply(tile, float(scale), out=whole)
+        np.multiply(tile, float(scale), out=whole, dtype="<f8")
         np.rint(whole, out=whole)
         whole += 0.0  # so that -0.0, which no code stands for, does not compare equal below
         good = np.abs(whole) < _EXACT_INTEGER
@@ -184,10 +193,10 @@ def _scale_of(sample: Array) -> int | None:
             whole = np.rint(wide * scale) + 0.0
             good = as_bits((whole / scale).astype(sample.dtype)) == bits
             good &= np.abs(whole) < _EXACT_INTEGER
-            if good.all():
-                return scale
-            if good.any() and len(set(bits[~good][:_LEAST_VALUES].tolist())) <= _MOST_EXCEPTIONS // 2:
-                return scale
+            few_others = good.any() and len(set(bits[~good][:_LEAST_VALUES].tolist())) <= _MOST_EXCEPTIONS // 2
+            if few_others:
+                found = whole[good]
+                return scale if _codes_of(int(found.min()), int(found.max()), sample.dtype) is not None else None
     return None
 
 

@@ -58,6 +58,25 @@ def test_whole_numbers_at_both_ends_of_what_floats_hold_exactly() -> None:
     assert_same_bits(invert(made.transform, made.codes, array.dtype, made.table), array)
 
 
+@pytest.mark.parametrize("span", [254, 255, 256, 65_534, 65_535, 65_536])
+@pytest.mark.parametrize("others", [0, 1, 2, 3])
+@pytest.mark.parametrize("base", [0.0, 2.0**53 - 70_000])
+def test_codes_are_as_wide_as_the_largest_needs(span: int, others: int, base: float) -> None:
+    """Ranges that just fit, with exceptions that just do not, also where floats end to be exact."""
+    exceptions = np.array([np.nan, np.inf, -np.inf])[:others]
+    array = np.concatenate(
+        [base + np.arange(span + 1.0)[:: max(1, span // 300)], [base + span], exceptions, [base] * 64]
+    )
+    made = choose_transform(array)
+    assert_same_bits(invert(made.transform, made.codes, array.dtype, made.table), array)
+    assert made.transform.kind == "decimal"
+    assert (
+        np.iinfo(made.codes.dtype).max
+        >= span + others
+        > np.iinfo(made.codes.dtype).max >> (8 * made.codes.itemsize // 2)
+    )
+
+
 CENTS = (np.arange(3_000) * 7919 % 100_003) / 100
 CHOICES = {
     "cents": (CENTS, "decimal", "<u4"),
