@@ -49,7 +49,8 @@ def decode_verified(location: ChunkLocation, frames: Frames, base: Array | None 
     CorruptPartitionError
         If it is not the array that its address says.
     """
-    apply = None if base is None else lambda codes: apply_delta(base, codes)
+    scale = 0 if location.codec is None else location.codec.transform.scale
+    apply = None if base is None else lambda codes: apply_delta(base, codes, scale)
     array = decode_chunk(frames, location.encoding, location.codec, location.dtype, location.shape, apply)
     if chunk_hash(array) != location.address:
         raise CorruptPartitionError(f"chunk {location.address.hex()[:12]} is not what its address says")
