@@ -16,12 +16,13 @@ from mistique_core.catalogue.tables import chunk
 ROWS = 20_000
 RANDOM = np.random.default_rng(5)
 BASE = pd.DataFrame({"a": RANDOM.lognormal(8, 1, ROWS), "b": RANDOM.normal(size=ROWS).astype("f4")})
-BASE.loc[BASE.index % 11 == 0, "a"] = np.nan
+BASE["cents"] = RANDOM.lognormal(9, 1, ROWS).round(2)
+BASE.loc[BASE.index % 11 == 0, ["a", "cents"]] = np.nan
 
 
 def filled() -> pd.DataFrame:
     """Return the table with what is missing filled in, and a few other values changed."""
-    frame = BASE.fillna({"a": BASE["a"].mean()})
+    frame = BASE.fillna({"a": BASE["a"].mean(), "cents": 123.45})
     frame.loc[frame.index % 503 == 0, "b"] *= np.float32(1.5)
     return frame
 
@@ -37,10 +38,10 @@ def test_similar_columns_are_differences(tmp_path: Path) -> None:
     with Mistique.open(tmp_path, approximate_dedup=True) as store:
         first = store.log_frame("p", "m", "x", BASE)
         second = store.log_frame("p", "m", "y", filled())
-        assert second.new_columns == 2
+        assert second.new_columns == 3
         assert second.stored_bytes * 4 < first.stored_bytes
-        assert len(differences(store)) == 2
-        assert store.stats().delta_chunks == 2
+        assert len(differences(store)) == 3
+        assert store.stats().delta_chunks == 3
         assert store.stats().delta_saved_bytes > second.stored_bytes
     with Mistique.open(tmp_path, cache_bytes=0) as store:
         for name, frame in (("y", filled()), ("x", BASE)):
