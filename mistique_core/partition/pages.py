@@ -1,11 +1,11 @@
 """Pages: the rows of a chunk in slices that are compressed, checked and read on their own.
 
-A page is one HDF5 chunk: 32 KiB of codes, so that one row is cheap to read, but at least 8,192 rows (narrow
-codes in short pages cost bytes: text by 11 %, flags by 10 %), and never more than 64 KiB. Codes of several bytes
-are split into byte planes (HDF5's shuffle filter), and each plane becomes a Zstandard block of its own,
-so that every plane gets an entropy code that fits it: one block for all planes costs 10 to 20 % more
-bytes. Each page ends with Zstandard's checksum (XXH64), so that a page read without the rest of its chunk is
-verified too.
+A page is one HDF5 chunk: 32 KiB of codes, so that one row is cheap to read (in pages of 8 KiB, texts would
+take 10 % more bytes), or 8,192 rows where that is more, and never more than 64 KiB. Codes of several bytes
+are split into byte planes (HDF5's shuffle filter), and each plane becomes a Zstandard block of its own, so
+that every plane gets an entropy code that fits it: one block for all planes of numbers costs 5 to 18 % more
+bytes. Each page ends with Zstandard's checksum (XXH64), so that a page read without the rest of its chunk
+is verified too.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def compress_pages(codes: Array, rows: int, level: int) -> list[bytes]:
     rows
         Rows of a page.
     level
-        Zstandard level of one-byte codes. Planes of wider codes are compressed at level 1, which was
-        measured to be smaller and faster than level 3 on them.
+        Zstandard level of one-byte codes. Planes of wider codes are compressed at level 1, whose bytes are
+        within 0.6 % of those of levels 2 and 3 on them.
     """
     itemsize = codes.dtype.itemsize
     flat = codes.reshape(len(codes), -1)
