@@ -1,6 +1,7 @@
 """Catalogue URLs of both databases, and an S3 server."""
 
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from tests.s3_server import BUCKET, s3_server
 
 SERVER = "postgresql+psycopg://postgres@127.0.0.1:5432/test"
+SHARED_MEMORY = Path("/dev/shm")
 
 
 @pytest.fixture
@@ -32,12 +34,28 @@ def postgres_url() -> Iterator[str]:
     engine.dispose()
 
 
+@pytest.fixture
+def catalogue_folder(tmp_path: Path) -> Path:
+    """Return the folder of SQLite catalogues."""
+    return tmp_path
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def catalogue_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def catalogue_url(request: pytest.FixtureRequest, catalogue_folder: Path) -> str:
     """Return a URL of each supported database."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'catalogue.db'}"
+        return f"sqlite:///{catalogue_folder / 'catalogue.db'}"
     return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def memory_path(tmp_path: Path) -> Iterator[Path]:
+    """Return an empty folder in memory where there is one: tests of many small stores need not wait for the disk."""
+    if not os.access(SHARED_MEMORY, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=SHARED_MEMORY) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,242 @@
+"""Whatever another process does in between, at every seam of an operation: no value is lost or wrong."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+
+from mistique_core import Mistique
+from mistique_core.catalogue.open_writes import open_writes
+from mistique_core.catalogue.tables import chunk, column_version, deleted_partition, partition
+from mistique_core.maintenance import collect_garbage
+from tests.concurrency.seams import Seams
+
+GRACE = 500.0
+Act = Callable[[Mistique, int], object]
+
+
+def frame(seed: int, *, more: bool = False, similar: bool = False) -> pd.DataFrame:
+    """Return a frame of its own for each seed; `similar` changes few of its values, `more` adds a column."""
+    random = np.random.default_rng(seed)
+    values = random.normal(size=3000)
+    if similar:
+        values[random.integers(0, 3000, 60)] = 0.25
+    town = pd.Categorical.from_codes(random.integers(0, 2, 3000), ["Ghent", f"Bruges {seed}"])
+    data = pd.DataFrame({"own": values, "town": town}).rename_axis("row_id")
+    return data.assign(more=random.integers(0, 99, 3000)) if more else data
+
+
+def expire(store: Mistique) -> None:
+    """Collect rows a while ago, and their files now."""
+    now = time.time()
+    collect_garbage(store.catalogue, store.backend, now=now - 2 * GRACE, grace_seconds=GRACE)
+    collect_garbage(store.catalogue, store.backend, now=now, grace_seconds=GRACE)
+
+
+def delete_and_expire(model: str) -> Act:
+    def act(store: Mistique, k: int) -> None:
+        store.delete("p", f"{model}{k}")
+        expire(store)
+
+    return act
+
+
+def log(model: str, **options: bool) -> Act:
+    return lambda store, k: store.log_frame("p", f"{model}{k}", "x", frame(k, **options))
+
+
+def read(model: str, **options: bool) -> Act:
+    def act(store: Mistique, k: int) -> None:
+        answer = store.get_intermediates(f"p.{model}{k}.x", strategy="read").frame
+        assert answer.equals(frame(k, **options))
+
+    return act
+
+
+def nothing(_store: Mistique, _k: int) -> None:
+    """Nothing to prepare."""
+
+
+def at_every_seam(
+    location: Path, url: str, *, prepare: Act, operate: Act, interfere: Act, verify: Act, statements: bool = False
+) -> int:
+    """Let one store operate and another one interfere at each seam in turn; return the number of seams."""
+    k = 0
+    with Mistique.open(location, url) as other:
+        while True:
+            k += 1
+            prepare(other, k)
+            with Mistique.open(location, url) as mine:
+                seams = Seams(mine, k, lambda: interfere(other, k), statements=statements)  # noqa: B023 (ends below)
+                try:
+                    operate(mine, k)
+                except BaseException as error:
+                    raise AssertionError(f"failed with seam {k} of {seams.passed}") from error
+                if not seams.is_reached:
+                    break
+                seams.finish()
+            verify(other, k)
+            report = other.check(read_data=True)
+            assert report.is_clean, (seams.passed[:k], report.problems)
+            with other.catalogue.read() as connection:
+                assert open_writes(connection) == [], seams.passed[:k]
+            empty(other)
+    return k - 1
+
+
+def empty(store: Mistique) -> None:
+    """Delete everything, and see that nothing is left of it."""
+    store.delete("p")
+    collect_garbage(store.catalogue, store.backend, now=time.time() + GRACE, grace_seconds=0)
+    assert list(store.backend.files()) == []
+    with store.catalogue.read() as connection:
+        for table in (partition, chunk, column_version, deleted_partition):
+            assert connection.scalar(sa.select(sa.func.count()).select_from(table)) == 0
+
+
+def test_what_a_writer_found_stored_is_deleted(catalogue_url: str, memory_path: Path) -> None:
+    """Its frame is stored already: nothing is to be written, until it is."""
+    seams = at_every_seam(
+        memory_path / "store",
+        catalogue_url,
+        prepare=log("old"),
+        operate=log("new"),
+        interfere=delete_and_expire("old"),
+        verify=read("new"),
+    )
+    assert seams >= 5
+
+
+def test_a_part_of_what_a_writer_found_stored_is_deleted(catalogue_url: str, memory_path: Path) -> None:
+    seams = at_every_seam(
+        memory_path / "store",
+        catalogue_url,
+        prepare=log("old"),
+        operate=log("new", more=True),
+        interfere=delete_and_expire("old"),
+        verify=read("new", more=True),
+    )
+    assert seams >= 9
+
+
+def test_the_base_of_a_difference_is_deleted(catalogue_url: str, memory_path: Path) -> None:
+    """A new chunk is encoded against one that goes away before it is registered."""
+    differences = []
+
+    def verify(store: Mistique, k: int) -> None:
+        read("new", similar=True)(store, k)
+        with store.catalogue.read() as connection:
+            differences.append(connection.scalar(sa.select(sa.func.count(chunk.c.base_id))))
+
+    at_every_seam(
+        memory_path / "store",
+        catalogue_url,
+        prepare=log("old"),
+        operate=log("new", similar=True),
+        interfere=delete_and_expire("old"),
+        verify=verify,
+    )
+    assert max(differences) > 0
+
+
+def test_two_writers_of_the_same_new_content(catalogue_url: str, memory_path: Path) -> None:
+    """Both succeed, and one copy is referenced."""
+
+    def verify(store: Mistique, k: int) -> None:
+        for model in ("one", "two"):
+            read(model)(store, k)
+        assert store.intermediates()["stored_bytes"].sum() == store.stats().chunk_bytes
+
+    at_every_seam(
+        memory_path / "store",
+        catalogue_url,
+        prepare=nothing,
+        operate=log("one"),
+        interfere=log("two"),
+        verify=verify,
+        statements="postgresql" in catalogue_url,
+    )
+
+
+def test_a_file_that_waits_to_be_deleted_is_used_again(catalogue_url: str, memory_path: Path) -> None:
+    """The file has no row any more; a writer takes it up while a collection deletes it."""
+
+    def prepare(store: Mistique, k: int) -> None:
+        log("old")(store, k)
+        store.delete("p", f"old{k}")
+        collect_garbage(store.catalogue, store.backend, now=time.time() - 2 * GRACE, grace_seconds=GRACE)
+
+    at_every_seam(
+        memory_path / "store",
+        catalogue_url,
+        prepare=prepare,
+        operate=log("new"),
+        interfere=lambda store, _: store.gc(grace_seconds=GRACE),
+        verify=read("new"),
+    )
+
+
+def test_content_comes_again_during_a_collection(catalogue_url: str, memory_path: Path) -> None:
+    """A collection is about to remove rows and files that a writer then needs."""
+
+    def prepare(store: Mistique, k: int) -> None:
+        log("old")(store, k)
+        store.delete("p", f"old{k}")
+        if k % 2:
+            collect_garbage(store.catalogue, store.backend, now=time.time() - 2 * GRACE, grace_seconds=GRACE)
+
+    at_every_seam(
+        memory_path / "store",
+        catalogue_url,
+        prepare=prepare,
+        operate=lambda store, _: expire(store),
+        interfere=log("new"),
+        verify=read("new"),
+    )
+
+
+def test_a_collection_during_a_write(catalogue_url: str, memory_path: Path) -> None:
+    """Files that no row refers to yet are no garbage."""
+    at_every_seam(
+        memory_path / "store",
+        catalogue_url,
+        prepare=nothing,
+        operate=log("new", more=True),
+        interfere=lambda store, _: expire(store),
+        verify=read("new", more=True),
+    )
+
+
+def test_a_frame_that_shares_columns_comes_during_a_deletion(catalogue_url: str, memory_path: Path) -> None:
+    at_every_seam(
+        memory_path / "store",
+        catalogue_url,
+        prepare=log("old"),
+        operate=delete_and_expire("old"),
+        interfere=log("new", more=True),
+        verify=read("new", more=True),
+    )
+
+
+def test_a_check_raises_no_false_alarm(catalogue_url: str, memory_path: Path) -> None:
+    """What comes and goes while it looks is no damage."""
+
+    def operate(store: Mistique, _k: int) -> None:
+        report = store.check(read_data=True)
+        assert report.is_clean, report.problems
+
+    def interfere(store: Mistique, k: int) -> None:
+        log("new")(store, k)
+        delete_and_expire("old")(store, k)
+
+    at_every_seam(
+        memory_path / "store",
+        catalogue_url,
+        prepare=log("old", more=True),
+        operate=operate,
+        interfere=interfere,
+        verify=read("new"),
+    )
