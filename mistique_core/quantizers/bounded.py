@@ -16,7 +16,7 @@ from mistique_core.quantizers.half import narrow, widen
 from mistique_core.quantizers.quantizer import Encoded, FittedQuantizer, Quantizer
 from mistique_core.quantizers.rounding import significant_bits
 from mistique_core.quantizers.sampling import every_nth
-from mistique_core.quantizers.stored import part, table
+from mistique_core.quantizers.stored import frozen, part, table
 from mistique_core.quantizers.tiles import TILE_VALUES, by_unit, tiles
 from mistique_core.quantizers.value_layout import ValueLayout
 
@@ -143,7 +143,7 @@ class FittedBounded(FittedQuantizer):
 
     def __init__(self, scheme: Bounded, layout: ValueLayout, steps: npt.NDArray[Any]) -> None:
         super().__init__(scheme, layout)
-        self._steps = steps
+        self._steps = frozen(steps)
 
     @classmethod
     def load(

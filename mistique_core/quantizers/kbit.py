@@ -19,7 +19,7 @@ from mistique_core.quantizers.half import narrow, widen
 from mistique_core.quantizers.quantizer import Encoded, FittedQuantizer, Quantizer
 from mistique_core.quantizers.rounding import FiniteRange, finite_range
 from mistique_core.quantizers.sampling import SAMPLE_VALUES, every_nth
-from mistique_core.quantizers.stored import part, table
+from mistique_core.quantizers.stored import frozen, part, table
 from mistique_core.quantizers.tiles import by_unit, tiles
 from mistique_core.quantizers.value_layout import ValueLayout
 
@@ -133,8 +133,8 @@ class FittedKBit(FittedQuantizer):
 
     def __init__(self, scheme: KBit, layout: ValueLayout, edges: npt.NDArray[Any], levels: npt.NDArray[Any]) -> None:
         super().__init__(scheme, layout)
-        self._edges = edges
-        self._levels = levels
+        self._edges = frozen(edges)
+        self._levels = frozen(levels)
         self._pairs = CodePairs(np.append(levels, np.zeros(CODES - levels.size, levels.dtype)))
 
     @classmethod

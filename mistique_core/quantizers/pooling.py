@@ -97,12 +97,14 @@ def _blocks(values: npt.NDArray[Any]) -> list[tuple[slice, slice]]:
 def _average(
     block: npt.NDArray[Any], lengths: list[int], counts: npt.NDArray[np.float64], magnitude: float
 ) -> npt.NDArray[np.float64]:
-    scale = 1.0
+    means = np.asarray(_fold(block, lengths, np.add, np.dtype(np.float64)) / counts)
     if magnitude > np.finfo(np.float64).max / (2 * counts.max()):
-        # No sum of so many scaled values overflows; a power of two changes no digit.
+        # No sum of so many scaled values overflows. A power of two changes no digit, except of the smallest numbers:
+        # so only the cells that did overflow are taken, whatever else is in the block.
         scale = 2.0 ** math.frexp(float(counts.max()))[1]
-        block = block / scale
-    return np.asarray(_fold(block, lengths, np.add, np.dtype(np.float64)) / counts * scale)
+        scaled = _fold(block / scale, lengths, np.add, np.dtype(np.float64)) / counts * scale
+        np.copyto(means, scaled, where=~np.isfinite(means))
+    return means
 
 
 def _fold(block: npt.NDArray[Any], lengths: list[int], operation: np.ufunc, dtype: np.dtype[Any]) -> npt.NDArray[Any]:

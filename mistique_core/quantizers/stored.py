@@ -40,9 +40,14 @@ def table(
     tables: Mapping[str, npt.NDArray[Any]], name: str, dtype: np.dtype[Any], shape: tuple[int, ...] | None = None
 ) -> npt.NDArray[Any]:
     """Return a copy of one table of a fitted quantizer, read-only; otherwise as :func:`part`."""
-    found = _checked("table", tables, name, dtype, shape).copy()
-    found.flags.writeable = False
-    return found
+    return frozen(_checked("table", tables, name, dtype, shape))
+
+
+def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a C-contiguous copy that cannot be changed."""
+    copied = np.array(array, order="C")
+    copied.flags.writeable = False
+    return copied
 
 
 def _checked(

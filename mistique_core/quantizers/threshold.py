@@ -16,7 +16,7 @@ from mistique_core.quantizers.arguments import is_finite, number_text, parse_num
 from mistique_core.quantizers.half import widen
 from mistique_core.quantizers.quantizer import Encoded, FittedQuantizer, Quantizer
 from mistique_core.quantizers.sampling import every_nth
-from mistique_core.quantizers.stored import part, table
+from mistique_core.quantizers.stored import frozen, part, table
 from mistique_core.quantizers.tiles import TILE_VALUES, by_unit, tiles
 from mistique_core.quantizers.value_layout import ValueLayout
 
@@ -136,7 +136,7 @@ class FittedThreshold(FittedQuantizer):
 
     def __init__(self, scheme: Threshold, layout: ValueLayout, limits: npt.NDArray[Any]) -> None:
         super().__init__(scheme, layout)
-        self._limits = limits
+        self._limits = frozen(limits)
 
     @classmethod
     def load(

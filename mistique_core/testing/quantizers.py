@@ -268,6 +268,7 @@ class QuantizerContract:
                 assert array.dtype.kind in "biuf"
                 assert array.dtype.newbyteorder("<") == array.dtype
                 assert not np.shares_memory(array, values)
+            assert not any(table.flags.writeable for table in fitted.tables().values())
 
     def test_parts_come_back_flat_and_read_only(self) -> None:
         """Storage hands out bytes at any address, without a shape."""

@@ -169,7 +169,8 @@ def test_codes_keep_the_order_of_values(data: st.DataObject, dtype: str, bits: i
     parts = fitted.encode(values).parts
     assert np.all(np.diff(parts["codes"].astype(int)) >= 0)
     assert parts["codes"].max() < 1 << bits
-    assert np.all(np.diff(fitted.decode(parts, 12)) >= 0)
+    decoded = fitted.decode(parts, 12)
+    assert np.all(decoded[:, 1:] >= decoded[:, :-1])
 
 
 def test_stored_bins_are_checked() -> None:

@@ -137,6 +137,9 @@ def test_huge_values_do_not_overflow() -> None:
     encoded = Pool(2).fit(values).encode(values)
     np.testing.assert_allclose(encoded.parts["values"][0, 0], largest, rtol=1e-15)
     np.testing.assert_allclose(encoded.parts["values"][0, 1, 0, 0], largest / 2, rtol=1e-15)
+    values[0, 1] = 2.0**-1074
+    encoded = Pool(2).fit(values).encode(values)
+    np.testing.assert_array_equal(encoded.parts["values"][0, 1], 2.0**-1074)
 
 
 def test_empty_maps() -> None:
