@@ -70,8 +70,24 @@ def make_delta(base: Array, array: Array, scale: int = 0) -> Array | None:
     return folded
 
 
-def apply_delta(base: Array, delta: Array, scale: int = 0) -> Array:
-    """Return the array that :func:`make_delta` was given with `base` and `scale`.
+def base_zeros(base: Array, scale: int = 0) -> int:
+    """Return the one number about a whole base that a few rows of a delta need, beside those of the base.
+
+    Parameters
+    ----------
+    base, scale
+        What :func:`make_delta` was given.
+
+    Returns
+    -------
+    int
+        Low bits that are zero in all words of the base.
+    """
+    return _trailing_zeros(_swapped(to_words(base), base.dtype, scale))
+
+
+def apply_delta(base: Array, delta: Array, scale: int = 0, zeros: int | None = None) -> Array:
+    """Return the array that :func:`make_delta` was given with `base` and `scale`, or rows of it.
 
     Parameters
     ----------
@@ -79,6 +95,9 @@ def apply_delta(base: Array, delta: Array, scale: int = 0) -> Array:
         The same.
     delta
         What :func:`make_delta` returned.
+    zeros
+        The :func:`base_zeros` of the whole base, where `base` and `delta` are some rows only; default: they are
+        whole.
 
     Returns
     -------
@@ -99,7 +118,8 @@ def apply_delta(base: Array, delta: Array, scale: int = 0) -> Array:
     if scale not in (0, *SCALES):
         raise CorruptPartitionError(f"a delta of scale {scale!r} is unknown; run 'mistique check' or upgrade MISTIQUE")
     start = _swapped(to_words(base), base.dtype, scale)
-    zeros = _trailing_zeros(start)
+    if zeros is None:
+        zeros = _trailing_zeros(start)
     words = delta >> 1
     words ^= (-signed(delta & delta.dtype.type(1))).view(delta.dtype)
     words += _shortened(start, zeros)

@@ -23,9 +23,10 @@ import numpy.typing as npt
 
 from mistique_core.catalogue.chunks import StoredChunk
 from mistique_core.dedup import chunk_hash
-from mistique_core.dedup.delta import apply_delta
+from mistique_core.dedup.delta import apply_delta, base_zeros
 from mistique_core.engine.array_cache import ArrayCache
 from mistique_core.engine.lru import LruCache
+from mistique_core.engine.point_reader import MOST_POINTS, Point, has_points, has_same_points, read_points
 from mistique_core.errors import CorruptPartitionError
 from mistique_core.partition import decode_chunk
 from mistique_core.partition.encoding import DIGITS, PAGES, decode_pages, decode_table, decode_values
@@ -39,6 +40,7 @@ Bases = Mapping[int, StoredChunk]
 _MOST_THREADS = 8
 _THREADED_VALUES = 32_768
 _VERIFIED_KEPT = 65_536
+_ZEROS_KEPT = 8_192
 
 
 @dataclass
@@ -70,10 +72,15 @@ class ChunkRequest:
         The chunk.
     rows
         Positions in it (from 0), in the wanted order, or ``None`` for the whole chunk.
+    with_sums
+        Whether to return, as int64 (2, n_rows), the values and the sum of those before each of them in its page.
+        Only for at most :data:`~mistique_core.engine.point_reader.MOST_POINTS` rows of a chunk that
+        :func:`~mistique_core.engine.point_reader.has_sums`.
     """
 
     chunk: StoredChunk
     rows: Rows | None = None
+    with_sums: bool = False
 
 
 @dataclass
@@ -101,7 +108,9 @@ class ChunkReader:
     def __init__(self, backend: StorageBackend, cache_bytes: int) -> None:
         self._backend = backend
         self._cache = ArrayCache(cache_bytes)
+        self._keeps = cache_bytes > 0
         self._verified: LruCache[tuple[str, bytes], bool] = LruCache(_VERIFIED_KEPT)
+        self._zeros: LruCache[tuple[bytes, int], int] = LruCache(_ZEROS_KEPT)
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
 
@@ -128,7 +137,7 @@ class ChunkReader:
         open_requests = [number for number, answer in enumerate(answers) if answer is None]
         if open_requests:
             wanted = [requests[number] for number in open_requests]
-            found = self._read(wanted, tally or ReadTally(), bases or {})
+            found = self._read_each(wanted, tally or ReadTally(), bases or {})
             for number, array in zip(open_requests, found, strict=True):
                 answers[number] = array
         return [answer for answer in answers if answer is not None]
@@ -139,6 +148,37 @@ class ChunkReader:
             return whole
         taken: Array = whole[request.rows]
         return taken
+
+    def _read_each(self, requests: Sequence[ChunkRequest], tally: ReadTally, bases: Bases) -> list[Array]:
+        """Read a few rows by themselves, all else by whole pages."""
+        points = {number: point for number, item in enumerate(requests) if (point := self._point(item, bases))}
+        if not points:
+            return self._read(requests, tally, bases)
+
+        def fetch(name: str, extents: list[Extent]) -> list[bytes]:
+            tally.stored_bytes += sum(size for _, size in extents)
+            return self._backend.get_ranges(name, extents)
+
+        tally.chunks += len(points)
+        found = dict(zip(points, read_points(fetch, list(points.values())), strict=True))
+        others = [number for number in range(len(requests)) if number not in points]
+        found.update(zip(others, self._read([requests[number] for number in others], tally, bases), strict=True))
+        return [found[number] for number in range(len(requests))]
+
+    def _point(self, request: ChunkRequest, bases: Bases) -> Point | None:
+        """Return a request as one for :func:`read_points`; ``None`` where whole pages or chunks are to be decoded."""
+        chunk, rows = request.chunk, request.rows
+        if rows is None or len(rows) > MOST_POINTS or not has_points(chunk):
+            return None
+        if self._keeps and _plan(request).whole:
+            return None
+        if chunk.base is None:
+            return Point(chunk, rows, request.with_sums)
+        codec, base = chunk.location.codec, bases.get(chunk.base)
+        if codec is None or base is None or not has_same_points(chunk, base):
+            return None
+        zeros = self._zeros.get((base.address, codec.transform.scale))
+        return None if zeros is None else Point(chunk, rows, False, base, zeros)
 
     def _read(self, requests: Sequence[ChunkRequest], tally: ReadTally, bases: Bases) -> list[Array]:
         base_values = self._read_bases(requests, tally, bases)
@@ -216,6 +256,9 @@ class ChunkReader:
         self._cache.put(chunk.address, array)
         if fetch.request.rows is None:
             return array
+        if base is not None and location.codec is not None:  # so that rows can be read alone from now on
+            item = location.codec.transform
+            self._zeros.put((bytes.fromhex(item.delta or ""), item.scale), base_zeros(base, item.scale))
         taken: Array = array[fetch.request.rows]
         return taken
 
