@@ -6,6 +6,7 @@ encodes and decodes the same arrays in the same process, and every answer is com
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -237,8 +238,9 @@ def measure(candidate: Candidate, array: Array, repeats: int) -> Measured:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
-    options = arguments(__doc__.splitlines()[0], argv, rows=65_536, quick_rows=32_768)
-    report = Report("store_codecs", {"values": options.rows, "page": PAGE, "repeats": 3 if options.quick else 11})
+    options = arguments(__doc__.splitlines()[0], argv, rows=65_536, quick_rows=65_536)
+    report = Report("store_codecs", {"values": options.rows, "page": PAGE, "repeats": 3 if options.quick else 31})
+    gc.freeze()  # the objects of all imports would be searched for garbage before each of some 600 measurements
     found: dict[str, dict[str, Measured]] = {}
     for name, array in chunks(options.rows).items():
         found[name] = {
