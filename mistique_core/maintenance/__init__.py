@@ -6,6 +6,7 @@ from mistique_core.maintenance.compact import DEFAULT_MAX_DEAD, DEFAULT_SMALL_BY
 from mistique_core.maintenance.delete import DeleteReport, delete
 from mistique_core.maintenance.problems import CheckReport, Problem
 from mistique_core.maintenance.progress import Progress, no_progress
+from mistique_core.maintenance.rebuild import RebuildReport, rebuild
 
 __all__ = [
     "CheckReport",
@@ -17,9 +18,11 @@ __all__ = [
     "GcReport",
     "Problem",
     "Progress",
+    "RebuildReport",
     "check",
     "collect_garbage",
     "compact",
     "delete",
     "no_progress",
+    "rebuild",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.chunks import NewColumn, StoredChunk, column_chunks, register_partition
+from mistique_core.catalogue.chunks import NewColumn, StoredChunk, column_chunks, known_addresses, register_partition
 from mistique_core.catalogue.database import Catalogue, upsert
 from mistique_core.catalogue.open_writes import hold_exclusively
 from mistique_core.catalogue.tables import chunk, column_chunk, column_version, deleted_partition, partition
@@ -104,6 +104,7 @@ def build(
     movable: list[StoredChunk] = []
     documents: dict[str, Document] = {}
     listed: dict[int, list[bytes]] = {}
+    ids: dict[str, int] = {}
     upgraded = 0
     bases = BaseReader(backend)
     for source in sources:
@@ -128,20 +129,28 @@ def build(
                 continue
             found = _documents(connection, source, data)
             listed[source.id] = described(found)
-            known = known_versions(connection, listed[source.id])
-            documents.update((item["address"], item) for item in found if bytes.fromhex(item["address"]) in known)
-    # One partition alone is copied as it is, so that it gets the same name; several in one order, whichever it is.
-    carried = [documents[address] for address in (documents if len(listed) == 1 else sorted(documents))]
+            known = known_addresses(connection, column_version, listed[source.id])
+            for item in found:
+                address = bytes.fromhex(item["address"])
+                if address in known:
+                    documents[item["address"]] = item
+                    ids[item["address"]] = known[address]
     is_emptied = any(not source.chunks and source.id in listed for source in sources)
     if not encoded and not is_emptied:
         return None
-    made = Written(None, b"", [], carried, listed, encoded, upgraded)
-    if encoded or carried:
+    made = Written(None, b"", [], list(documents.values()), listed, encoded, upgraded)
+    if not encoded and not documents:
+        return made
+    _fill(made, movable, 0)
+    names = {source.name for source in sources}
+    if len(listed) > 1 or made.name not in names:
+        # Not a mere copy. Where rows are lost, the ids tell rebuild which intermediates have these columns.
+        made.documents = [{**documents[address], "id": ids[address]} for address in sorted(documents)]
         _fill(made, movable, 0)
-        unchanged = {source.id for source in sources if source.name == made.name}
-        if unchanged and bytes_hash(_current(backend, made)).hex() + ".h5" != made.name:
+    if made.name in names:
+        if bytes_hash(_current(backend, made)).hex() + ".h5" != made.name:
             _fill(made, movable, 1)
-        elif unchanged:
+        else:
             made.moved = [(stored, place) for stored, place in made.moved if stored.partition != made.name]
             if not made.moved and not is_emptied:
                 return None
@@ -293,11 +302,7 @@ def _register(connection: sa.Connection, sources: Sequence[Source], made: Writte
             "was_address": stored.address,
             "was_in": old[stored.partition],
             "was_at": stored.location.offset,
-            "encoding": location.encoding,
-            "codec": None if location.codec is None else location.codec.to_json(),
-            "pages": pack_extents(location.extents) if location.extents else None,
-            "byte_offset": location.offset,
-            "stored_bytes": location.size,
+            **place_values(location),
         }
         for stored, location in made.moved
     ]
@@ -312,6 +317,17 @@ def _register(connection: sa.Connection, sources: Sequence[Source], made: Writte
         values: dict[str, Any] = {name: sa.bindparam(name) for name in names}
         connection.execute(statement.values(partition_id=target, **values), rows)
     return target
+
+
+def place_values(location: ChunkLocation) -> dict[str, Any]:
+    """Return the columns of a chunk's row that say where it lies in its partition and how it is decoded."""
+    return {
+        "encoding": location.encoding,
+        "codec": None if location.codec is None else location.codec.to_json(),
+        "pages": pack_extents(location.extents) if location.extents else None,
+        "byte_offset": location.offset,
+        "stored_bytes": location.size,
+    }
 
 
 def _give_up(connection: sa.Connection, source: Source, made: Written, now: float) -> bool:

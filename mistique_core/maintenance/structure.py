@@ -140,7 +140,7 @@ def _check_chunks(connection: sa.Connection, partitions: Mapping[int, tuple[str,
         if name is None:
             what = f"{label} lies in partition {row.partition_id}, which is not in the catalogue"
             found.problems.append(Problem("misplaced chunk", what, _REBUILD))
-        elif not _lies_inside(row, size):
+        elif not lies_inside(row, size):
             what = f"{label} reaches beyond its partition {name} of {size} bytes"
             found.problems.append(Problem("misplaced chunk", what, _REBUILD))
         if not _has_base(row):
@@ -149,7 +149,8 @@ def _check_chunks(connection: sa.Connection, partitions: Mapping[int, tuple[str,
     found.counts["chunks"] = count
 
 
-def _lies_inside(row: sa.Row[Any], size: int) -> bool:
+def lies_inside(row: sa.Row[Any], size: int) -> bool:
+    """Return whether the extents of a chunk's row are sound and lie inside a file of `size` bytes."""
     try:
         extents: tuple[tuple[int, int], ...] = ((row.byte_offset, row.stored_bytes),)
         if row.pages is not None:

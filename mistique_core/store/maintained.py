@@ -15,11 +15,13 @@ from mistique_core.maintenance import (
     DeleteReport,
     GcReport,
     Progress,
+    RebuildReport,
     check,
     collect_garbage,
     compact,
     delete,
     no_progress,
+    rebuild,
 )
 from mistique_core.storage import StorageBackend
 from mistique_core.store.own_runs import OwnRuns
@@ -163,3 +165,15 @@ class Maintained:
             dry_run=dry_run,
             progress=progress,
         )
+
+    def rebuild(self, *, dry_run: bool = False, progress: Progress = no_progress) -> RebuildReport:
+        """Restore lost rows from the partition files alone; see :func:`mistique_core.maintenance.rebuild`.
+
+        Parameters
+        ----------
+        dry_run
+            Change nothing.
+        progress
+            Told (done, total) bytes.
+        """
+        return rebuild(self.catalogue, self.backend, dry_run=dry_run, progress=progress)
