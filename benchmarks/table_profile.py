@@ -69,7 +69,7 @@ def stored_columns(report: Report, frames: Mapping[str, pd.DataFrame], folder: P
             for version, _, _, chunk in column_chunks(connection, list(columns)):
                 if chunk.address not in seen:
                     seen.add(chunk.address)
-                    sizes[version] += chunk.size
+                    sizes[version] += chunk.location.size
             for version, size in sizes.items():
                 name, dtype = columns[version].name, str(frame[columns[version].name].dtype)
                 by_dtype[dtype] += size

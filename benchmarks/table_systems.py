@@ -113,6 +113,13 @@ class Ours(System):
         return OurReader(Mistique.open(self.folder, **self.settings))
 
 
+class OursApart(Ours):
+    """The same for frames that share no memory, as if each had been made in a process of its own."""
+
+    label = "mistique, frames apart"
+    how = "as mistique, but no two frames share memory, not even the strings of their text columns"
+
+
 class OursCached(Ours):
     """The same with decoded chunks kept in memory between reads."""
 
