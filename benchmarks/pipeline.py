@@ -112,7 +112,7 @@ def _encoded_bytes(column: pd.Series) -> int:
 
     level = StoreConfig.zstd_level
     parts = (part for block in encode_column("c", column).blocks(BLOCK_ROWS) for part in block.values())
-    return sum(len(encode_chunk(chunk_hash(part), part, level).payload) for part in parts)
+    return sum(encode_chunk(chunk_hash(part), part, level).stored_bytes for part in parts)
 
 
 def second_run(report: Report, folder: Path, rows: int) -> None:
