@@ -45,7 +45,7 @@ def text_of(scheme: str | float, shape: tuple[int, ...]) -> str:
     """
     if isinstance(scheme, str):
         return scheme if len(shape) > 2 else scheme.rpartition("+")[2]
-    return f"bounded({scheme * step_of(shape[0] * math.prod(shape[2:])):.3g})"
+    return f"bounded({scheme * step_of(shape[0] * math.prod(shape[2:])):g})"
 
 
 def encode_layers(layers: Iterable[NDArray[np.float32]], scheme: str | float, threads: int = 1) -> list[list[Slice]]:

@@ -68,7 +68,7 @@ class LossyCodec(ABC):
 
 def step_of(row_values: int) -> float:
     """Return the step, in standard deviations, that keeps KNN overlap near .97 in a layer of `row_values` a row."""
-    return min(0.65, row_values**0.4 / 90)
+    return round(min(0.65, row_values**0.4 / 90), 3)
 
 
 class _Hdf5Filter(LossyCodec):
