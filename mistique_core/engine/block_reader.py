@@ -9,6 +9,8 @@ import numpy as np
 
 from mistique_core.catalogue.chunks import StoredChunk
 from mistique_core.engine.chunk_reader import Array, Bases, ChunkReader, ChunkRequest, ReadTally, Rows
+from mistique_core.engine.point_reader import MOST_POINTS
+from mistique_core.engine.text_reader import Spans, first_bytes
 
 
 @dataclass(frozen=True)
@@ -32,47 +34,57 @@ def read_blocks(
 ) -> list[dict[str, Array]]:
     """Return the parts of each request; all chunks are fetched together.
 
-    Where rows of strings are wanted, the block's lengths are read whole, because they say where a
-    string begins; then only the pages of the text that hold the wanted strings.
+    Where rows of strings are wanted, their text is read in a second step, because the lengths say where a
+    string begins: the first time all lengths of the block, then only the pages of the wanted rows.
     """
     wanted: list[ChunkRequest] = []
+    indexes: list[list[int] | None] = []
     for request in requests:
+        has_text = request.rows is not None and "text" in request.chunks
         for part, chunk in request.chunks.items():
-            if part == "text" and request.rows is not None:
+            if has_text and part == "text":
                 continue
-            rows = None if part == "lengths" else request.rows
-            wanted.append(ChunkRequest(chunk, rows))
-    arrays = iter(reader.read(wanted, tally, bases))
+            index = None
+            if has_text and part == "lengths":
+                index = _text_index(reader, chunk, request.rows)
+                asked = ChunkRequest(chunk) if index is None else ChunkRequest(chunk, request.rows, with_sums=True)
+            else:
+                asked = ChunkRequest(chunk, request.rows)
+            wanted.append(asked)
+            indexes.append(index)
+    arrays = zip(reader.read(wanted, tally, bases), indexes, strict=True)
     found: list[dict[str, Array]] = []
+    owners: list[dict[str, Array]] = []
+    texts: list[Spans] = []
     for request in requests:
-        is_text = request.rows is not None and "text" in request.chunks
-        found.append({part: next(arrays) for part in request.chunks if not (is_text and part == "text")})
-    _read_strings(reader, requests, found, bases, tally)
+        rows = request.rows
+        has_text = rows is not None and "text" in request.chunks
+        parts: dict[str, Array] = {}
+        for part, chunk in request.chunks.items():
+            if has_text and part == "text":
+                continue
+            parts[part], index = next(arrays)
+            if has_text and part == "lengths" and rows is not None:
+                starts, parts[part] = _first_bytes(reader, chunk, parts[part], rows, index)
+                texts.append(Spans(request.chunks["text"], starts, parts[part].tolist()))
+                owners.append(parts)
+        found.append(parts)
+    for parts, text in zip(owners, reader.read_text(texts, tally, bases), strict=True):
+        parts["text"] = text
     return found
 
 
-def _read_strings(
-    reader: ChunkReader,
-    requests: Sequence[BlockRequest],
-    found: list[dict[str, Array]],
-    bases: Bases,
-    tally: ReadTally | None,
-) -> None:
-    """Add the text of the wanted strings to `found`, and cut their lengths."""
-    wanted: list[ChunkRequest] = []
-    owners: list[dict[str, Array]] = []
-    for request, parts in zip(requests, found, strict=True):
-        if request.rows is None or "lengths" not in parts:
-            continue
-        lengths = parts["lengths"]
-        parts["lengths"] = lengths[request.rows]
-        if "text" not in request.chunks:
-            continue
-        ends = np.cumsum(lengths, dtype=np.int64)
-        sizes = parts["lengths"].astype(np.int64)
-        shifts = ends[request.rows] - np.cumsum(sizes)
-        places = np.repeat(shifts, sizes) + np.arange(int(sizes.sum()), dtype=np.int64)
-        wanted.append(ChunkRequest(request.chunks["text"], places))
-        owners.append(parts)
-    for parts, text in zip(owners, reader.read(wanted, tally, bases), strict=True):
-        parts["text"] = text
+def _text_index(reader: ChunkReader, lengths: StoredChunk, rows: Rows | None) -> list[int] | None:
+    return reader.text_index.pages(lengths) if rows is not None and len(rows) <= MOST_POINTS else None
+
+
+def _first_bytes(
+    reader: ChunkReader, chunk: StoredChunk, lengths: Array, rows: Rows, index: list[int] | None
+) -> tuple[list[int], Array]:
+    """Return where the wanted strings begin in their text, and their lengths."""
+    if index is not None:
+        return first_bytes(index, chunk, rows, lengths[1]), lengths[0].astype(chunk.location.dtype)
+    ends = np.cumsum(lengths, dtype=np.int64)
+    reader.text_index.learn(chunk, ends)
+    taken: Array = lengths[rows]
+    return (ends[rows] - taken).tolist(), taken

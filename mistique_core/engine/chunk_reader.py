@@ -26,7 +26,8 @@ from mistique_core.dedup import chunk_hash
 from mistique_core.dedup.delta import apply_delta, base_zeros
 from mistique_core.engine.array_cache import ArrayCache
 from mistique_core.engine.lru import LruCache
-from mistique_core.engine.point_reader import MOST_POINTS, Point, has_points, has_same_points, read_points
+from mistique_core.engine.point_reader import MOST_POINTS, Fetch, Point, has_points, has_same_points, read_points
+from mistique_core.engine.text_reader import Spans, TextIndex, check_spans, has_spans, read_spans, spread
 from mistique_core.errors import CorruptPartitionError
 from mistique_core.partition import decode_chunk
 from mistique_core.partition.encoding import DIGITS, PAGES, decode_pages, decode_table, decode_values
@@ -41,6 +42,7 @@ _MOST_THREADS = 8
 _THREADED_VALUES = 32_768
 _VERIFIED_KEPT = 65_536
 _ZEROS_KEPT = 8_192
+_MOST_TEXT_BYTES = 65_536
 
 
 @dataclass
@@ -113,6 +115,7 @@ class ChunkReader:
         self._zeros: LruCache[tuple[bytes, int], int] = LruCache(_ZEROS_KEPT)
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
+        self.text_index = TextIndex()
 
     def read(
         self, requests: Sequence[ChunkRequest], tally: ReadTally | None = None, bases: Bases | None = None
@@ -146,21 +149,45 @@ class ChunkReader:
         whole = self._cache.get(request.chunk.address)
         if whole is None or request.rows is None:
             return whole
+        if request.with_sums:
+            return _with_sums(whole, request)
         taken: Array = whole[request.rows]
         return taken
+
+    def read_text(
+        self, requests: Sequence[Spans], tally: ReadTally | None = None, bases: Bases | None = None
+    ) -> list[Array]:
+        """Return the strings of each request end to end (uint8); raises as :meth:`read`."""
+        found: dict[int, Array] = {}
+        short: dict[int, Spans] = {}
+        for number, spans in enumerate(requests):
+            check_spans(spans)
+            is_cached = self._cache.get(spans.chunk.address) is not None
+            if not is_cached and sum(spans.sizes) <= _MOST_TEXT_BYTES and has_spans(spans.chunk):
+                short[number] = spans
+        if short:
+            counted = tally or ReadTally()
+            counted.chunks += len(short)
+            found.update(zip(short, read_spans(self._counting(counted), list(short.values())), strict=True))
+        others = [number for number in range(len(requests)) if number not in found]
+        rest = [ChunkRequest(requests[number].chunk, spread(requests[number])) for number in others]
+        found.update(zip(others, self.read(rest, tally, bases), strict=True))
+        return [found[number] for number in range(len(requests))]
+
+    def _counting(self, tally: ReadTally) -> Fetch:
+        def fetch(name: str, extents: list[Extent]) -> list[bytes]:
+            tally.stored_bytes += sum([size for _, size in extents])
+            return self._backend.get_ranges(name, extents)
+
+        return fetch
 
     def _read_each(self, requests: Sequence[ChunkRequest], tally: ReadTally, bases: Bases) -> list[Array]:
         """Read a few rows by themselves, all else by whole pages."""
         points = {number: point for number, item in enumerate(requests) if (point := self._point(item, bases))}
         if not points:
             return self._read(requests, tally, bases)
-
-        def fetch(name: str, extents: list[Extent]) -> list[bytes]:
-            tally.stored_bytes += sum(size for _, size in extents)
-            return self._backend.get_ranges(name, extents)
-
         tally.chunks += len(points)
-        found = dict(zip(points, read_points(fetch, list(points.values())), strict=True))
+        found = dict(zip(points, read_points(self._counting(tally), list(points.values())), strict=True))
         others = [number for number in range(len(requests)) if number not in points]
         found.update(zip(others, self._read([requests[number] for number in others], tally, bases), strict=True))
         return [found[number] for number in range(len(requests))]
@@ -170,7 +197,7 @@ class ChunkReader:
         chunk, rows = request.chunk, request.rows
         if rows is None or len(rows) > MOST_POINTS or not has_points(chunk):
             return None
-        if self._keeps and _plan(request).whole:
+        if self._keeps and not request.with_sums and _plan(request).whole:
             return None
         if chunk.base is None:
             return Point(chunk, rows, request.with_sums)
@@ -282,6 +309,14 @@ def _is_large(fetches: Sequence[_Fetch]) -> bool:
     if len(whole) < 2 or len(whole) < len(fetches):
         return False
     return sum(math.prod(fetch.request.chunk.location.shape) for fetch in whole) >= _THREADED_VALUES * len(whole)
+
+
+def _with_sums(whole: Array, request: ChunkRequest) -> Array:
+    codec, rows = request.chunk.location.codec, request.rows
+    assert codec is not None
+    assert rows is not None
+    sums = [whole[row - row % codec.rows : row].sum(dtype=np.int64) for row in rows.tolist()]
+    return np.stack([whole[rows].astype(np.int64), np.asarray(sums, np.int64)])
 
 
 def _undo_delta(base: Array, scale: int, delta: Array) -> Array:
