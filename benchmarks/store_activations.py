@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         del exact, small
         measure_every_layer(report, net, images[:neighbour_rows])
     if options.plot is not None:
-        plot(points, options.plot, f"{options.rows:,} images for bytes, {neighbour_rows:,} for neighbours")
+        plot(points, options.plot, f"{distortion_rows:,} images for bytes, {neighbour_rows:,} for neighbours")
     finish(report, BUDGETS, options.json)
 
 
