@@ -77,6 +77,23 @@ class NewChunk:
 
 
 @dataclass(frozen=True)
+class NewPartition:
+    """A durable partition to be registered.
+
+    Attributes
+    ----------
+    name, size
+        File name and bytes.
+    chunks
+        What it holds.
+    """
+
+    name: str
+    size: int
+    chunks: tuple[NewChunk, ...]
+
+
+@dataclass(frozen=True)
 class NewColumn:
     """A column version to be registered.
 
@@ -154,41 +171,60 @@ def known_addresses(connection: sa.Connection, table: sa.Table, addresses: Itera
 
 
 def register_partition(connection: sa.Connection, name: str, size: int, chunks: Sequence[NewChunk]) -> set[bytes]:
-    """Register a durable partition and those of its chunks that no other writer registered first.
+    """Register one durable partition; see :func:`register_partitions`."""
+    return register_partitions(connection, [NewPartition(name, size, tuple(chunks))])
 
-    A difference is registered after its base, which may lie in another partition.
+
+def register_partitions(connection: sa.Connection, partitions: Sequence[NewPartition]) -> set[bytes]:
+    """Register durable partitions and those of their chunks that no other writer registered first.
+
+    Rows are inserted in the order of their names and addresses, the same for every writer, so that no two wait for
+    each other. A difference is registered after its base, which may lie in another partition.
 
     Returns
     -------
     set
-        Addresses of the chunks that are now found in this partition and were found nowhere before.
+        Addresses of the chunks that are now found in these partitions and were found nowhere before.
+
+    Raises
+    ------
+    ChunksGoneError
+        If the base of a difference has been deleted since.
     """
-    insert_ignore(connection, partition, [{"name": name, "bytes": size, "created_at": time.time()}])
-    connection.execute(sa.delete(deleted_partition).where(deleted_partition.c.name == name))
-    owner = connection.execute(sa.select(partition.c.id).where(partition.c.name == name)).scalar_one()
-    bases = known_addresses(connection, chunk, [item.base for item in chunks if item.base is not None])
-    before = known_addresses(connection, chunk, [item.location.address for item in chunks])
-    ordered = sorted(chunks, key=lambda item: (item.base is not None, item.location.address))
-    insert_ignore(connection, chunk, [_chunk_row(item, owner, None) for item in ordered if item.base is None])
-    differences = [item for item in ordered if item.base is not None]
-    if differences:
-        bases |= known_addresses(connection, chunk, [item.base for item in differences if item.base is not None])
-        gone = [item.base for item in differences if item.base not in bases]
-        if gone:
-            raise ChunksGoneError("the base of a difference was deleted while it was written; write it again")
-        rows = [_chunk_row(item, owner, bases[item.base]) for item in differences if item.base is not None]
-        insert_ignore(connection, chunk, rows)
-    mine = connection.execute(sa.select(chunk.c.address, chunk.c.id).where(chunk.c.partition_id == owner))
-    ids = {bytes(row.address): int(row.id) for row in mine}
+    owners = _register_files(connection, partitions)
+    items = [(item, owners[owner.name]) for owner in partitions for item in owner.chunks]
+    items.sort(key=lambda pair: pair[0].location.address)
+    addresses = [item.location.address for item, _ in items]
+    needed = [item.base for item, _ in items if item.base is not None]
+    before = known_addresses(connection, chunk, addresses)
+    insert_ignore(connection, chunk, [_chunk_row(item, owner, None) for item, owner in items if item.base is None])
+    bases = known_addresses(connection, chunk, needed)
+    if len(bases) < len(set(needed)):
+        raise ChunksGoneError("the base of a difference was deleted while it was written; write it again")
+    differences = [_chunk_row(item, owner, bases[item.base]) for item, owner in items if item.base is not None]
+    insert_ignore(connection, chunk, differences)
+    mine = sa.select(chunk.c.address, chunk.c.id).where(chunk.c.partition_id.in_(owners.values()))
+    ids = {bytes(row.address): int(row.id) for row in connection.execute(mine)}
     added = set(ids) - set(before)
     bands = [
         {"key": key, "chunk_id": ids[item.location.address]}
-        for item in ordered
+        for item, _ in items
         if item.location.address in added
         for key in item.bands
     ]
     insert_ignore(connection, similar_band, bands)
     return added
+
+
+def _register_files(connection: sa.Connection, partitions: Sequence[NewPartition]) -> dict[str, int]:
+    """Return name -> id of partitions, which are no longer remembered as deleted."""
+    now = time.time()
+    sizes = {item.name: item.size for item in partitions}
+    rows = [{"name": name, "bytes": sizes[name], "created_at": now} for name in sorted(sizes)]
+    insert_ignore(connection, partition, rows)
+    connection.execute(sa.delete(deleted_partition).where(deleted_partition.c.name.in_(sizes)))
+    found = connection.execute(sa.select(partition.c.name, partition.c.id).where(partition.c.name.in_(sizes)))
+    return {str(row.name): int(row.id) for row in found}
 
 
 def _chunk_row(item: NewChunk, owner: int, base: int | None) -> dict[str, Any]:

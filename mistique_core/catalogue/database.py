@@ -18,7 +18,12 @@ from mistique_core.errors import CatalogueError, CatalogueUnavailableError, Inva
 log = logging.getLogger(__name__)
 
 _IMMEDIATE = "mistique_immediate"
+_CONFLICTS = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+
+
+class ConflictError(CatalogueError):
+    """Another transaction was in the way, and nothing of this one was written; repeating it may succeed."""
 
 
 class Catalogue:
@@ -76,6 +81,8 @@ class Catalogue:
         try:
             yield
         except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) in _CONFLICTS:
+                raise ConflictError(f"the catalogue {self.shown_url} is busy: {_cause(error)}; repeat it") from error
             raise self._unavailable(error) from error
         except DBAPIError as error:
             damaged = type(error.orig) is sqlite3.DatabaseError  # not a database file, or a malformed one

@@ -20,8 +20,9 @@ from mistique_core.catalogue.chunks import (
     ChunksGoneError,
     NewChunk,
     NewColumn,
+    NewPartition,
     known_addresses,
-    register_partition,
+    register_partitions,
 )
 from mistique_core.catalogue.tables import chunk
 from mistique_core.config import StoreConfig
@@ -36,26 +37,6 @@ _MOST_THREADS = 8
 
 
 @dataclass(frozen=True)
-class WrittenPartition:
-    """A durable partition that is not visible yet.
-
-    Attributes
-    ----------
-    name, size
-        File name and bytes.
-    chunks
-        What it holds.
-    is_new
-        Whether this writer made the file; another one's may be deleted before it is registered.
-    """
-
-    name: str
-    size: int
-    chunks: tuple[NewChunk, ...]
-    is_new: bool
-
-
-@dataclass(frozen=True)
 class WrittenChunks:
     """Durable but not yet visible chunks.
 
@@ -67,7 +48,7 @@ class WrittenChunks:
         Address -> encoded bytes of each chunk that was not stored before.
     """
 
-    partitions: tuple[WrittenPartition, ...]
+    partitions: tuple[NewPartition, ...]
     new_bytes: Mapping[bytes, int]
 
     def register(self, connection: sa.Connection, backend: StorageBackend) -> dict[bytes, int]:
@@ -81,17 +62,16 @@ class WrittenChunks:
         Raises
         ------
         ChunksGoneError
-            If a file that was found instead of written has been deleted since.
+            If a file has been deleted since, or the base of a difference.
         """
-        added: set[bytes] = set()
         for item in self.partitions:
-            if not item.is_new:
-                _check_presence(backend, item)
-            added |= register_partition(connection, item.name, item.size, item.chunks)
+            _check_presence(backend, item)
+        added = register_partitions(connection, self.partitions)
         return {address: size for address, size in self.new_bytes.items() if address in added}
 
 
-def _check_presence(backend: StorageBackend, item: WrittenPartition) -> None:
+def _check_presence(backend: StorageBackend, item: NewPartition) -> None:
+    """Make sure, while nobody can delete anything, that a file is still there, even one just written."""
     try:
         backend.size(item.name)
     except CorruptPartitionError as error:
@@ -186,19 +166,19 @@ class ChunkWriter:
             for item, made in ((item, found.get(item.chunk.address)) for item in encoded)
         ]
 
-    def _put(self, group: Sequence[_Encoded], documents: Sequence[dict[str, Any]]) -> WrittenPartition:
+    def _put(self, group: Sequence[_Encoded], documents: Sequence[dict[str, Any]]) -> NewPartition:
         data, locations = build_partition([item.chunk for item in group], documents)
         name = f"{bytes_hash(data).hex()}.h5"
         is_new = self._backend.put_if_absent(name, data)
         if not is_new and not self._is_intact(name, data):
             # Named after what it should hold: putting that there can only repair it.
             self._backend.delete(name)
-            is_new = self._backend.put_if_absent(name, data)
+            self._backend.put_if_absent(name, data)
         chunks = tuple(
             NewChunk(location, item.zone, item.base, item.bands)
             for location, item in zip(locations, group, strict=True)
         )
-        return WrittenPartition(name, len(data), chunks, is_new)
+        return NewPartition(name, len(data), chunks)
 
     def _is_intact(self, name: str, data: bytes) -> bool:
         try:

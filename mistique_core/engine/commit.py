@@ -19,11 +19,11 @@ from typing import Generic, TypeVar
 import sqlalchemy as sa
 
 from mistique_core.catalogue.chunks import ChunksGoneError, NewColumn
-from mistique_core.catalogue.database import Catalogue
+from mistique_core.catalogue.database import Catalogue, ConflictError
 from mistique_core.catalogue.open_writes import begin_write, end_write, hold_shared
 from mistique_core.config import StoreConfig
 from mistique_core.engine.chunk_writer import Array, ChunkWriter, WrittenChunks
-from mistique_core.engine.outputs import OutputSet
+from mistique_core.engine.outputs import OutputSet, register_shared
 from mistique_core.engine.similar import SimilarChunks
 from mistique_core.errors import CatalogueError, MistiqueError
 from mistique_core.frames import TextCache
@@ -93,19 +93,20 @@ class Committer:
             If the catalogue refuses, or deletions keep coming between.
         """
         write_id = uuid.uuid4().hex
-        for _ in range(_MOST_TRIES):
-            written, announced = self._write(write_id, items)
-            try:
-                return self._register(write_id if announced else None, items, written)
-            except ChunksGoneError as error:
-                log.info("writing again: %s", error)
-            except BaseException:
-                self._withdraw(write_id if announced else None)
-                raise
+        try:
+            for _ in range(_MOST_TRIES):
+                written = self._write(write_id, items)
+                try:
+                    return self._register(write_id, items, written)
+                except (ChunksGoneError, ConflictError) as error:
+                    log.info("writing again: %s", error)
+        except BaseException:
+            self._withdraw(write_id)
+            raise
         self._withdraw(write_id)
-        raise CatalogueError(f"a write was overtaken by deletions {_MOST_TRIES} times; run 'mistique gc' less often")
+        raise CatalogueError(f"a write was overtaken by others {_MOST_TRIES} times; run 'mistique gc' less often")
 
-    def _write(self, write_id: str, items: Sequence[Pending[Result]]) -> tuple[WrittenChunks, bool]:
+    def _write(self, write_id: str, items: Sequence[Pending[Result]]) -> WrittenChunks:
         with self._catalogue.read() as connection:
             arrays: dict[bytes, Array] = {}
             columns: list[NewColumn] = []
@@ -114,28 +115,22 @@ class Committer:
                 arrays.update(missing.arrays)
                 columns.extend(column for column in missing.columns if column not in columns)
         if not arrays and not columns:
-            return WrittenChunks((), {}), False
+            return WrittenChunks((), {})
         with self._catalogue.write() as connection:
             begin_write(connection, write_id, platform.node(), os.getpid(), time.time())
-        try:
-            with self._catalogue.read() as connection:
-                return self._writer.write(connection, arrays, columns), True
-        except BaseException:
-            self._withdraw(write_id)
-            raise
+        with self._catalogue.read() as connection:
+            return self._writer.write(connection, arrays, columns)
 
-    def _register(self, write_id: str | None, items: Sequence[Pending[Result]], written: WrittenChunks) -> list[Result]:
+    def _register(self, write_id: str, items: Sequence[Pending[Result]], written: WrittenChunks) -> list[Result]:
         with self._catalogue.write() as connection:
             hold_shared(connection)
             unclaimed = written.register(connection, self._backend)
+            register_shared(connection, [item.outputs for item in items])
             results = [item.register(connection, unclaimed) for item in items]
-            if write_id is not None:
-                end_write(connection, write_id)
+            end_write(connection, write_id)
             return results
 
-    def _withdraw(self, write_id: str | None) -> None:
-        if write_id is None:
-            return
+    def _withdraw(self, write_id: str) -> None:
         try:
             with self._catalogue.write() as connection:
                 end_write(connection, write_id)

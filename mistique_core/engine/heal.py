@@ -8,7 +8,7 @@ import platform
 import time
 import uuid
 
-from mistique_core.catalogue.chunks import chunks_by_address, chunks_by_id, move_chunk, register_partition
+from mistique_core.catalogue.chunks import chunks_by_address, chunks_by_id, move_chunk
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.open_writes import begin_write, end_write, hold_shared
 from mistique_core.config import StoreConfig
@@ -64,8 +64,8 @@ class Healer:
             written = ChunkWriter(self._backend, self._config, None).write_again(damaged)
             with self._catalogue.write() as connection:
                 hold_shared(connection)
+                written.register(connection, self._backend)
                 for item in written.partitions:
-                    register_partition(connection, item.name, item.size, item.chunks)
                     for chunk in item.chunks:
                         move_chunk(connection, item.name, chunk)
         finally:

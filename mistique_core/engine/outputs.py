@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.chunks import ChunksGoneError, NewColumn, known_addresses, register_columns
 from mistique_core.catalogue.intermediates import register_intermediate
-from mistique_core.catalogue.layouts import Layout, frame_address
+from mistique_core.catalogue.layouts import Layout, frame_address, register_layout
 from mistique_core.catalogue.stages import output_name, register_fitted
 from mistique_core.catalogue.tables import chunk, column_version
 from mistique_core.dedup import chunk_hash
@@ -317,3 +317,24 @@ class OutputSet:
             for owner in owners:
                 total += sum(unclaimed.pop(address, 0) for _, _, address in owner.chunks)
         return total
+
+
+def register_shared(connection: sa.Connection, outputs: Sequence[OutputSet]) -> None:
+    """Register column versions and layouts of several sets, in one order for every writer.
+
+    Two writers that insert the same rows then never wait for each other. A single set is left to
+    :meth:`OutputSet.register`, which keeps that order by itself.
+
+    Parameters
+    ----------
+    connection
+        The transaction, in which the chunks are registered already.
+    outputs
+        The sets that are registered together.
+    """
+    if len(outputs) < 2:
+        return
+    register_columns(connection, [column for item in outputs for column in item.column_versions.values()])
+    layouts = {frame.layout.address: frame.layout for item in outputs for frame in item.frames}
+    for address in sorted(layouts):
+        register_layout(connection, layouts[address])

@@ -1,18 +1,22 @@
 """Whatever another process does in between, at every seam of an operation: no value is lost or wrong."""
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 import sqlalchemy as sa
 
 from mistique_core import Mistique
 from mistique_core.catalogue.open_writes import open_writes
 from mistique_core.catalogue.tables import chunk, column_version, deleted_partition, partition
+from mistique_core.errors import StorageError
 from mistique_core.maintenance import collect_garbage
-from tests.concurrency.seams import Seams
+from mistique_core.testing.faults import FaultyBackend
+from tests.concurrency.seams import STUCK_SECONDS, Seams
 
 GRACE = 500.0
 Act = Callable[[Mistique, int], object]
@@ -240,3 +244,76 @@ def test_a_check_raises_no_false_alarm(catalogue_url: str, memory_path: Path) ->
         interfere=interfere,
         verify=read("new"),
     )
+
+
+def test_a_file_written_again_while_its_removal_is_remembered(catalogue_url: str, memory_path: Path) -> None:
+    """A collection deleted the file and failed to say so: the next one takes the new file for the old."""
+
+    def prepare(store: Mistique, k: int) -> None:
+        log("old")(store, k)
+        store.delete("p", f"old{k}")
+        now = time.time()
+        collect_garbage(store.catalogue, store.backend, now=now - 2 * GRACE, grace_seconds=GRACE)
+        failing = FaultyBackend(store.backend, when="after")
+        failing.delete = FaultyBackend(store.backend, fail_at=1, when="after").delete  # type: ignore[method-assign]
+        with pytest.raises(StorageError):
+            collect_garbage(store.catalogue, failing, now=now, grace_seconds=GRACE)
+        assert list(store.backend.files()) == []
+
+    at_every_seam(
+        memory_path / "store",
+        catalogue_url,
+        prepare=prepare,
+        operate=log("new"),
+        interfere=lambda store, _: store.gc(grace_seconds=GRACE),
+        verify=read("new"),
+    )
+
+
+def test_another_writer_comes_first_with_the_rest(catalogue_url: str, memory_path: Path) -> None:
+    """The second try of an overtaken write finds everything stored: its announcement is taken back all the same."""
+    location = memory_path / "store"
+    with Mistique.open(location, catalogue_url) as mine, Mistique.open(location, catalogue_url) as other:
+        log("old")(other, 1)
+        overtaken = Seams(mine, 8, lambda: delete_and_expire("old")(other, 1))
+        overtaking = Seams(mine, 11, lambda: log("third", more=True)(other, 1))
+        log("new", more=True)(mine, 1)
+        overtaken.finish()
+        overtaking.finish()
+        assert overtaken.passed[7:11] == ["begin", "before size", "after size", "begin"]
+        assert mine.intermediates("p", "new1")["stored_bytes"].tolist() == [0]
+        read("new", more=True)(other, 1)
+        with other.catalogue.read() as connection:
+            assert open_writes(connection) == []
+
+
+def test_the_same_content_in_opposite_order(catalogue_url: str, memory_path: Path) -> None:
+    """Two transactions that insert the same rows in different order do not wait for each other."""
+    location = memory_path / "store"
+    rounds, frames = 12, 6
+    meet = threading.Barrier(2)
+    problems: list[BaseException] = []
+
+    def work(name: str, step: int) -> None:
+        try:
+            with Mistique.open(location, catalogue_url, partition_bytes=1) as store:
+                for number in range(rounds):
+                    with store.run("p", f"{name}{number}") as run, store.session() as session:
+                        for item in range(frames)[::step]:
+                            session.log_frame(run, f"x{item}", frame(frames * number + item).iloc[:50])
+                        meet.wait(STUCK_SECONDS)
+        except BaseException as error:
+            problems.append(error)
+            meet.abort()
+
+    Mistique.open(location, catalogue_url).close()
+    threads = [threading.Thread(target=work, args=args) for args in (("up", 1), ("down", -1))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    with Mistique.open(location, catalogue_url) as store:
+        assert store.check(read_data=True).is_clean
+        assert len(store.intermediates()) == 2 * rounds * frames
+        empty(store)
