@@ -28,6 +28,9 @@ from mistique_core.errors import CorruptPartitionError
 from mistique_core.partition.bits import code_bits, pack_bits, unpack_bits
 from mistique_core.partition.choice import choose_dictionary, choose_transform
 from mistique_core.partition.pages import (
+    PACKED_PAGE_ROWS,
+    PAGE_BYTES,
+    PAGE_ROWS,
     compress_pages,
     decompress_page,
     decompress_unverified,
@@ -192,7 +195,7 @@ def _encode(address: bytes, array: Array, item: Transformed, level: int) -> Enco
     bits = code_bits(item.codes) if item.codes.size >= _LEAST_PACKED and item.transform.kind != DIGITS else 8
     rows = len(item.codes)
     if item.transform.kind != DIGITS:
-        rows = page_rows(rows, item.codes.nbytes // rows)
+        rows = page_rows(rows, item.codes.nbytes // rows, _page_bytes(item, bits))
     if bits < 8:
         rows = -(-rows * bits // 8) * 8 // bits
         item = replace(item, transform=replace(item.transform, bits=bits), codes=pack_bits(item.codes, bits))
@@ -202,6 +205,14 @@ def _encode(address: bytes, array: Array, item: Transformed, level: int) -> Enco
         table = compress_pages(item.table, len(item.table), level)[0]
     codec = Codec(item.transform, rows, 0 if item.table is None else len(item.table))
     return EncodedChunk(address, array.dtype.str, array.shape, codec, table, pages)
+
+
+def _page_bytes(item: Transformed, bits: int) -> int:
+    """Return how long pages may be: short ones are quicker for single rows, but cost some codes too many bytes."""
+    if bits < 8:
+        return PACKED_PAGE_ROWS
+    is_text = item.transform.kind == "plain" and item.codes.dtype.itemsize == 1
+    return PAGE_BYTES if is_text or item.codes.ndim != 1 else PAGE_ROWS
 
 
 def decode_table(codec: Codec, dtype: str, frame: bytes | memoryview) -> Array:

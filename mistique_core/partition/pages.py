@@ -1,9 +1,9 @@
 """Pages: the rows of a chunk in slices that are compressed, checked and read on their own.
 
-A page is one HDF5 chunk: 32 KiB of codes, so that one row is cheap to read (in pages of 8 KiB, texts would
-take 10 % more bytes), or 8,192 rows where that is more, and never more than 64 KiB. Codes of several bytes
-are split into byte planes (HDF5's shuffle filter), and each plane becomes a Zstandard block of its own, so
-that every plane gets an entropy code that fits it: one block for all planes of numbers costs 5 to 18 % more
+A page is one HDF5 chunk of 8,192 rows, so that one row is cheap to read, but at most 64 KiB. Text, tensors and
+codes of a few bits have longer pages (32 KiB; 16,384 codes): short ones cost them 10 % of their bytes. Codes
+of several bytes are split into byte planes (HDF5's shuffle filter), and each plane becomes a Zstandard block of
+its own, so that every plane gets an entropy code that fits it: one block for all planes of numbers costs 5 to 18 % more
 bytes. Each page ends with Zstandard's checksum (XXH64), so that a page read without the rest of its chunk
 is verified too.
 """
@@ -22,20 +22,21 @@ from mistique_core.errors import CorruptPartitionError
 Array = npt.NDArray[Any]
 
 PAGE_BYTES = 32_768
+PACKED_PAGE_ROWS = 16_384
 PAGE_ROWS = 8_192
 MOST_PAGE_BYTES = 65_536
 _PLANE_LEVEL = 1
 _LEAST_SPLIT_BYTES = 2_048
 
 
-def page_rows(rows: int, row_bytes: int) -> int:
+def page_rows(rows: int, row_bytes: int, page_bytes: int = PAGE_BYTES) -> int:
     """Return the rows of a page of a chunk with `rows` rows of `row_bytes` bytes each.
 
-    At most :data:`PAGE_BYTES` worth of rows, or :data:`PAGE_ROWS` of them where that is more, and never more than
+    At most `page_bytes` worth of rows, or :data:`PAGE_ROWS` of them where that is more, and never more than
     :data:`MOST_PAGE_BYTES`; all pages of a chunk are about equally long, so that the last one needs little filling.
     """
     size = max(row_bytes, 1)
-    most = max(1, min(rows, max(PAGE_ROWS, PAGE_BYTES // size), MOST_PAGE_BYTES // size))
+    most = max(1, min(rows, max(PAGE_ROWS, page_bytes // size), MOST_PAGE_BYTES // size))
     return -(-rows // -(-rows // most))
 
 
