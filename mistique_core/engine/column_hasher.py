@@ -13,6 +13,7 @@ import pandas as pd
 
 from mistique_core.catalogue.chunks import NewColumn
 from mistique_core.dedup import chunk_hash, column_hash
+from mistique_core.engine.address_memo import AddressMemo
 from mistique_core.engine.unit_columns import hash_group
 from mistique_core.errors import InvalidInputError
 from mistique_core.frames import EncodedColumn, TextCache, encode_column
@@ -44,6 +45,7 @@ def hash_columns(
     block_rows: int,
     texts: TextCache | None,
     quantizer: Quantizer | None = None,
+    memo: AddressMemo | None = None,
 ) -> list[HashedColumn]:
     """Encode and hash columns; nothing is written.
 
@@ -57,6 +59,8 @@ def hash_columns(
         Remembers string columns that consist of the very same Python objects.
     quantizer
         A lossy scheme for the columns of floats; all others are stored as they are.
+    memo
+        Remembers the addresses of arrays that lie unchanged in memory.
 
     Raises
     ------
@@ -74,7 +78,7 @@ def hash_columns(
             except InvalidInputError as error:
                 raise InvalidInputError(f"column {item[0]!r}: {error}") from error
             return HashedColumn((new,), arrays)
-        return hash_column(column, block_rows)
+        return hash_column(column, block_rows, memo)
 
     threads = min(os.cpu_count() or 1, _MOST_THREADS, len(items))
     if threads < 2 or sum(len(series) for _, series in items) < _LEAST_VALUES:
@@ -83,16 +87,16 @@ def hash_columns(
         return list(pool.map(work, items))
 
 
-def hash_column(column: EncodedColumn, block_rows: int) -> HashedColumn:
+def hash_column(column: EncodedColumn, block_rows: int, memo: AddressMemo | None = None) -> HashedColumn:
     """Cut a column into row blocks and hash each part of each block."""
-    parent = None if column.categories is None else hash_column(column.categories, block_rows)
+    parent = None if column.categories is None else hash_column(column.categories, block_rows, memo)
     arrays: dict[bytes, Array] = {} if parent is None else dict(parent.arrays)
     chunks = []
     for block, parts in enumerate(column.blocks(block_rows)):
         for part, array in sorted(parts.items()):
             if part == "missing" and not array.any():
                 continue
-            address = chunk_hash(array)
+            address = chunk_hash(array) if memo is None else memo.address(array)
             arrays[address] = array
             chunks.append((part, block, address))
     logical = column.logical.to_json()

@@ -22,6 +22,7 @@ from mistique_core.catalogue.chunks import ChunksGoneError, NewColumn
 from mistique_core.catalogue.database import Catalogue, ConflictError
 from mistique_core.catalogue.open_writes import begin_write, end_write, hold_shared
 from mistique_core.config import StoreConfig
+from mistique_core.engine.address_memo import AddressMemo
 from mistique_core.engine.chunk_writer import Array, ChunkWriter, WrittenChunks
 from mistique_core.engine.outputs import OutputSet, register_shared
 from mistique_core.engine.similar import SimilarChunks
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 _MOST_TRIES = 8
+_PLACES_KEPT = 16_384
 _TEXT_CACHE_BYTES = 64 * 1024 * 1024
 
 
@@ -71,11 +73,12 @@ class Committer:
         self._writer = ChunkWriter(backend, config, similar)
         self._exact_dedup = config.exact_dedup
         self._block_rows = config.block_rows
+        self._memo = AddressMemo(_PLACES_KEPT if config.cache_bytes else 0)
         self._texts = TextCache(min(config.cache_bytes, _TEXT_CACHE_BYTES))
 
     def outputs(self) -> OutputSet:
         """Return an empty set of outputs for this store."""
-        return OutputSet(self._block_rows, self._texts)
+        return OutputSet(self._block_rows, self._texts, self._memo)
 
     def commit(self, items: Sequence[Pending[Result]]) -> list[Result]:
         """Commit everything together, or nothing.

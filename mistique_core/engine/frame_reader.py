@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from mistique_core.catalogue.chunks import StoredChunk, VersionRecord, chunks_by_id, column_chunks, version_records
 from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord, VersionKey, columns_of
 from mistique_core.catalogue.stages import FittedRecord
+from mistique_core.engine.base_places import BasePlaces
 from mistique_core.engine.block_reader import BlockRequest, read_blocks
 from mistique_core.engine.chunk_reader import ChunkReader, ChunkRequest, ReadTally, Rows
 from mistique_core.engine.chunk_writer import Array
@@ -83,6 +84,7 @@ class FrameReader:
         self._categories: LruCache[VersionKey, EncodedColumn] = LruCache(_CATEGORIES_KEPT)
         self._versions: LruCache[VersionKey, VersionRecord] = LruCache(_VERSIONS_KEPT)
         self._blocks: LruCache[tuple[VersionKey, int], _Block] = LruCache(_BLOCKS_KEPT)
+        self._bases = BasePlaces()
 
     def row_index(
         self, connection: sa.Connection, record: IntermediateRecord, tally: ReadTally | None = None
@@ -321,9 +323,7 @@ class FrameReader:
     def _read(
         self, connection: sa.Connection, wanted: Sequence[BlockRequest], tally: ReadTally | None
     ) -> list[dict[str, Array]]:
-        bases = {chunk.base for request in wanted for chunk in request.chunks.values() if chunk.base is not None}
-        located = chunks_by_id(connection, bases) if bases else {}
-        return read_blocks(self._chunks, wanted, located, tally)
+        return read_blocks(self._chunks, wanted, self._bases.find(connection, wanted), tally)
 
     def _read_moved(
         self,
@@ -335,6 +335,7 @@ class FrameReader:
         """Look up once more where the chunks lie: another process may have moved them meanwhile."""
         for place in places:
             self._blocks.drop(place)
+        self._bases.forget(wanted)
         now: dict[tuple[VersionKey, int], _Block | None] = {}
         with self._fresh() as fresh:
             self._locate(fresh, places, now)

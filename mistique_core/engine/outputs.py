@@ -17,6 +17,7 @@ from mistique_core.catalogue.layouts import Layout, frame_address, register_layo
 from mistique_core.catalogue.stages import output_name, register_fitted
 from mistique_core.catalogue.tables import chunk, column_version
 from mistique_core.dedup import chunk_hash
+from mistique_core.engine.address_memo import AddressMemo
 from mistique_core.engine.chunk_writer import Array, bytes_array
 from mistique_core.engine.column_hasher import HashedColumn, hash_columns
 from mistique_core.engine.unit_columns import hash_units
@@ -102,6 +103,8 @@ class OutputSet:
         Rows of a row block.
     texts
         Remembers string columns that consist of the very same Python objects.
+    memo
+        Remembers the addresses of arrays that lie unchanged in memory.
     arrays
         Address -> array of every chunk that the outputs need.
     frames, fitted
@@ -110,6 +113,7 @@ class OutputSet:
 
     block_rows: int
     texts: TextCache | None = None
+    memo: AddressMemo | None = None
     arrays: dict[bytes, Array] = field(default_factory=dict)
     column_versions: dict[bytes, NewColumn] = field(default_factory=dict)
     frames: list[PreparedFrame] = field(default_factory=list)
@@ -147,7 +151,7 @@ class OutputSet:
             check_name("output", output)
         ids, frame = split_row_id(frame, row_id, derived=derived, what=what)
         items = [("row_id", pd.Series(ids)), *((str(name), column) for name, column in frame.items())]
-        hashed = hash_columns(items, self.block_rows, self.texts, quantizer)
+        hashed = hash_columns(items, self.block_rows, self.texts, quantizer, self.memo)
         row_ids, *versions = map(self._add, hashed)
         scheme = LOSSLESS if quantizer is None else quantizer.text()
         return self._keep(output, len(ids), row_ids, Layout(tuple(name for name, _ in items[1:])), versions, scheme)

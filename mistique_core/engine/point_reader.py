@@ -31,6 +31,8 @@ Fetch = Callable[[str, list[Extent]], Sequence[bytes | memoryview]]
 MOST_POINTS = 64
 
 _Cuts = list[tuple[int, int]]
+# Extent, decompressed bytes, rows, where its codes go, wanted (position, row), bits of a code, whether sums are wanted.
+_Page = tuple[Extent, int, int, int, _Cuts | None, int, bool]
 _INTEGERS = {f"{order}{kind}{size}" for order, size in (("|", 1), ("<", 2), ("<", 4), ("<", 8)) for kind in "iu"}
 _FLOATS = {"<f2", "<f4", "<f8"}
 _PLAIN = _INTEGERS | _FLOATS | {"|b1"}
@@ -57,19 +59,6 @@ class Point:
     with_sums: bool = False
     base: StoredChunk | None = None
     zeros: int = 0
-
-
-@dataclass(slots=True)
-class _Page:
-    """A page to be decompressed to `size` bytes, of which some are wanted."""
-
-    extent: Extent
-    size: int
-    step: int
-    at: int
-    cuts: _Cuts | None
-    bits: int = 8
-    with_sums: bool = False
 
 
 def has_points(chunk: StoredChunk) -> bool:
@@ -133,12 +122,26 @@ def read_points(fetch: Fetch, points: Sequence[Point]) -> list[Array]:
         return _read_points(fetch, points)
     both = [*points, *(Point(base, points[number].rows) for number in bases if (base := points[number].base))]
     found = _read_points(fetch, both)
-    for number, values in zip(bases, found[len(points) :], strict=True):
-        point = points[number]
-        codec = point.chunk.location.codec
-        assert codec is not None
-        found[number] = apply_delta(values, found[number], codec.transform.scale, point.zeros)
+    _undo_deltas(points, bases, found)
     return found[: len(points)]
+
+
+def _undo_deltas(points: Sequence[Point], numbers: list[int], found: list[Array]) -> None:
+    """Apply the words of differences to their bases, which follow the points in `found`: alike ones together."""
+    groups: dict[tuple[str, int, int], list[tuple[int, int]]] = {}
+    for place, number in enumerate(numbers, len(points)):
+        codec = points[number].chunk.location.codec
+        assert codec is not None
+        key = (points[number].chunk.location.dtype, codec.transform.scale, points[number].zeros)
+        groups.setdefault(key, []).append((number, place))
+    for (_, scale, zeros), pairs in groups.items():
+        words = np.concatenate([found[number] for number, _ in pairs])
+        values = apply_delta(np.concatenate([found[place] for _, place in pairs]), words, scale, zeros)
+        start = 0
+        for number, _ in pairs:
+            size = len(found[number])
+            found[number] = values[start : start + size]
+            start += size
 
 
 def _read_points(fetch: Fetch, points: Sequence[Point]) -> list[Array]:
@@ -148,25 +151,25 @@ def _read_points(fetch: Fetch, points: Sequence[Point]) -> list[Array]:
     sums: dict[int, int] = {}
     tables: dict[int, bytes] = {}
     for name, group in pages.items():
-        for page, frame in zip(group, fetch(name, [page.extent for page in group]), strict=True):
-            raw = decompress_page(frame, page.size)
-            cuts, at, step = page.cuts, page.at, page.step
+        frames = fetch(name, [page[0] for page in group])
+        for (_, size, step, at, cuts, bits, with_sums), frame in zip(group, frames, strict=True):
+            raw = decompress_page(frame, size)
             if cuts is None:
                 tables[at] = raw
-            elif page.bits < 8:
-                mask = (1 << page.bits) - 1
+                continue
+            if bits < 8:
+                mask = (1 << bits) - 1
                 for position, row in cuts:
-                    place = row * page.bits
-                    codes[at + position] = (raw[place >> 3] >> (place & 7)) & mask
-            elif page.size == step:
+                    codes[at + position] = (raw[row * bits >> 3] >> (row * bits & 7)) & mask
+            elif size == step:
                 for position, row in cuts:
                     codes[at + position] = raw[row]
             else:
                 for position, row in cuts:
                     codes[at + position] = int.from_bytes(raw[row::step], "little")
-            if page.with_sums:
-                for position, row in cuts or ():
-                    sums[at + position] = _sum_before(raw, row, page)
+            if with_sums:
+                for position, row in cuts:
+                    sums[at + position] = _sum_before(raw, row, step, bits)
     found = _values(points, starts, codes, tables)
     for number, point in enumerate(points):
         if point.with_sums:
@@ -192,11 +195,11 @@ def _plan(points: Sequence[Point]) -> tuple[list[int], dict[str, list[_Page]], i
         first = 0
         if codec.table_items:
             first = 1
-            group.append(_Page(extents[0], _table_size(codec, location.dtype), 0, number, None))
+            group.append((extents[0], _table_size(codec, location.dtype), 0, number, None, 8, False))
         bits = codec.transform.bits
         size = step * int(codec.transform.dtype[2:]) * bits // 8
         for page, places in cuts:
-            group.append(_Page(extents[first + page], size, step, at, places, bits, point.with_sums))
+            group.append((extents[first + page], size, step, at, places, bits, point.with_sums))
         starts.append(at)
         at += len(rows)
     return starts, pages, at
@@ -214,12 +217,12 @@ def _table_size(codec: Codec, dtype: str) -> int:
     return codec.table_items * int(table_dtype(codec.transform, dtype)[2:])
 
 
-def _sum_before(raw: bytes, row: int, page: _Page) -> int:
+def _sum_before(raw: bytes, row: int, step: int, bits: int) -> int:
     """Return the sum of the codes of a page before one of its rows."""
     planes = np.frombuffer(raw, np.uint8)
-    if page.bits < 8:
-        planes = unpack_bits(planes, page.bits)
-    planes = planes.reshape(-1, page.step)[:, :row].sum(axis=1, dtype=np.int64)
+    if bits < 8:
+        planes = unpack_bits(planes, bits)
+    planes = planes.reshape(-1, step)[:, :row].sum(axis=1, dtype=np.int64)
     return sum(int(total) << (8 * number) for number, total in enumerate(planes.tolist()))
 
 
