@@ -255,8 +255,8 @@ def _rewrite(
             part.id for part in parts if part.name != made.name and _is_emptied(sources[part.id], made, work.moved)
         }
     for _ in range(0 if dry_run else _MOST_TRIES):
-        is_new = put(backend, made)
-        removed = move_rows(catalogue, backend, parts, made, is_new, time.time() if now is None else now)
+        put(backend, made)
+        removed = move_rows(catalogue, backend, parts, made, time.time() if now is None else now)
         if removed is not None:
             break
     if removed is None:

@@ -111,7 +111,9 @@ def build(
         try:
             data = backend.get_range(source.name, 0, backend.size(source.name))
         except CorruptPartitionError:
-            damage.files[source.name] = [item.id for item in source.chunks]
+            lost = _still_in(catalogue, source)
+            if lost is not None:
+                damage.files[source.name] = lost
             continue
         with catalogue.read() as connection:
             moved = 0
@@ -148,13 +150,27 @@ def build(
         made.documents = [{**documents[address], "id": ids[address]} for address in sorted(documents)]
         _fill(made, movable, 0)
     if made.name in names:
-        if bytes_hash(_current(backend, made)).hex() + ".h5" != made.name:
+        try:
+            current = _current(backend, made)
+        except CorruptPartitionError as error:
+            log.info("partition %s was moved and deleted meanwhile: %s", made.name[:12], error)
+            return None
+        if bytes_hash(current).hex() + ".h5" != made.name:
             _fill(made, movable, 1)
         else:
             made.moved = [(stored, place) for stored, place in made.moved if stored.partition != made.name]
             if not made.moved and not is_emptied:
                 return None
     return made
+
+
+def _still_in(catalogue: Catalogue, source: Source) -> list[int] | None:
+    """Return the chunks that lie in a partition now; ``None`` if it was given up meanwhile."""
+    with catalogue.read() as connection:
+        owner = connection.scalar(sa.select(partition.c.id).where(partition.c.name == source.name))
+        if owner is None:
+            return None
+        return [int(item) for item in connection.scalars(sa.select(chunk.c.id).where(chunk.c.partition_id == owner))]
 
 
 def _current(backend: StorageBackend, made: Written) -> bytes:
@@ -231,8 +247,8 @@ def describe_columns(connection: sa.Connection, chunks: Collection[int]) -> list
     ]
 
 
-def put(backend: StorageBackend, made: Written) -> bool:
-    """Make a new partition durable; return whether its file was not there before.
+def put(backend: StorageBackend, made: Written) -> None:
+    """Make a new partition durable.
 
     A file that was there and is damaged is never overwritten: the new one gets another name.
 
@@ -242,13 +258,11 @@ def put(backend: StorageBackend, made: Written) -> bool:
         If it cannot be written.
     """
     for variant in range(2, _MOST_VARIANTS):
-        if made.name is None:
-            return False
-        if backend.put_if_absent(made.name, made.data):
-            return True
+        if made.name is None or backend.put_if_absent(made.name, made.data):
+            return
         try:
             if _current(backend, made) == made.data:
-                return False
+                return
         except CorruptPartitionError as error:
             log.info("partition %s was deleted meanwhile: %s", made.name[:12], error)
             continue
@@ -257,7 +271,7 @@ def put(backend: StorageBackend, made: Written) -> bool:
 
 
 def move_rows(
-    catalogue: Catalogue, backend: StorageBackend, sources: Sequence[Source], made: Written, is_new: bool, now: float
+    catalogue: Catalogue, backend: StorageBackend, sources: Sequence[Source], made: Written, now: float
 ) -> set[int] | None:
     """Let the catalogue look for the chunks in the new partition, and give up what is empty then.
 
@@ -272,8 +286,8 @@ def move_rows(
     try:
         with catalogue.write() as connection:
             hold_exclusively(connection)
-            if made.name is not None and not is_new:
-                backend.size(made.name)
+            if made.name is not None:
+                backend.size(made.name)  # another collection may have deleted it, new as it is
             target = None if made.name is None else _register(connection, sources, made)
             removed = {
                 source.id for source in sources if source.id != target and _give_up(connection, source, made, now)

@@ -14,7 +14,7 @@ from mistique_core import Mistique
 from mistique_core.catalogue.open_writes import open_writes
 from mistique_core.catalogue.tables import chunk, column_version, deleted_partition, partition
 from mistique_core.errors import StorageError
-from mistique_core.maintenance import collect_garbage
+from mistique_core.maintenance import collect_garbage, compact
 from mistique_core.testing.faults import FaultyBackend
 from tests.concurrency.seams import STUCK_SECONDS, Seams
 
@@ -225,27 +225,6 @@ def test_a_frame_that_shares_columns_comes_during_a_deletion(catalogue_url: str,
     )
 
 
-def test_a_check_raises_no_false_alarm(catalogue_url: str, memory_path: Path) -> None:
-    """What comes and goes while it looks is no damage."""
-
-    def operate(store: Mistique, _k: int) -> None:
-        report = store.check(read_data=True)
-        assert report.is_clean, report.problems
-
-    def interfere(store: Mistique, k: int) -> None:
-        log("new")(store, k)
-        delete_and_expire("old")(store, k)
-
-    at_every_seam(
-        memory_path / "store",
-        catalogue_url,
-        prepare=log("old", more=True),
-        operate=operate,
-        interfere=interfere,
-        verify=read("new"),
-    )
-
-
 def test_a_file_written_again_while_its_removal_is_remembered(catalogue_url: str, memory_path: Path) -> None:
     """A collection deleted the file and failed to say so: the next one takes the new file for the old."""
 
@@ -317,3 +296,103 @@ def test_the_same_content_in_opposite_order(catalogue_url: str, memory_path: Pat
         assert store.check(read_data=True).is_clean
         assert len(store.intermediates()) == 2 * rounds * frames
         empty(store)
+
+
+def log_parts(store: Mistique, k: int) -> None:
+    """Fill three small partitions, one of them with a difference, and delete what one of them holds."""
+    log("base")(store, k)
+    log("old", similar=True)(store, k)
+    log("gone", more=True)(store, k + 1000)
+    store.delete("p", f"gone{k + 1000}")
+
+
+def compact_and_expire(store: Mistique, _k: int = 0) -> None:
+    """Compact a while ago, and delete the old files now."""
+    report = compact(store.catalogue, store.backend, store.config, now=time.time() - 2 * GRACE)
+    assert report.problems == ()
+    expire(store)
+
+
+def read_parts(store: Mistique, k: int) -> None:
+    read("base")(store, k)
+    read("old", similar=True)(store, k)
+
+
+def test_chunks_move_while_they_are_read(catalogue_url: str, memory_path: Path) -> None:
+    """A reader knows where its chunks were; they lie elsewhere now, and the old files are gone."""
+    at_every_seam(
+        memory_path / "store",
+        catalogue_url,
+        prepare=log_parts,
+        operate=read_parts,
+        interfere=compact_and_expire,
+        verify=read_parts,
+    )
+
+
+def test_chunks_move_while_they_are_written_again(catalogue_url: str, memory_path: Path) -> None:
+    """A writer has found some of its chunks, and the base of another, where they no longer are."""
+
+    def verify(store: Mistique, k: int) -> None:
+        read_parts(store, k)
+        read("new", more=True, similar=True)(store, k)
+
+    at_every_seam(
+        memory_path / "store",
+        catalogue_url,
+        prepare=log_parts,
+        operate=log("new", more=True, similar=True),
+        interfere=compact_and_expire,
+        verify=verify,
+    )
+
+
+def interfere_with_parts(store: Mistique, k: int) -> None:
+    """Delete the base, take up what was deleted again, log more of the same, and compact."""
+    store.delete("p", f"base{k}")
+    log("again", more=True)(store, k + 1000)
+    log("new")(store, k)
+    compact_and_expire(store)
+
+
+def read_what_stayed(store: Mistique, k: int) -> None:
+    read("old", similar=True)(store, k)
+    read("again", more=True)(store, k + 1000)
+    read("new")(store, k)
+
+
+def test_everything_changes_during_a_compaction(catalogue_url: str, memory_path: Path) -> None:
+    at_every_seam(
+        memory_path / "store",
+        catalogue_url,
+        prepare=log_parts,
+        operate=compact_and_expire,
+        interfere=interfere_with_parts,
+        verify=read_what_stayed,
+    )
+
+
+def test_everything_changes_during_a_rebuild(catalogue_url: str, memory_path: Path) -> None:
+    at_every_seam(
+        memory_path / "store",
+        catalogue_url,
+        prepare=log_parts,
+        operate=lambda store, _: store.rebuild(),
+        interfere=interfere_with_parts,
+        verify=read_what_stayed,
+    )
+
+
+def test_everything_changes_during_a_check(catalogue_url: str, memory_path: Path) -> None:
+    def operate(store: Mistique, _k: int) -> None:
+        report = store.check(read_data=True)
+        assert report.is_clean, report.problems
+
+    at_every_seam(
+        memory_path / "store",
+        catalogue_url,
+        prepare=log_parts,
+        operate=operate,
+        interfere=interfere_with_parts,
+        verify=read_what_stayed,
+    )
