@@ -21,6 +21,9 @@ def join_blocks(
     """
     if len(blocks) == 1:
         return EncodedColumn(logical, _block_rows(blocks[0]), dict(blocks[0]), categories)
+    if blocks and all(block.keys() == blocks[0].keys() for block in blocks):
+        parts = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+        return EncodedColumn(logical, _block_rows(parts), parts, categories)
     names = sorted({name for block in blocks for name in block}) or list(_empty_parts(logical))
     rows = sum(_block_rows(block) for block in blocks)
     parts = {}
