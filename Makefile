@@ -18,7 +18,10 @@ unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME
 COMPILE := $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	$(if $(UPGRADE),--upgrade)
 
-.PHONY: help env test lint check format lock demo bench clean
+.PHONY: help env test modes lint check format lock demo bench clean
+
+# What depends on the store's optimisations; quantizers are pure functions that know nothing of them.
+MODES_TESTS := tests/store tests/unit/engine tests/unit/partition tests/unit/diagnostics tests/unit/cli tests/faults
 
 help: ## Show this list
 	@echo "make TARGET [VARIABLE=value], where TARGET is one of"
@@ -54,6 +57,12 @@ env: .venv/.installed ## Make .venv with exactly the locked packages (PYTHON=pyt
 
 test: env ## Run the tests (ARGS="-m 'not airflow' -x" narrows them)
 	@.venv/bin/python -m pytest $(ARGS)
+
+modes: env ## Run the store's tests with each optimisation switched off: the answers must be the same
+	@for setting in MISTIQUE_EXACT_DEDUP=false MISTIQUE_APPROXIMATE_DEDUP=false MISTIQUE_CACHE_BYTES=0; do \
+		echo "== the store's tests with $$setting"; \
+		env "$$setting" .venv/bin/python -m pytest -q $(MODES_TESTS) $(ARGS); \
+	done
 
 lint: env ## Run the static checks: ruff, mypy, import-linter
 	@echo "[lint 1/4] ruff check"
