@@ -136,7 +136,9 @@ class ChunkReader:
         CorruptPartitionError
             If the bytes are not those that were written: no wrong value is ever returned.
         """
-        answers: list[Array | None] = [self._cached(request) for request in requests]
+        answers: list[Array | None] = [None] * len(requests)
+        if self._keeps:
+            answers = [self._cached(request) for request in requests]
         open_requests = [number for number, answer in enumerate(answers) if answer is None]
         if open_requests:
             wanted = [requests[number] for number in open_requests]

@@ -21,7 +21,7 @@ from mistique_core.errors import CorruptPartitionError
 from mistique_core.partition.bits import unpack_bits
 from mistique_core.partition.encoding import PAGES, Codec
 from mistique_core.partition.location import Extent
-from mistique_core.partition.pages import decompress_page
+from mistique_core.partition.pages import decompress_pages
 from mistique_core.partition.transform import UNSIGNED, table_dtype
 
 Array = npt.NDArray[Any]
@@ -79,7 +79,7 @@ def has_points(chunk: StoredChunk) -> bool:
     if item.kind == "decimal":
         return dtype in _FLOATS
     if item.kind == "plain":
-        return dtype in _PLAIN and np.dtype(dtype).itemsize == np.dtype(item.dtype).itemsize
+        return dtype in _PLAIN and dtype[2:] == item.dtype[2:]
     if item.kind == "delta":
         return dtype in _INTEGERS | _FLOATS and (codec.table_items > 0 or item.dtype == table_dtype(item, dtype))
     return dtype in (_INTEGERS if item.kind == "offset" else _PLAIN) and item.kind != "digits"
@@ -149,11 +149,11 @@ def _read_points(fetch: Fetch, points: Sequence[Point]) -> list[Array]:
     starts, pages, count = _plan(points)
     codes = [0] * count
     sums: dict[int, int] = {}
-    tables: dict[int, bytes] = {}
+    tables: dict[int, bytes | memoryview] = {}
     for name, group in pages.items():
         frames = fetch(name, [page[0] for page in group])
-        for (_, size, step, at, cuts, bits, with_sums), frame in zip(group, frames, strict=True):
-            raw = decompress_page(frame, size)
+        contents = decompress_pages(frames, [page[1] for page in group])
+        for (_, size, step, at, cuts, bits, with_sums), raw in zip(group, contents, strict=True):
             if cuts is None:
                 tables[at] = raw
                 continue
@@ -217,7 +217,7 @@ def _table_size(codec: Codec, dtype: str) -> int:
     return codec.table_items * int(table_dtype(codec.transform, dtype)[2:])
 
 
-def _sum_before(raw: bytes, row: int, step: int, bits: int) -> int:
+def _sum_before(raw: bytes | memoryview, row: int, step: int, bits: int) -> int:
     """Return the sum of the codes of a page before one of its rows."""
     planes = np.frombuffer(raw, np.uint8)
     if bits < 8:
@@ -237,7 +237,9 @@ def _add_sums(point: Point, values: Array, sums: dict[int, int], start: int) -> 
     return np.stack([values.astype(np.int64), np.asarray(before, np.int64)])
 
 
-def _values(points: Sequence[Point], starts: list[int], codes: list[int], tables: dict[int, bytes]) -> list[Array]:
+def _values(
+    points: Sequence[Point], starts: list[int], codes: list[int], tables: dict[int, bytes | memoryview]
+) -> list[Array]:
     """Return the values of the codes of each point, all points of one formula and dtype in one step."""
     groups: dict[tuple[str, str], list[int]] = {}
     for number, point in enumerate(points):
@@ -272,7 +274,7 @@ def _from_bits(bits: list[int], dtype: str) -> Array:
     return np.array(bits, UNSIGNED[int(dtype[2:])]).view(dtype)
 
 
-def _look_up(table: bytes, codes: list[int], dtype: str) -> list[int]:
+def _look_up(table: bytes | memoryview, codes: list[int], dtype: str) -> list[int]:
     items = len(table) // int(dtype[2:])
     if max(codes, default=0) >= items:
         raise CorruptPartitionError("a code is not in its chunk's table; run 'mistique check'")

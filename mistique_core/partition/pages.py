@@ -10,7 +10,9 @@ is verified too.
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,11 @@ PAGE_ROWS = 8_192
 MOST_PAGE_BYTES = 65_536
 _PLANE_LEVEL = 1
 _LEAST_SPLIT_BYTES = 2_048
+_MANY_PAGES = 64
+_MANY_BYTES = 1 << 21
+_MOST_BYTES = 1 << 26
+_THREADS = min(os.cpu_count() or 1, 8)
+_HAS_MULTI = "multi_decompress_to_buffer" in zstandard.backend_features
 
 
 def page_rows(rows: int, row_bytes: int, page_bytes: int = PAGE_BYTES) -> int:
@@ -112,6 +119,31 @@ def decompress_page(frame: bytes | memoryview, size: int) -> bytes:
     return _decompress(frame, size, verified=True)
 
 
+def decompress_pages(frames: Sequence[bytes | memoryview], sizes: Sequence[int]) -> Iterator[bytes | memoryview]:
+    """Yield what :func:`decompress_page` returns for each frame, on all cores where that is much.
+
+    Raises
+    ------
+    CorruptPartitionError
+        As there, but on all cores nothing looks for bytes after the end of a frame.
+    """
+    total = sum(sizes)
+    if len(frames) < _MANY_PAGES or not _MANY_BYTES <= total <= _MOST_BYTES or _THREADS < 2 or not _HAS_MULTI:
+        for frame, size in zip(frames, sizes, strict=True):
+            yield decompress_page(frame, size)
+        return
+    for frame, size in zip(frames, sizes, strict=True):
+        _check_header(frame, size, verified=True)
+    try:
+        found = _contexts.decompressor.multi_decompress_to_buffer(
+            list(frames), decompressed_sizes=np.array(sizes, np.uint64).data.cast("B"), threads=_THREADS
+        )
+    except zstandard.ZstdError as error:
+        raise _not_decompressed(error) from error
+    for number in range(len(frames)):
+        yield memoryview(found[number])
+
+
 def decompress_unverified(frame: bytes | memoryview, size: int) -> bytes:
     """Return the `size` bytes of a frame of format version 1, which had no checksums.
 
@@ -124,19 +156,30 @@ def decompress_unverified(frame: bytes | memoryview, size: int) -> bytes:
 
 
 def _decompress(frame: bytes | memoryview, size: int, verified: bool) -> bytes:
+    _check_header(frame, size, verified)
     try:
-        # A damaged header can promise any size, which would be allocated before a single byte is decoded.
-        header = zstandard.get_frame_parameters(frame)
-        if header.content_size != size:
-            raise CorruptPartitionError(
-                f"a chunk promises {header.content_size} bytes where {size} were written; run 'mistique check'"
-            )
-        # A flipped bit in the header can switch the check off.
-        if verified and not header.has_checksum:
-            raise CorruptPartitionError("a page has lost its checksum; run 'mistique check'")
         return _contexts.decompressor.decompress(frame, max_output_size=size, allow_extra_data=False)
     except zstandard.ZstdError as error:
-        raise CorruptPartitionError(f"a chunk does not decompress ({error}); run 'mistique check'") from error
+        raise _not_decompressed(error) from error
+
+
+def _check_header(frame: bytes | memoryview, size: int, verified: bool) -> None:
+    try:
+        header = zstandard.get_frame_parameters(frame)
+    except zstandard.ZstdError as error:
+        raise _not_decompressed(error) from error
+    # A damaged header can promise any size, which would be allocated before a single byte is decoded.
+    if header.content_size != size:
+        raise CorruptPartitionError(
+            f"a chunk promises {header.content_size} bytes where {size} were written; run 'mistique check'"
+        )
+    # A flipped bit in the header can switch the check off.
+    if verified and not header.has_checksum:
+        raise CorruptPartitionError("a page has lost its checksum; run 'mistique check'")
+
+
+def _not_decompressed(error: zstandard.ZstdError) -> CorruptPartitionError:
+    return CorruptPartitionError(f"a chunk does not decompress ({error}); run 'mistique check'")
 
 
 def join_planes(raw: bytes, codes: Array) -> None:

@@ -231,3 +231,25 @@ def test_a_damaged_page_is_refused(backend: LocalBackend) -> None:
     assert read_points(fetch, [Point(chunk, others)])[0].tobytes() == array[others].tobytes()
     with pytest.raises(CorruptPartitionError):
         read_points(fetch, [Point(chunk, np.array([0, codec.rows], np.intp))])
+
+
+def test_many_pages_at_once(backend: LocalBackend) -> None:
+    """More than are decompressed one by one; one damaged byte among them is found."""
+    arrays = [RANDOM.normal(size=ROWS) for _ in range(40)]
+    stored = store(backend, [encode_chunk(chunk_hash(array), array, 3) for array in arrays])
+    by_address = {chunk.address: chunk for chunk in stored}
+    rows = np.array([ROWS - 1, 0, 10_000], np.intp)
+    ordered = [by_address[chunk_hash(array)] for array in arrays]
+    for array, back in zip(arrays, points(backend, ordered, rows), strict=True):
+        assert back.tobytes() == array[rows].tobytes()
+
+    for place in (0, 4, 5, 6, 30, 40_000, -1):
+
+        def fetch(name: str, extents: list[tuple[int, int]], place: int = place) -> list[bytes]:
+            found = backend.get_ranges(name, extents)
+            data = bytearray(found[70])
+            data[place] ^= 4
+            return [*found[:70], bytes(data), *found[71:]]
+
+        with pytest.raises(CorruptPartitionError):
+            read_points(fetch, [Point(chunk, rows) for chunk in ordered])
