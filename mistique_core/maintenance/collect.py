@@ -24,6 +24,8 @@ from mistique_core.catalogue.tables import (
     column_chunk,
     column_version,
     deleted_partition,
+    fitted,
+    intermediate,
     layout,
     partition,
     similar_band,
@@ -34,6 +36,7 @@ from mistique_core.maintenance.documents import described, known_versions, store
 from mistique_core.maintenance.garbage import Garbage, find_garbage
 from mistique_core.maintenance.progress import Progress, no_progress
 from mistique_core.maintenance.references import load_references
+from mistique_core.maintenance.scratch_index import scratch_indexes
 from mistique_core.maintenance.writers import check_grace, is_alive, stale_writes
 from mistique_core.storage import Leftover, StorageBackend, StoredFile
 
@@ -212,10 +215,13 @@ def _partition_names(connection: sa.Connection) -> tuple[set[str], dict[str, Tom
 def _remove_rows(connection: sa.Connection, doomed: _Doomed, now: float) -> None:
     """Remove rows in the order that the foreign keys ask for."""
     versions, chunks = doomed.garbage.versions.tolist(), doomed.garbage.chunks.tolist()
-    delete_in(connection, column_chunk.c.column_version_id, versions)
-    _delete_dependents_first(connection, column_version.c.categories_id, versions)
-    delete_in(connection, similar_band.c.chunk_id, chunks)
-    _delete_dependents_first(connection, chunk.c.base_id, chunks)
+    if versions or chunks:
+        delete_in(connection, column_chunk.c.column_version_id, versions)
+        referring = (column_version.c.categories_id, intermediate.c.row_id_version, fitted.c.chunk_id)
+        with scratch_indexes(connection, *referring):
+            _delete_dependents_first(connection, column_version.c.categories_id, versions)
+            delete_in(connection, similar_band.c.chunk_id, chunks)
+            _delete_dependents_first(connection, chunk.c.base_id, chunks)
     delete_in(connection, layout.c.id, doomed.garbage.layouts.tolist())
     for name, size in doomed.partitions.values():
         upsert(connection, deleted_partition, {"name": name}, {"bytes": size, "deleted_at": now})

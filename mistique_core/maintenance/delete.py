@@ -32,6 +32,7 @@ from mistique_core.maintenance.references import (
     load_references,
     referred_versions,
 )
+from mistique_core.maintenance.scratch_index import scratch_indexes
 from mistique_core.maintenance.selection import Selected, select_rows
 
 _SHOWN = 5
@@ -117,7 +118,8 @@ def delete(
             dry_run,
         )
         if not dry_run:
-            _delete_rows(connection, selected)
+            with scratch_indexes(connection, stage.c.reused_from, stage_input.c.fitted_id, metric.c.intermediate_id):
+                _delete_rows(connection, selected)
     return report
 
 
