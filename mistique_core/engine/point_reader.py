@@ -1,8 +1,8 @@
 """A few rows of many chunks, in one pass over the pages that hold them.
 
 A row of a column costs the decompression of one page and a few bytes of it, so nothing else may cost much:
-each page is decompressed, cut and dropped before the next one, and the codes of all chunks become values
-in one step for each formula. :func:`mistique_core.partition.transform.invert` is the reference.
+all pages are decompressed together, only the wanted codes are taken out of them, and the codes of all chunks
+become values in one step for each formula. :func:`mistique_core.partition.transform.invert` is the reference.
 """
 
 from __future__ import annotations
@@ -150,26 +150,26 @@ def _read_points(fetch: Fetch, points: Sequence[Point]) -> list[Array]:
     codes = [0] * count
     sums: dict[int, int] = {}
     tables: dict[int, bytes | memoryview] = {}
-    for name, group in pages.items():
-        frames = fetch(name, [page[0] for page in group])
-        contents = decompress_pages(frames, [page[1] for page in group])
-        for (_, size, step, at, cuts, bits, with_sums), raw in zip(group, contents, strict=True):
-            if cuts is None:
-                tables[at] = raw
-                continue
-            if bits < 8:
-                mask = (1 << bits) - 1
-                for position, row in cuts:
-                    codes[at + position] = (raw[row * bits >> 3] >> (row * bits & 7)) & mask
-            elif size == step:
-                for position, row in cuts:
-                    codes[at + position] = raw[row]
-            else:
-                for position, row in cuts:
-                    codes[at + position] = int.from_bytes(raw[row::step], "little")
-            if with_sums:
-                for position, row in cuts:
-                    sums[at + position] = _sum_before(raw, row, step, bits)
+    frames = [frame for name, group in pages.items() for frame in fetch(name, [page[0] for page in group])]
+    ordered = list(chain.from_iterable(pages.values()))
+    contents = decompress_pages(frames, [page[1] for page in ordered])
+    for (_, size, step, at, cuts, bits, with_sums), raw in zip(ordered, contents, strict=True):
+        if cuts is None:
+            tables[at] = raw
+            continue
+        if bits < 8:
+            mask = (1 << bits) - 1
+            for position, row in cuts:
+                codes[at + position] = (raw[row * bits >> 3] >> (row * bits & 7)) & mask
+        elif size == step:
+            for position, row in cuts:
+                codes[at + position] = raw[row]
+        else:
+            for position, row in cuts:
+                codes[at + position] = int.from_bytes(raw[row::step], "little")
+        if with_sums:
+            for position, row in cuts:
+                sums[at + position] = _sum_before(raw, row, step, bits)
     found = _values(points, starts, codes, tables)
     for number, point in enumerate(points):
         if point.with_sums:

@@ -135,7 +135,7 @@ def decompress_pages(frames: Sequence[bytes | memoryview], sizes: Sequence[int])
     for frame, size in zip(frames, sizes, strict=True):
         _check_header(frame, size, verified=True)
     try:
-        found = _contexts.decompressor.multi_decompress_to_buffer(
+        found: Any = _contexts.decompressor.multi_decompress_to_buffer(
             list(frames), decompressed_sizes=np.array(sizes, np.uint64).data.cast("B"), threads=_THREADS
         )
     except zstandard.ZstdError as error:
