@@ -7,7 +7,7 @@ chunk that is not where it was remembered to be is looked up once more before th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -227,17 +227,20 @@ class FrameReader:
             (key, block): self._blocks.get((key, block)) for block in needed
         }
         self._locate(connection, [place for place, chunks in blocks.items() if chunks is None], blocks)
-        located = {place[1]: chunks or {} for place, chunks in blocks.items()}
-        try:
+
+        def read() -> Array:
+            located = {place[1]: chunks or {} for place, chunks in blocks.items()}
+            _check_listed(located.values())
             return read_units(self._chunks, record, located, units, rows, tally)
+
+        try:
+            return read()
         except CorruptPartitionError:
             for place in blocks:
                 self._blocks.drop(place)
             with self._fresh() as fresh:
                 self._locate(fresh, list(blocks), blocks)
-            return read_units(
-                self._chunks, record, {place[1]: chunks or {} for place, chunks in blocks.items()}, units, rows, tally
-            )
+        return read()
 
     def matching_blocks(
         self, connection: sa.Connection, column: ColumnRecord, symbol: str, value: Any
@@ -323,6 +326,7 @@ class FrameReader:
     def _read(
         self, connection: sa.Connection, wanted: Sequence[BlockRequest], tally: ReadTally | None
     ) -> list[dict[str, Array]]:
+        _check_listed(request.chunks for request in wanted)
         return read_blocks(self._chunks, wanted, self._bases.find(connection, wanted), tally)
 
     def _read_moved(
@@ -364,6 +368,12 @@ class FrameReader:
             if place in located:
                 found[place] = located[place]
                 self._blocks.put(place, located[place])
+
+
+def _check_listed(blocks: Iterable[Mapping[str, StoredChunk]]) -> None:
+    """Refuse row blocks of which the catalogue names no chunk."""
+    if not all(blocks):
+        raise CorruptPartitionError("the catalogue has lost which chunks a column consists of; run 'mistique rebuild'")
 
 
 def _by_block(positions: Rows, block_rows: int) -> tuple[dict[int, Rows], Rows | None]:
