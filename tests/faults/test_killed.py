@@ -12,7 +12,7 @@ from tests.faults.soundness import assert_right, assert_sound, assert_tidy
 from tests.faults.works import WORKS, Work, open_store
 
 READ_DATA_EVERY = 5
-REPEAT_EVERY = 2
+REPEAT_EVERY = 3
 FEWEST_POINTS = {"open": 15, "log": 30, "session": 30, "delete": 2, "gc": 4, "compact": 10, "rebuild": 2}
 
 
