@@ -189,7 +189,7 @@ def register_partitions(connection: sa.Connection, partitions: Sequence[NewParti
     Raises
     ------
     ChunksGoneError
-        If the base of a difference has been deleted since.
+        If the base of a difference has been deleted since, or has been registered as a difference itself.
     """
     owners = _register_files(connection, partitions)
     items = [(item, owners[owner.name]) for owner in partitions for item in owner.chunks]
@@ -201,6 +201,8 @@ def register_partitions(connection: sa.Connection, partitions: Sequence[NewParti
     bases = known_addresses(connection, chunk, needed)
     if len(bases) < len(set(needed)):
         raise ChunksGoneError("the base of a difference was deleted while it was written; write it again")
+    if any(item.base is not None for item in chunks_by_id(connection, bases.values()).values()):
+        raise ChunksGoneError("another writer stored the base of a difference as a difference; write it again")
     differences = [_chunk_row(item, owner, bases[item.base]) for item, owner in items if item.base is not None]
     insert_ignore(connection, chunk, differences)
     mine = sa.select(chunk.c.address, chunk.c.id).where(chunk.c.partition_id.in_(owners.values()))

@@ -109,7 +109,7 @@ column_version = Table(
     Column("n_rows", BigInteger, nullable=False),
     Column("block_rows", BigInteger, nullable=False),
     Column("logical_bytes", BigInteger, nullable=False),
-    Column("categories_id", ForeignKey("column_version.id")),
+    Column("categories_id", ForeignKey("column_version.id"), index=True),
     Column("scheme", Text),
     Column("max_abs_error", Float),
 )
@@ -202,7 +202,7 @@ stage = Table(
     Column("fingerprint", String(64), index=True),
     Column("deterministic", Boolean, nullable=False),
     Column("state", String(16), nullable=False),
-    Column("reused_from", ForeignKey("stage.id")),
+    Column("reused_from", ForeignKey("stage.id"), index=True),
     Column("started_at", Float, nullable=False),
     Column("ended_at", Float),
     Column("load_seconds", Float),
@@ -233,7 +233,7 @@ intermediate = Table(
     Column("output", String(200), nullable=False),
     Column("address", LargeBinary, nullable=False, index=True),
     Column("n_rows", BigInteger, nullable=False),
-    Column("row_id_version", ForeignKey("column_version.id"), nullable=False),
+    Column("row_id_version", ForeignKey("column_version.id"), nullable=False, index=True),
     Column("logical_bytes", BigInteger, nullable=False),
     Column("stored_bytes", BigInteger, nullable=False),
     Column("scheme", String(64), nullable=False),
@@ -253,7 +253,7 @@ fitted = Table(
     Column("format", String(32), nullable=False),
     Column("type_name", String(250), nullable=False),
     Column("bytes", BigInteger, nullable=False),
-    Column("chunk_id", ForeignKey("chunk.id"), nullable=False),
+    Column("chunk_id", ForeignKey("chunk.id"), nullable=False, index=True),
     Column("created_at", Float, nullable=False),
     UniqueConstraint("stage_id", "output"),
 )
@@ -264,7 +264,7 @@ stage_input = Table(
     Column("stage_id", ForeignKey("stage.id"), primary_key=True),
     Column("name", String(200), primary_key=True),
     Column("intermediate_id", ForeignKey("intermediate.id"), index=True),
-    Column("fitted_id", ForeignKey("fitted.id")),
+    Column("fitted_id", ForeignKey("fitted.id"), index=True),
 )
 
 hyperparameter = Table(
@@ -281,7 +281,7 @@ metric = Table(
     Column("stage_id", ForeignKey("stage.id"), primary_key=True),
     Column("name", String(200), primary_key=True),
     Column("value", Float, nullable=False),
-    Column("intermediate_id", ForeignKey("intermediate.id")),
+    Column("intermediate_id", ForeignKey("intermediate.id"), index=True),
 )
 
 query = Table(

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.intermediates import IntermediateRecord, intermediate_by_id
+from mistique_core.catalogue.open_writes import hold_shared
 from mistique_core.catalogue.stages import (
     StageSeconds,
     begin_stage,
@@ -152,6 +153,7 @@ class StageRunner:
 
     def _take_over(self, place: StagePlace, stage_id: int, fingerprint: str) -> bool:
         with self._catalogue.write() as connection:
+            hold_shared(connection)  # so that what is taken over is not deleted meanwhile
             source = find_reusable(connection, fingerprint)
             if source is None:
                 return False

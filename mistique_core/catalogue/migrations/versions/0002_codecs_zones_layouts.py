@@ -61,6 +61,15 @@ def upgrade() -> None:
     op.add_column("column_version", sa.Column("max_abs_error", sa.Float()))
     op.add_column("intermediate", sa.Column("columns", sa.LargeBinary()))
     _add_reference("intermediate", "layout_id", "layout")
+    for table, column in (
+        ("column_version", "categories_id"),
+        ("intermediate", "row_id_version"),
+        ("fitted", "chunk_id"),
+        ("stage", "reused_from"),
+        ("stage_input", "fitted_id"),
+        ("metric", "intermediate_id"),
+    ):
+        op.create_index(op.f(f"ix_{table}_{column}"), table, [column])
     _pack_columns(op.get_bind())
     op.drop_table("intermediate_column")
 
