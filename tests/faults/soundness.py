@@ -58,11 +58,12 @@ def assert_right(store: Mistique, *, may_fail: bool = False) -> list[str]:
     return names
 
 
-def assert_tidy(location: Path) -> None:
-    """Collect the garbage of any interruption: every file that is left is one that the catalogue knows."""
+def assert_tidy(location: Path, expected: Sequence[str]) -> None:
+    """Collect the garbage of any interruption: a sound store without a file that its catalogue does not know."""
     with open_store(location) as store:
         collect_garbage(store.catalogue, store.backend, grace_seconds=0, now=time.time() + LATER_SECONDS)
         with store.catalogue.read() as connection:
             assert {file.name for file in store.backend.files()} == set(connection.scalars(sa.select(partition.c.name)))
-        assert store.check(read_data=True).is_clean
-        assert_right(store)
+        report = store.check(read_data=True)
+        assert report.is_clean, report.problems
+        assert set(expected) <= set(assert_right(store))
