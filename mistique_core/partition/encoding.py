@@ -27,10 +27,12 @@ import numpy.typing as npt
 from mistique_core.errors import CorruptPartitionError
 from mistique_core.partition.bits import code_bits, pack_bits, unpack_bits
 from mistique_core.partition.choice import choose_dictionary, choose_transform
+from mistique_core.partition.digits import large_digits
 from mistique_core.partition.pages import (
     PACKED_PAGE_ROWS,
     PAGE_BYTES,
     PAGE_ROWS,
+    compress_blocks,
     compress_pages,
     decompress_page,
     decompress_unverified,
@@ -51,6 +53,7 @@ Array = npt.NDArray[Any]
 
 PAGES = "pages"
 DIGITS = "digits"
+DIGITS_LEVEL = 1
 _LEAST_PACKED = 64
 _FIRST_FORMAT = ("raw", "zstd", "shuffle")
 
@@ -199,12 +202,22 @@ def _encode(address: bytes, array: Array, item: Transformed, level: int) -> Enco
     if bits < 8:
         rows = -(-rows * bits // 8) * 8 // bits
         item = replace(item, transform=replace(item.transform, bits=bits), codes=pack_bits(item.codes, bits))
+    level = DIGITS_LEVEL if item.transform.kind == DIGITS else level
     pages = tuple(compress_pages(item.codes, rows * bits // 8, level))
     table = None
     if item.table is not None:
-        table = compress_pages(item.table, len(item.table), level)[0]
+        is_digits = item.transform.kind == DIGITS
+        table = compress_digits(item) if is_digits else compress_pages(item.table, len(item.table), level)[0]
     codec = Codec(item.transform, rows, 0 if item.table is None else len(item.table))
     return EncodedChunk(address, array.dtype.str, array.shape, codec, table, pages)
+
+
+def compress_digits(item: Transformed) -> bytes:
+    """Return the frame of the further digits: the middle ones and the last ones are blocks of their own."""
+    assert item.table is not None
+    count = large_digits(item.codes, 4 * item.codes.size)
+    middle = -(-count // 4)
+    return compress_blocks([part for part in (item.table[:middle], item.table[middle:]) if part.size])
 
 
 def _page_bytes(item: Transformed, bits: int) -> int:

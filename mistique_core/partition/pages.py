@@ -1,6 +1,6 @@
 """Pages: the rows of a chunk in slices that are compressed, checked and read on their own.
 
-A page is one HDF5 chunk of 8,192 rows, so that one row is cheap to read, but at most 64 KiB. Text, tensors and
+A page is one HDF5 chunk of 4,096 rows, so that one row is cheap to read, but at most 64 KiB. Text, tensors and
 codes of a few bits have longer pages (32 KiB; 16,384 codes): short ones cost them 10 % of their bytes. Codes
 of several bytes are split into byte planes (HDF5's shuffle filter), and each plane becomes a Zstandard block of
 its own, so that every plane gets an entropy code that fits it: one block for all planes of numbers costs 5 to 18 % more
@@ -97,12 +97,23 @@ _contexts = _Contexts()
 def _compress_planes(planes: Array) -> bytes:
     if planes.size < _LEAST_SPLIT_BYTES:
         return _contexts.compressor(_PLANE_LEVEL).compress(planes.data.cast("B"))
-    stream = _contexts.compressor(_PLANE_LEVEL).compressobj(size=planes.size)
+    return compress_blocks(list(planes))
+
+
+def compress_blocks(blocks: Sequence[Array]) -> bytes:
+    """Return one frame with the bytes of several arrays end to end, each of which gets an entropy code of its own.
+
+    Parameters
+    ----------
+    blocks
+        At least one contiguous uint8 array.
+    """
+    stream = _contexts.compressor(_PLANE_LEVEL).compressobj(size=sum(block.size for block in blocks))
     pieces = []
-    for plane in planes[:-1]:
-        pieces.append(stream.compress(plane.data))
+    for block in blocks[:-1]:
+        pieces.append(stream.compress(block.data))
         pieces.append(stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK))
-    pieces.append(stream.compress(planes[-1].data))
+    pieces.append(stream.compress(blocks[-1].data))
     pieces.append(stream.flush())
     return b"".join(pieces)
 

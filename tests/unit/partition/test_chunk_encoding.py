@@ -74,11 +74,11 @@ def test_some_pages_decode_alone(data: st.DataObject) -> None:
         assert_same_bits(decode_values(chunk.codec, part, chunk.dtype, table), wanted)
 
 
-@given(st.integers(1, 10**7), st.integers(1, 10**6), st.sampled_from([8_192, 16_384, 32_768]))
+@given(st.integers(1, 10**7), st.integers(1, 10**6), st.sampled_from([4_096, 16_384, 32_768]))
 def test_pages_are_short_but_not_too_short(rows: int, row_bytes: int, page_bytes: int) -> None:
-    """32 KiB or 8,192 rows at most, never more than 64 KiB unless one row is; as few as that allows, little filling."""
+    """32 KiB or 4,096 rows at most, never more than 64 KiB unless one row is; as few as that allows, little filling."""
     found = page_rows(rows, row_bytes, page_bytes)
-    most = max(1, min(max(8_192, page_bytes // row_bytes), 65_536 // row_bytes))
+    most = max(1, min(max(4_096, page_bytes // row_bytes), 65_536 // row_bytes))
     assert 1 <= found <= most
     pages = -(-rows // found)
     assert pages == -(-rows // most)
@@ -88,9 +88,9 @@ def test_pages_are_short_but_not_too_short(rows: int, row_bytes: int, page_bytes
 @pytest.mark.parametrize(
     ("array", "rows"),
     [
-        (RANDOM.integers(0, 250, 65_536) * 0.1, 8_192),
-        (RANDOM.integers(0, 30_000, 65_536), 8_192),
-        (RANDOM.normal(size=65_536), 8_192),
+        (RANDOM.integers(0, 250, 65_536) * 0.1, 4_096),
+        (RANDOM.integers(0, 30_000, 65_536), 4_096),
+        (RANDOM.normal(size=65_536), 4_096),
         (RANDOM.integers(0, 2, 65_536) * 0.5, 16_384),
         (RANDOM.integers(97, 123, 65_536).astype("u1"), 32_768),
         (RANDOM.integers(97, 123, (65_536, 2)).astype("u1"), 16_384),

@@ -1,6 +1,7 @@
 """A chunk that holds a matching value is never ruled out, however the comparison is made."""
 
 import operator
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -88,9 +89,10 @@ def test_no_chunk_with_one_of_several_is_ruled_out(data: st.DataObject) -> None:
     assert zone is not None
     found = any(exactly(array, "==", value) for value in wanted)
     if not any(isinstance(value, int) and abs(value) > 2**60 for value in wanted):
-        found = found or bool(
-            pd.Series(array).isin([getattr(value, "item", lambda v=value: v)() for value in wanted]).any()
-        )
+        plain = [getattr(value, "item", lambda v=value: v)() for value in wanted]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "invalid value encountered in cast")  # pandas' own, on huge floats
+            found = found or bool(pd.Series(array).isin(plain).any())
     if found:
         assert may_match(zone, array.dtype.str, "in", wanted)
 

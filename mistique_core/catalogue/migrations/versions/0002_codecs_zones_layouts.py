@@ -61,7 +61,7 @@ def upgrade() -> None:
     op.add_column("column_version", sa.Column("max_abs_error", sa.Float()))
     op.add_column("intermediate", sa.Column("columns", sa.LargeBinary()))
     _add_reference("intermediate", "layout_id", "layout")
-    for table, column in (
+    for table, name in (
         ("column_version", "categories_id"),
         ("intermediate", "row_id_version"),
         ("fitted", "chunk_id"),
@@ -69,7 +69,7 @@ def upgrade() -> None:
         ("stage_input", "fitted_id"),
         ("metric", "intermediate_id"),
     ):
-        op.create_index(op.f(f"ix_{table}_{column}"), table, [column])
+        op.create_index(op.f(f"ix_{table}_{name}"), table, [name])
     _pack_columns(op.get_bind())
     op.drop_table("intermediate_column")
 
