@@ -243,7 +243,7 @@ def test_many_pages_at_once(backend: LocalBackend) -> None:
     for array, back in zip(arrays, points(backend, ordered, rows), strict=True):
         assert back.tobytes() == array[rows].tobytes()
 
-    for place in (0, 4, 5, 6, 30, 40_000, -1):
+    for place in (0, 4, 5, 6, 30, 20_000, -1):
 
         def fetch(name: str, extents: list[tuple[int, int]], place: int = place) -> list[bytes]:
             found = backend.get_ranges(name, extents)
