@@ -84,7 +84,7 @@ def check(
                 upsert(connection, setting, {"name": _RESUME}, {"value": done[-1]})
     return replace(
         report,
-        problems=(*report.problems, *describe(catalogue, damage)),
+        problems=(*report.problems, *describe(catalogue, backend, damage)),
         covered=len(done),
         covered_bytes=sum(sizes[name] for name in done),
         is_complete=len(done) == len(names),

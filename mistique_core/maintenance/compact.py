@@ -154,7 +154,7 @@ def compact(
         sum(work.written.values()),
         len(work.moved),
         work.upgraded,
-        tuple(describe(catalogue, work.damage)),
+        tuple(describe(catalogue, backend, work.damage)),
         dry_run,
     )
 

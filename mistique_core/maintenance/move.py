@@ -111,9 +111,7 @@ def build(
         try:
             data = backend.get_range(source.name, 0, backend.size(source.name))
         except CorruptPartitionError:
-            lost = _still_in(catalogue, source)
-            if lost is not None:
-                damage.files[source.name] = lost
+            damage.files[source.name] = [item.id for item in source.chunks]
             continue
         with catalogue.read() as connection:
             moved = 0
@@ -162,15 +160,6 @@ def build(
             if not made.moved and not is_emptied:
                 return None
     return made
-
-
-def _still_in(catalogue: Catalogue, source: Source) -> list[int] | None:
-    """Return the chunks that lie in a partition now; ``None`` if it was given up meanwhile."""
-    with catalogue.read() as connection:
-        owner = connection.scalar(sa.select(partition.c.id).where(partition.c.name == source.name))
-        if owner is None:
-            return None
-        return [int(item) for item in connection.scalars(sa.select(chunk.c.id).where(chunk.c.partition_id == owner))]
 
 
 def _current(backend: StorageBackend, made: Written) -> bytes:

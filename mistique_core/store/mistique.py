@@ -20,6 +20,7 @@ from mistique_core.catalogue.entities import RunKey
 from mistique_core.catalogue.intermediates import find_intermediate, list_intermediates
 from mistique_core.catalogue.measurements import count_queries, load_rate, save_rate
 from mistique_core.catalogue.migrate import ensure_schema
+from mistique_core.catalogue.open_writes import hold_shared
 from mistique_core.config import StoreConfig
 from mistique_core.cost import ReadRate, update_rate
 from mistique_core.dedup.similarity import is_available
@@ -365,6 +366,7 @@ class Mistique(Maintained):
             rate = self._rate
         if uses:
             with self.catalogue.write() as connection:
+                hold_shared(connection)
                 count_queries(connection, uses)
                 save_rate(connection, platform.node(), rate)
 

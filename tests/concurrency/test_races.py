@@ -1,5 +1,6 @@
 """Whatever another process does in between, at every seam of an operation: no value is lost or wrong."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 
 from mistique_core import Mistique
 from mistique_core.catalogue.open_writes import open_writes
-from mistique_core.catalogue.tables import chunk, column_version, deleted_partition, partition
+from mistique_core.catalogue.tables import chunk, column_version, deleted_partition, intermediate_use, partition
 from mistique_core.errors import StorageError
 from mistique_core.maintenance import collect_garbage, compact
 from mistique_core.testing.faults import FaultyBackend
@@ -83,8 +84,7 @@ def at_every_seam(
                     break
                 seams.finish()
             verify(other, k)
-            report = other.check(read_data=True)
-            assert report.is_clean, (seams.passed[:k], report.problems)
+            check_everything(other)
             with other.catalogue.read() as connection:
                 assert open_writes(connection) == [], seams.passed[:k]
             empty(other)
@@ -383,16 +383,61 @@ def test_everything_changes_during_a_rebuild(catalogue_url: str, memory_path: Pa
     )
 
 
-def test_everything_changes_during_a_check(catalogue_url: str, memory_path: Path) -> None:
-    def operate(store: Mistique, _k: int) -> None:
-        report = store.check(read_data=True)
-        assert report.is_clean, report.problems
+def check_everything(store: Mistique, _k: int = 0) -> None:
+    report = store.check(read_data=True)
+    assert report.is_clean, report.problems
 
+
+def test_everything_changes_during_a_check(catalogue_url: str, memory_path: Path) -> None:
     at_every_seam(
         memory_path / "store",
         catalogue_url,
         prepare=log_parts,
-        operate=operate,
+        operate=check_everything,
         interfere=interfere_with_parts,
         verify=read_what_stayed,
+    )
+
+
+def test_what_was_read_is_deleted_before_that_is_counted(
+    catalogue_url: str, memory_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A store that is closed saves how often each intermediate was asked for."""
+    location = memory_path / "store"
+    with Mistique.open(location, catalogue_url) as other:
+        for k in itertools.count(1):
+            log("old")(other, k)
+            log("kept", similar=True)(other, k)
+            with Mistique.open(location, catalogue_url) as mine:
+                read("old")(mine, k)
+                read("kept", similar=True)(mine, k)
+                seams = Seams(mine, k, lambda: other.delete("p", f"old{k}"), statements=True)  # noqa: B023 (ends below)
+                mine.close()
+            if not seams.is_reached:
+                break
+            seams.finish()
+            with other.catalogue.read() as connection:
+                assert connection.scalar(sa.select(sa.func.sum(intermediate_use.c.n_query))) == k
+    assert [record.message for record in caplog.records if "could not save" in record.message] == []
+    assert k > 4
+
+
+@pytest.mark.parametrize("work", [compact_and_expire, check_everything])
+def test_everything_is_deleted_during_maintenance(work: Act, catalogue_url: str, memory_path: Path) -> None:
+    """A difference and its base are gone when they are looked at: no damage."""
+
+    def prepare(store: Mistique, k: int) -> None:
+        log_parts(store, k)
+        log("kept")(store, k + 2000)
+
+    def interfere(store: Mistique, k: int) -> None:
+        for model in ("base", "old"):
+            store.delete("p", f"{model}{k}")
+        expire(store)
+
+    def verify(store: Mistique, k: int) -> None:
+        read("kept")(store, k + 2000)
+
+    at_every_seam(
+        memory_path / "store", catalogue_url, prepare=prepare, operate=work, interfere=interfere, verify=verify
     )
