@@ -75,3 +75,9 @@ def s3_location(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     return f"s3://{BUCKET}/{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def exact_dedup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Switch exact dedup on for a test that is about what it saves, whatever the rest of the run does."""
+    monkeypatch.setenv("MISTIQUE_EXACT_DEDUP", "true")

@@ -54,6 +54,7 @@ def test_a_sound_store_is_clean(catalogue_url: str, tmp_path: Path) -> None:
         assert report.is_complete
 
 
+@pytest.mark.usefixtures("exact_dedup")
 def test_what_waits_for_gc_is_no_problem(tmp_path: Path) -> None:
     with Mistique.open(tmp_path) as store:
         for seed in range(2):
@@ -256,6 +257,7 @@ def test_a_check_with_a_time_limit_goes_on_where_it_stopped(catalogue_url: str, 
             store.check(max_seconds=-1)
 
 
+@pytest.mark.usefixtures("exact_dedup")
 def test_object_storage(s3_location: str, tmp_path: Path) -> None:
     """Delete, collect and check do the same there."""
     url = f"sqlite:///{tmp_path / 'catalogue.db'}"

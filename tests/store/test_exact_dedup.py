@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from mistique_core import Mistique
 
@@ -20,6 +21,7 @@ def partition_bytes(home: Path) -> int:
     return sum(path.stat().st_size for path in (home / "partitions").rglob("*.h5"))
 
 
+@pytest.mark.usefixtures("exact_dedup")
 def test_the_same_column_elsewhere_adds_nothing(tmp_path: Path) -> None:
     """Another name, another model, another project."""
     with Mistique.open(tmp_path, block_rows=64) as store:

@@ -74,6 +74,7 @@ def test_nothing_of_a_store_in_use_is_garbage(catalogue_url: str, tmp_path: Path
         assert (rows(store), files(store)) == (before, held)
 
 
+@pytest.mark.usefixtures("exact_dedup")
 def test_a_dry_run_says_what_the_real_run_does(catalogue_url: str, tmp_path: Path) -> None:
     """On one state with every kind of garbage, at one moment; the dry run changes nothing."""
     location = tmp_path / "store"
@@ -173,6 +174,7 @@ def test_a_grace_period_shorter_than_a_write_is_refused(catalogue_url: str, tmp_
         assert report.stale_writes == ("mine",)
 
 
+@pytest.mark.usefixtures("exact_dedup")
 def test_a_description_that_is_still_needed_keeps_its_file(tmp_path: Path) -> None:
     """A column may be described in a file whose chunks are all gone; rebuild would miss it."""
     with Mistique.open(tmp_path, partition_bytes=1000, block_rows=100) as store:

@@ -299,6 +299,7 @@ def test_differences_come_back(tmp_path: Path) -> None:
         assert_answers(store, expected)
 
 
+@pytest.mark.usefixtures("exact_dedup")
 def test_files_that_wait_for_gc_stay_waiting(tmp_path: Path) -> None:
     """What was deleted is not brought back from them, unless something needs it."""
     with Mistique.open(tmp_path) as store:
@@ -329,6 +330,7 @@ def _names(store: Mistique) -> list[tuple[str]]:
         return [(row.name,) for row in connection.execute(sa.select(partition.c.name))]
 
 
+@pytest.mark.usefixtures("exact_dedup")
 def test_ids_of_lost_rows_are_not_given_to_others(tmp_path: Path) -> None:
     """A column that cannot be proved gets an id that no intermediate mentions."""
     with Mistique.open(tmp_path) as store:

@@ -111,6 +111,7 @@ def test_what_is_no_path(path: str) -> None:
         parse_path(path)
 
 
+@pytest.mark.usefixtures("exact_dedup")
 def test_gc_waits_for_the_grace_period(command: Callable[..., str], home: Path) -> None:
     command("delete", "homes.m1", "--yes")
     before = files(home)
