@@ -273,10 +273,19 @@ class FrameReader:
 
     def fitted(self, connection: sa.Connection, record: FittedRecord) -> Any:
         """Return a fitted object."""
+        try:
+            data = self._fitted_bytes(connection, record)
+        except CorruptPartitionError:
+            with self._fresh() as fresh:  # others may have moved it meanwhile
+                data = self._fitted_bytes(fresh, record)
+        return load_fitted(record.format, data)
+
+    def _fitted_bytes(self, connection: sa.Connection, record: FittedRecord) -> bytes:
         chunk = chunks_by_id(connection, [record.chunk_id]).get(record.chunk_id)
         if chunk is None:
             raise CorruptPartitionError(f"fitted object {record.ref.name!r} has lost its bytes; run its stage again")
-        return load_fitted(record.format, self._chunks.read([ChunkRequest(chunk)])[0].tobytes())
+        bases = None if chunk.base is None else chunks_by_id(connection, [chunk.base])
+        return self._chunks.read([ChunkRequest(chunk)], bases=bases)[0].tobytes()
 
     def _version_records(
         self, connection: sa.Connection, versions: Sequence[VersionKey]
