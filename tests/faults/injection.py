@@ -117,13 +117,18 @@ def short_writes(points: Points) -> Iterator[None]:
 
 
 @contextmanager
-def statements(points: Points) -> Iterator[None]:
-    """Make every SQL statement a point, before it is executed; of questions that are asked again, the first."""
+def statements(points: Points, *, every_table: bool = False) -> Iterator[None]:
+    """Make every SQL statement a point, before it is executed.
+
+    Of questions that are asked again only the first is one; `every_table` does not do so with making tables.
+    """
     asked: set[str] = set()
 
     def point(_cursor: Any, statement: str, *_: Any) -> None:
-        if statement not in asked or not statement.startswith(("SELECT", "PRAGMA")):
-            asked.add(statement)
+        makes = statement.lstrip().startswith("CREATE") and not every_table
+        kind = " ".join(statement.split()[:2]) if makes else statement
+        if kind not in asked or not (makes or statement.startswith(("SELECT", "PRAGMA"))):
+            asked.add(kind)
             points(statement)
 
     for name in STATEMENTS:

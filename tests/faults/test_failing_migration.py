@@ -3,6 +3,7 @@
 import itertools
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -68,8 +69,15 @@ def schema(catalogue: Catalogue) -> tuple[str, set[str]]:
         return str(version), set(sa.inspect(connection).get_table_names())
 
 
-@pytest.mark.parametrize("inject", [statements, commits, lambda points: commits(points, before=False, after=True)])
-def test_the_kth_call_fails(inject: Callable[[Points], object], old: Path, memory_path: Path) -> None:
+INJECTIONS: dict[str, Callable[[Points], AbstractContextManager[None]]] = {
+    "statement": lambda points: statements(points, every_table=True),
+    "commit": commits,
+    "committed": lambda points: commits(points, before=False, after=True),
+}
+
+
+@pytest.mark.parametrize("injection", INJECTIONS)
+def test_the_kth_call_fails(injection: str, old: Path, memory_path: Path) -> None:
     schemas = {}
     for k in itertools.count(1):
         path = memory_path / f"{k}.db"
@@ -78,7 +86,7 @@ def test_the_kth_call_fails(inject: Callable[[Points], object], old: Path, memor
         catalogue = Catalogue(f"sqlite:///{path}")
         failed = False
         try:
-            with inject(points):  # type: ignore[attr-defined]
+            with INJECTIONS[injection](points):
                 ensure_schema(catalogue)
         except MistiqueError:
             failed = True

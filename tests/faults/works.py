@@ -17,9 +17,7 @@ LAYER = np.random.default_rng(7).normal(size=(40, 3))
 
 def open_store(location: Path) -> Mistique:
     """Open a store whose frames fill several partitions each, and that remembers little."""
-    return Mistique.open(
-        location, block_rows=ROWS, partition_bytes=24_000, cache_bytes=1000, exact_dedup=True, approximate_dedup=True
-    )
+    return Mistique.open(location, block_rows=ROWS, partition_bytes=24_000, cache_bytes=1000)
 
 
 def frame(seed: int, *, is_similar: bool = False) -> pd.DataFrame:
