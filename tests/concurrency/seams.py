@@ -17,10 +17,10 @@ STUCK_SECONDS = 60.0
 class Seams:
     """Runs something else at the k-th seam of what a store does.
 
-    Seams are the begin of every transaction, and the moments before and after every call of the
-    storage; with `statements` also the moment before every SQL statement and commit. At a seam where
-    the store holds no write transaction, the other one runs to its end. Else it may have to wait for
-    that transaction, so that it is only started.
+    Seams are the begin of every transaction, and the moment before every call of the storage; with
+    `statements` also that before every SQL statement and commit. At a seam where the store holds no
+    write transaction, the other one runs to its end. Else it may have to wait for that transaction, so
+    that it is only started.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Seams:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self._statements = statements
-        self._in_write = False
+        self._in_write = self._is_calling = False
         self._owner = threading.get_ident()
         self.passed: list[str] = []
         engine = store.catalogue.engine
@@ -79,11 +79,14 @@ class Seams:
 
     def _around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def around(*args: Any, **options: Any) -> Any:
-            self._seam(f"before {name}")
+            if self._is_calling:
+                return call(*args, **options)
+            self._seam(name)
+            self._is_calling = True
             try:
                 return call(*args, **options)
             finally:
-                self._seam(f"after {name}")
+                self._is_calling = False
 
         return around
 
