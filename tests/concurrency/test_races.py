@@ -225,19 +225,58 @@ def test_a_frame_that_shares_columns_comes_during_a_deletion(catalogue_url: str,
     )
 
 
+def expire_but_forget(store: Mistique) -> None:
+    """Delete the only file that is garbage, and fail to record that it is gone."""
+    now = time.time()
+    collect_garbage(store.catalogue, store.backend, now=now - 2 * GRACE, grace_seconds=GRACE)
+    failing = FaultyBackend(store.backend)
+    failing.delete = FaultyBackend(store.backend, fail_at=1, when="after").delete  # type: ignore[method-assign]
+    with pytest.raises(StorageError):
+        collect_garbage(store.catalogue, failing, now=now, grace_seconds=GRACE)
+    assert list(store.backend.files()) == []
+
+
+def test_a_compaction_writes_such_a_file_again(memory_path: Path) -> None:
+    """SQLite gives the ids of removed rows to new ones, so that the merged file is the same as before."""
+    written: list[str] = []
+
+    def log_two(store: Mistique, k: int) -> None:
+        log("one")(store, k)
+        log("two", more=True)(store, k + 1000)
+
+    def prepare(store: Mistique, k: int) -> None:
+        log_two(store, k)
+        written[:] = compact(store.catalogue, store.backend, store.config).written
+        empty(store)
+        log_two(store, k)
+        with store.catalogue.write() as connection:
+            gone = {"name": written[0], "bytes": 1, "deleted_at": time.time() - 2 * GRACE}
+            connection.execute(sa.insert(deleted_partition).values(**gone))
+
+    def operate(store: Mistique, _k: int) -> None:
+        assert list(compact(store.catalogue, store.backend, store.config).written) == written
+
+    def verify(store: Mistique, k: int) -> None:
+        read("one")(store, k)
+        read("two", more=True)(store, k + 1000)
+
+    at_every_seam(
+        memory_path / "store",
+        f"sqlite:///{memory_path}/catalogue.db",
+        prepare=prepare,
+        operate=operate,
+        interfere=lambda store, _: store.gc(grace_seconds=GRACE),
+        verify=verify,
+    )
+
+
 def test_a_file_written_again_while_its_removal_is_remembered(catalogue_url: str, memory_path: Path) -> None:
     """A collection deleted the file and failed to say so: the next one takes the new file for the old."""
 
     def prepare(store: Mistique, k: int) -> None:
         log("old")(store, k)
         store.delete("p", f"old{k}")
-        now = time.time()
-        collect_garbage(store.catalogue, store.backend, now=now - 2 * GRACE, grace_seconds=GRACE)
-        failing = FaultyBackend(store.backend, when="after")
-        failing.delete = FaultyBackend(store.backend, fail_at=1, when="after").delete  # type: ignore[method-assign]
-        with pytest.raises(StorageError):
-            collect_garbage(store.catalogue, failing, now=now, grace_seconds=GRACE)
-        assert list(store.backend.files()) == []
+        expire_but_forget(store)
 
     at_every_seam(
         memory_path / "store",
