@@ -160,14 +160,19 @@ def compact(
 
 
 def _sources(catalogue: Catalogue) -> dict[int, Source]:
-    """Return every partition with its chunks, in the order of the file."""
+    """Return every partition with its chunks, in the order of the file.
+
+    PostgreSQL lets each statement see what was committed before it: chunks of a partition that came after the
+    list of partitions was read are left to the next compaction.
+    """
     found: dict[int, Source] = {}
     with catalogue.read() as connection:
         for row in connection.execute(sa.select(partition).order_by(partition.c.id)).all():
             found[int(row.id)] = Source(int(row.id), str(row.name), int(row.bytes), [])
         names = {source.name: source for source in found.values()}
         for item in chunks_by_id(connection, connection.scalars(sa.select(chunk.c.id)).all()).values():
-            names[item.partition].chunks.append(item)
+            if item.partition in names:
+                names[item.partition].chunks.append(item)
     for source in found.values():
         source.chunks.sort(key=lambda item: (item.location.offset, item.address))
     return found
