@@ -30,6 +30,7 @@ from mistique_core.maintenance.damage import Damage, describe
 from mistique_core.maintenance.move import Source, Written, build, move_rows, put
 from mistique_core.maintenance.problems import Problem
 from mistique_core.maintenance.progress import Progress, no_progress
+from mistique_core.maintenance.snapshot import snapshot
 from mistique_core.partition import scan_partition
 from mistique_core.storage import StorageBackend
 
@@ -160,19 +161,14 @@ def compact(
 
 
 def _sources(catalogue: Catalogue) -> dict[int, Source]:
-    """Return every partition with its chunks, in the order of the file.
-
-    PostgreSQL lets each statement see what was committed before it: chunks of a partition that came after the
-    list of partitions was read are left to the next compaction.
-    """
+    """Return every partition with its chunks, in the order of the file."""
     found: dict[int, Source] = {}
-    with catalogue.read() as connection:
+    with snapshot(catalogue) as connection:
         for row in connection.execute(sa.select(partition).order_by(partition.c.id)).all():
             found[int(row.id)] = Source(int(row.id), str(row.name), int(row.bytes), [])
         names = {source.name: source for source in found.values()}
         for item in chunks_by_id(connection, connection.scalars(sa.select(chunk.c.id)).all()).values():
-            if item.partition in names:
-                names[item.partition].chunks.append(item)
+            names[item.partition].chunks.append(item)
     for source in found.values():
         source.chunks.sort(key=lambda item: (item.location.offset, item.address))
     return found
