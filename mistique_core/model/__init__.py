@@ -1,6 +1,7 @@
 """Value types that every layer shares."""
 
 from mistique_core.model.key import ALL_COLUMNS, IntermediateKey
+from mistique_core.model.need import Need
 from mistique_core.model.ref import FittedRef, IntermediateRef, Ref
 from mistique_core.model.report import LogReport
 from mistique_core.model.stage import Stage, StageResult
@@ -11,6 +12,7 @@ __all__ = [
     "IntermediateKey",
     "IntermediateRef",
     "LogReport",
+    "Need",
     "Ref",
     "Stage",
     "StageResult",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
+
+from mistique_core.model.need import Need
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +52,51 @@ class Stage(ABC):
 
     is_source: bool = False
     """Whether the stage takes no intermediate and so numbers its own rows."""
+
+    row_wise: bool = False
+    """Whether a row of an output depends only on the rows of the inputs with the same row id and on what the
+    stage has learned, bit for bit, so that a few rows can be computed from a few rows."""
+
+    learns: tuple[str, ...] = ()
+    """Names of the fitted outputs: the state that a later execution is given instead of learning again."""
+
+    def needs(self, output: str, inputs: Collection[str]) -> Mapping[str, Need]:
+        """Return what the stage needs of each input frame to give some rows of one output.
+
+        Parameters
+        ----------
+        output
+            Name of an output frame; "" for the only one.
+        inputs
+            Names of the input frames; fitted objects are not among them.
+
+        Returns
+        -------
+        Mapping
+            One item an input: by default :attr:`Need.ROWS` of each if the stage is `row_wise`, else
+            :attr:`Need.WHOLE`. With any WHOLE the other inputs may still be restricted to the wanted rows.
+        """
+        return dict.fromkeys(inputs, Need.ROWS if self.row_wise else Need.WHOLE)
+
+    def execute_rows(self, output: str, inputs: Mapping[str, Any], learned: Mapping[str, Any]) -> pd.DataFrame:
+        """Return some rows of one output.
+
+        Parameters
+        ----------
+        output
+            Name of an output frame; "" for the only one.
+        inputs
+            What :meth:`needs` asks for: restricted frames, whole frames, fitted objects; inputs of which
+            nothing is needed are missing.
+        learned
+            The fitted objects of the recorded execution.
+
+        Returns
+        -------
+        DataFrame
+            Index ``row_id``: at least the wanted rows, in any order, bit-equal to those of :meth:`execute`.
+        """
+        return self.execute(inputs, learned or None).frames[output]
 
     @abstractmethod
     def params(self) -> dict[str, Any]:
