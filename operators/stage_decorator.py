@@ -32,6 +32,9 @@ class DecoratedStageOperator(DecoratedOperator, PythonOperator):
     deterministic
         Whether equal inputs always give equal outputs; a stage for which they do not is never reused.
         Default: true for a function with inputs, false for one that reads source data.
+    lazy
+        Whether the function may be given lazy frames, whose columns are read when it touches them; they are
+        DataFrames too. ``False`` gives it plain ones.
     reuse
         Whether the outputs of an equal earlier stage may be taken over without executing.
     mistique_conn_id
@@ -54,6 +57,7 @@ class DecoratedStageOperator(DecoratedOperator, PythonOperator):
         intermediate: str | None = None,
         row_id: str | None = None,
         deterministic: bool | None = None,
+        lazy: bool = True,
         reuse: bool = True,
         mistique_conn_id: str = DEFAULT_CONNECTION,
         **kwargs: Any,
@@ -70,6 +74,7 @@ class DecoratedStageOperator(DecoratedOperator, PythonOperator):
         self.intermediate = intermediate or self.task_id.replace(".", "_")
         self.row_id = row_id
         self.deterministic = deterministic
+        self.lazy = lazy
         self.reuse = reuse
         self.mistique_conn_id = mistique_conn_id
 
@@ -83,6 +88,7 @@ class DecoratedStageOperator(DecoratedOperator, PythonOperator):
             references_from_xcom(dict(self.op_kwargs)),
             row_id=self.row_id,
             deterministic=self.deterministic,
+            lazy=self.lazy,
         )
         return run_stage_task(
             context,

@@ -128,6 +128,8 @@ class Committer:
         with self._catalogue.write() as connection:
             hold_shared(connection)
             unclaimed = written.register(connection, self._backend)
+            for item in items:
+                item.outputs.check_unread(connection)
             register_shared(connection, [item.outputs for item in items])
             results = [item.register(connection, unclaimed) for item in items]
             end_write(connection, write_id)

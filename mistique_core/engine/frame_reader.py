@@ -298,6 +298,15 @@ class FrameReader:
             self._versions.put(key, record)
         return {key: record for key, record in known.items() if record is not None}
 
+    def remember_versions(self, connection: sa.Connection, versions: Sequence[VersionKey]) -> None:
+        """Look up column versions that :meth:`block_rows` will be asked for."""
+        self._version_records(connection, versions)
+
+    def block_rows(self, version: VersionKey) -> int | None:
+        """Return the rows of a row block of a column version, or ``None`` when nobody has looked it up lately."""
+        record = self._versions.get(version)
+        return None if record is None else record.block_rows
+
     def _read_categories(
         self, connection: sa.Connection, version: VersionKey, tally: ReadTally | None
     ) -> EncodedColumn:

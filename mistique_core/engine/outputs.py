@@ -20,10 +20,11 @@ from mistique_core.dedup import chunk_hash
 from mistique_core.engine.address_memo import AddressMemo
 from mistique_core.engine.chunk_writer import Array, bytes_array
 from mistique_core.engine.column_hasher import HashedColumn, hash_columns
+from mistique_core.engine.stored_frame import StoredFrame
 from mistique_core.engine.unit_columns import hash_units
 from mistique_core.errors import InvalidInputError
 from mistique_core.fitted import dump_fitted, type_name
-from mistique_core.frames import TextCache, split_row_id
+from mistique_core.frames import ROW_ID, LazyFrame, TextCache, split_row_id
 from mistique_core.model.names import check_name
 from mistique_core.quantizers import Quantizer
 
@@ -118,6 +119,7 @@ class OutputSet:
     column_versions: dict[bytes, NewColumn] = field(default_factory=dict)
     frames: list[PreparedFrame] = field(default_factory=list)
     fitted: list[PreparedFitted] = field(default_factory=list)
+    _unread: set[bytes] = field(default_factory=set)
 
     def add_frame(
         self,
@@ -149,12 +151,20 @@ class OutputSet:
         """
         if output:
             check_name("output", output)
+        keeps_ids = row_id is None and ROW_ID not in getattr(frame, "columns", ())
         ids, frame = split_row_id(frame, row_id, derived=derived, what=what)
-        items = [("row_id", pd.Series(ids)), *((str(name), column) for name, column in frame.items())]
+        known = _passed_on(frame) if quantizer is None else {}
+        if not keeps_ids:
+            known.pop(ROW_ID, None)
+        items = [(str(name), frame[name]) for name in frame.columns if name not in known]
+        if ROW_ID not in known:
+            items.append((ROW_ID, pd.Series(ids)))
         hashed = hash_columns(items, self.block_rows, self.texts, quantizer, self.memo)
-        row_ids, *versions = map(self._add, hashed)
+        versions = {name: self._add(column) for (name, _), column in zip(items, hashed, strict=True)}
+        versions.update((name, self._refer(column)) for name, column in known.items())
         scheme = LOSSLESS if quantizer is None else quantizer.text()
-        return self._keep(output, len(ids), row_ids, Layout(tuple(name for name, _ in items[1:])), versions, scheme)
+        layout = Layout(tuple(map(str, frame.columns)))
+        return self._keep(output, len(ids), versions[ROW_ID], layout, [versions[name] for name in layout.names], scheme)
 
     def add_units(
         self,
@@ -229,8 +239,27 @@ class OutputSet:
     def _add(self, column: HashedColumn) -> NewColumn:
         for version in column.versions:
             self.column_versions[version.address] = version
+            self._unread.discard(version.address)
         self.arrays.update(column.arrays)
         return column.versions[-1]
+
+    def _refer(self, column: NewColumn) -> NewColumn:
+        """Note a column that is stored and was not read."""
+        if column.address not in self.column_versions:
+            self.column_versions[column.address] = column
+            self._unread.add(column.address)
+        return column
+
+    def check_unread(self, connection: sa.Connection) -> None:
+        """Make sure that the columns which were passed on unread are still stored.
+
+        Raises
+        ------
+        ChunksGoneError
+            If one has been deleted.
+        """
+        if len(known_addresses(connection, column_version, self._unread)) < len(self._unread):
+            raise ChunksGoneError("columns that a stage passes on unread were deleted while it ran; run it again")
 
     def missing(self, connection: sa.Connection, *, skip_known: bool = True) -> MissingOutputs:
         """Return what may have to be written: the columns that are not stored yet and their arrays.
@@ -241,9 +270,19 @@ class OutputSet:
             For looking up what is stored.
         skip_known
             Whether to leave out columns that are stored already.
+
+        Raises
+        ------
+        ChunksGoneError
+            If a column that was passed on unread has been deleted.
         """
+        self.check_unread(connection)
         known = known_addresses(connection, column_version, self.column_versions) if skip_known else {}
-        columns = [column for address, column in self.column_versions.items() if address not in known]
+        columns = [
+            column
+            for address, column in self.column_versions.items()
+            if address not in known and address not in self._unread
+        ]
         needed = {address for column in columns for _, _, address in column.chunks}
         needed.update(item.chunk for item in self.fitted)
         arrays = {address: array for address, array in self.arrays.items() if address in needed}
@@ -321,6 +360,19 @@ class OutputSet:
             for owner in owners:
                 total += sum(unclaimed.pop(address, 0) for _, _, address in owner.chunks)
         return total
+
+
+def _passed_on(frame: pd.DataFrame) -> dict[str, NewColumn]:
+    """Return the columns of a frame that are stored already and that nothing has looked at, row ids included."""
+    untouched = frame.untouched() if isinstance(frame, LazyFrame) else None
+    if untouched is None:
+        return {}
+    source, handles = untouched
+    if not isinstance(source, StoredFrame):
+        return {}
+    found = {ROW_ID: source.row_ids_passed_on()}
+    found.update((name, source.passed_on(handle)) for name, handle in handles.items())
+    return {name: column for name, column in found.items() if column is not None}
 
 
 def register_shared(connection: sa.Connection, outputs: Sequence[OutputSet]) -> None:

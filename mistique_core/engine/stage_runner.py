@@ -10,9 +10,10 @@ import importlib
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, cast
 
+import pandas as pd
 import sqlalchemy as sa
 
 from mistique_core.catalogue.database import Catalogue
@@ -33,7 +34,9 @@ from mistique_core.config import StoreConfig
 from mistique_core.engine.commit import Committer, Pending
 from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.engine.outputs import OutputSet
+from mistique_core.engine.stored_frame import StoredFrame, lazy_frame
 from mistique_core.errors import InvalidInputError, MistiqueError
+from mistique_core.frames import LazyFrame
 from mistique_core.lineage import library_versions, stage_code_hash, stage_identity
 from mistique_core.model import IntermediateRef, Ref, Stage, StageResult
 from mistique_core.model.names import check_name
@@ -87,6 +90,33 @@ class StagePlace:
     name: str
     map_index: int = -1
     task_id: str | None = None
+
+
+@dataclass
+class _Loaded:
+    """The inputs of a stage.
+
+    Attributes
+    ----------
+    values
+        Input name -> frame or fitted object.
+    transformer_seconds
+        What loading the fitted objects took.
+    first_seconds
+        What loading the frames took before the stage began.
+    sources
+        The frames whose columns are read while it runs.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    transformer_seconds: float = 0.0
+    first_seconds: float = 0.0
+    sources: list[StoredFrame] = field(default_factory=list)
+
+    @property
+    def read_seconds(self) -> float:
+        """What loading the frames has taken so far."""
+        return self.first_seconds + sum(source.seconds for source in self.sources)
 
 
 class StageRunner:
@@ -164,12 +194,13 @@ class StageRunner:
     def _execute(
         self, place: StagePlace, stage_id: int, item: Stage, inputs: Mapping[str, Ref], identity: str | None
     ) -> None:
-        values, load, transformer = self._load_inputs(inputs)
+        loaded = self._load_inputs(inputs, lazy=item.lazy)
         _import_packages(item)
         deterministic = item.deterministic
-        start = time.perf_counter()
-        result = item.execute(values)
+        start, before = time.perf_counter(), loaded.read_seconds
+        result = item.execute(loaded.values)
         executed = time.perf_counter()
+        execute_seconds = executed - start - (loaded.read_seconds - before)
         outputs = self._prepare(place, item, result)
         about = inputs.get(result.metrics_input or "")
 
@@ -180,7 +211,9 @@ class StageRunner:
             finish_stage(
                 connection,
                 stage_id,
-                StageSeconds(load, transformer, executed - start, time.perf_counter() - executed),
+                StageSeconds(
+                    loaded.read_seconds, loaded.transformer_seconds, execute_seconds, time.perf_counter() - executed
+                ),
                 fingerprint=identity if deterministic else None,
                 deterministic=deterministic,
                 hyperparameters=result.hyperparameters,
@@ -190,19 +223,26 @@ class StageRunner:
 
         self._committer.commit([Pending(outputs, register)])
 
-    def _load_inputs(self, inputs: Mapping[str, Ref]) -> tuple[dict[str, Any], float, float]:
-        values: dict[str, Any] = {}
-        load = transformer = 0.0
+    def _load_inputs(self, inputs: Mapping[str, Ref], *, lazy: bool) -> _Loaded:
+        loaded = _Loaded()
         with self._catalogue.read() as connection:
             for name, ref in inputs.items():
                 start = time.perf_counter()
                 if isinstance(ref, IntermediateRef):
-                    values[name] = self._reader.frame(connection, _resolve(connection, ref))
-                    load += time.perf_counter() - start
+                    frame = self._frame(connection, _resolve(connection, ref), lazy=lazy)
+                    loaded.values[name] = frame
+                    loaded.first_seconds += time.perf_counter() - start
+                    if isinstance(frame, LazyFrame) and (source := frame.untouched()) is not None:
+                        loaded.sources.append(cast("StoredFrame", source[0]))
                 else:
-                    values[name] = self._reader.fitted(connection, fitted_by_id(connection, ref.id))
-                    transformer += time.perf_counter() - start
-        return values, load, transformer
+                    loaded.values[name] = self._reader.fitted(connection, fitted_by_id(connection, ref.id))
+                    loaded.transformer_seconds += time.perf_counter() - start
+        return loaded
+
+    def _frame(self, connection: sa.Connection, record: IntermediateRecord, *, lazy: bool) -> pd.DataFrame:
+        if not lazy:
+            return self._reader.frame(connection, record)
+        return lazy_frame(connection, record, self._reader, self._catalogue.read, self._config.block_rows)
 
     def _prepare(self, place: StagePlace, item: Stage, result: StageResult) -> OutputSet:
         if not (result.frames or result.fitted or result.metrics):

@@ -2,14 +2,17 @@
 
 from mistique_core.frames.decode import decode_column, join_blocks, take_rows
 from mistique_core.frames.encode import EncodedColumn, encode_column
-from mistique_core.frames.logical_type import LogicalType
+from mistique_core.frames.lazy_frame import ColumnSource, LazyFrame, with_columns
+from mistique_core.frames.logical_type import LogicalType, pandas_dtype
 from mistique_core.frames.object_identity import TextCache
 from mistique_core.frames.row_id import ROW_ID, check_row_id, split_row_id
 from mistique_core.frames.row_index import RowIndex
 
 __all__ = [
     "ROW_ID",
+    "ColumnSource",
     "EncodedColumn",
+    "LazyFrame",
     "LogicalType",
     "RowIndex",
     "TextCache",
@@ -17,6 +20,8 @@ __all__ = [
     "decode_column",
     "encode_column",
     "join_blocks",
+    "pandas_dtype",
     "split_row_id",
     "take_rows",
+    "with_columns",
 ]

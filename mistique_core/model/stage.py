@@ -57,6 +57,10 @@ class Stage(ABC):
     """Whether a row of an output depends only on the rows of the inputs with the same row id and on what the
     stage has learned, bit for bit, so that a few rows can be computed from a few rows."""
 
+    lazy: bool = True
+    """Whether the input frames may be lazy ones, whose columns are read when they are touched
+    (:class:`mistique_core.frames.LazyFrame`); else they are plain DataFrames, read before the stage runs."""
+
     learns: tuple[str, ...] = ()
     """Names of the fitted outputs: the state that a later execution is given instead of learning again."""
 

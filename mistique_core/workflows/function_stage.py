@@ -41,6 +41,9 @@ class FunctionStage(Stage):
         False if equal inputs can give different outputs; the stage is then never reused. Default: true
         for a function with inputs; false for one without, since nobody can see whether the file or the
         table that it reads has changed.
+    lazy
+        Whether input frames may be lazy ones (:class:`mistique_core.frames.LazyFrame`), whose columns are read
+        when the function touches them; else they are plain DataFrames.
     """
 
     def __init__(
@@ -49,11 +52,13 @@ class FunctionStage(Stage):
         arguments: Mapping[str, Any],
         row_id: str | None = None,
         deterministic: bool | None = None,
+        lazy: bool = True,
     ) -> None:
         self.function = function
         self.arguments = dict(arguments)
         self.row_id = row_id
         self._deterministic = deterministic
+        self.lazy = lazy
         self.is_source = not _mentions_input(self.arguments)
 
     @property
@@ -70,6 +75,7 @@ class FunctionStage(Stage):
         *,
         row_id: str | None = None,
         deterministic: bool | None = None,
+        lazy: bool = True,
     ) -> tuple[Self, dict[str, Ref]]:
         """Return the stage of a call and its inputs: every reference among the arguments.
 
@@ -99,7 +105,7 @@ class FunctionStage(Stage):
                 f"an argument of stage function {function.__name__} is not a JSON value ({error}); "
                 "pass numbers, strings, lists, dicts or outputs of other stages"
             ) from error
-        return cls(function, arguments, row_id, deterministic), inputs
+        return cls(function, arguments, row_id, deterministic, lazy), inputs
 
     def params(self) -> dict[str, Any]:
         """See :class:`Stage`."""
@@ -108,6 +114,7 @@ class FunctionStage(Stage):
             "arguments": self.arguments,
             "row_id": self.row_id,
             "deterministic": self._deterministic,
+            "lazy": self.lazy,
         }
 
     def identity(self) -> dict[str, Any]:
@@ -117,7 +124,9 @@ class FunctionStage(Stage):
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:
         """See :class:`Stage`."""
-        return cls(find(params["function"]), params["arguments"], params["row_id"], params["deterministic"])
+        function = find(params["function"])
+        lazy = params.get("lazy", True)
+        return cls(function, params["arguments"], params["row_id"], params["deterministic"], lazy)
 
     def functions(self) -> Sequence[Callable[..., Any]]:
         """See :class:`Stage`."""
