@@ -97,9 +97,17 @@ class MistiqueHook(BaseHook):
         """Return columns of intermediates (see :meth:`Mistique.get_intermediates`)."""
         return self.store.get_intermediates(keys, row_id=row_id, n_ex=n_ex, where=where, strategy=strategy)
 
-    def explain(self, keys: Keys, *, where: Any = None, strategy: Strategy = "auto") -> QueryPlan:
+    def explain(
+        self,
+        keys: Keys,
+        *,
+        row_id: int | npt.ArrayLike | None = None,
+        n_ex: int | None = None,
+        where: Any = None,
+        strategy: Strategy = "auto",
+    ) -> QueryPlan:
         """Return how a query would be answered (see :meth:`Mistique.explain`)."""
-        return self.store.explain(keys, where=where, strategy=strategy)
+        return self.store.explain(keys, row_id=row_id, n_ex=n_ex, where=where, strategy=strategy)
 
     def test_connection(self) -> tuple[bool, str]:
         """Open the store and say how much it holds; used by Airflow's connection test."""

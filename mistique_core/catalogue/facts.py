@@ -7,9 +7,16 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord, columns_of, intermediate_by_id
+from mistique_core.catalogue.intermediates import (
+    UNSTORED,
+    ColumnRecord,
+    IntermediateRecord,
+    columns_of,
+    intermediate_by_id,
+)
 from mistique_core.catalogue.tables import chunk, column_chunk, column_version, stage, stage_input
 from mistique_core.cost import ReadRate, StageCost
+from mistique_core.model import Need
 from mistique_core.planner import Facts, IntermediateFact, StageFact
 
 _BATCH = 500
@@ -70,8 +77,8 @@ def gather_facts(connection: sa.Connection, target: IntermediateRecord) -> Targe
         if record.stage_id is None or record.stage_id in stages:
             continue
         inputs = _inputs(connection, record.stage_id)
-        stages[record.stage_id] = _stage_fact(connection, record.stage_id, tuple(inputs), record.ref.rows)
-        for item in inputs:
+        stages[record.stage_id] = _stage_fact(connection, record.stage_id, inputs, record.ref.rows)
+        for item in dict.fromkeys(inputs.values()):
             if item not in ancestors:
                 parent = intermediate_by_id(connection, item)
                 own = [*(column.version.id for column in columns_of(connection, item)), parent.row_id_version.id]
@@ -81,14 +88,15 @@ def gather_facts(connection: sa.Connection, target: IntermediateRecord) -> Targe
     return TargetFacts(target, by_name, _version_sizes(connection, versions), ancestors, stages)
 
 
-def _inputs(connection: sa.Connection, stage_id: int) -> list[int]:
-    query = sa.select(stage_input.c.intermediate_id).where(
+def _inputs(connection: sa.Connection, stage_id: int) -> dict[str, int]:
+    """Return input name -> intermediate, in order of name."""
+    query = sa.select(stage_input.c.name, stage_input.c.intermediate_id).where(
         stage_input.c.stage_id == stage_id, stage_input.c.intermediate_id.is_not(None)
     )
-    return list(dict.fromkeys(int(item) for item in connection.scalars(query.order_by(stage_input.c.name))))
+    return {str(row.name): int(row.intermediate_id) for row in connection.execute(query.order_by(stage_input.c.name))}
 
 
-def _stage_fact(connection: sa.Connection, stage_id: int, inputs: tuple[int, ...], rows: int) -> StageFact:
+def _stage_fact(connection: sa.Connection, stage_id: int, inputs: Mapping[str, int], rows: int) -> StageFact:
     row = connection.execute(sa.select(stage).where(stage.c.id == stage_id)).one()
     obstacle = None
     if not row.deterministic:
@@ -98,7 +106,20 @@ def _stage_fact(connection: sa.Connection, stage_id: int, inputs: tuple[int, ...
     elif _has_lost_inputs(connection, stage_id):
         obstacle = f"an input of stage {row.name!r} was deleted"
     cost = StageCost(row.transformer_seconds or 0.0, row.exec_seconds or 0.0, rows)
-    return StageFact(stage_id, row.name, cost, inputs, obstacle)
+    needs = {output: _by_intermediate(of, inputs) for output, of in (row.needs or {}).items()}
+    return StageFact(stage_id, row.name, cost, tuple(dict.fromkeys(inputs.values())), obstacle, needs)
+
+
+def _by_intermediate(needs: Mapping[str, str], inputs: Mapping[str, int]) -> dict[int, Need]:
+    """Return what is needed of each intermediate; one that is given twice, the most of both."""
+    found: dict[int, Need] = {}
+    for name, item in inputs.items():
+        need = Need(needs.get(name, Need.WHOLE.value))
+        found[item] = max(need, found.get(item, Need.NOTHING), key=_LEAST_FIRST.index)
+    return found
+
+
+_LEAST_FIRST = (Need.NOTHING, Need.ROWS, Need.WHOLE)
 
 
 def _has_lost_inputs(connection: sa.Connection, stage_id: int) -> bool:
@@ -111,19 +132,21 @@ def _has_lost_inputs(connection: sa.Connection, stage_id: int) -> bool:
 def _intermediate_fact(
     record: IntermediateRecord, sizes: Mapping[int, tuple[int, int, int | None]], versions: Sequence[int]
 ) -> IntermediateFact:
-    wanted = set(versions)
-    wanted.update(parent for version in versions if (parent := sizes[version][2]) is not None)
+    is_stored = UNSTORED not in versions
+    wanted = set(versions) - {UNSTORED}
+    wanted.update(parent for version in tuple(wanted) if (parent := sizes[version][2]) is not None)
     stored = sum(sizes[version][0] for version in wanted)
     chunks = sum(sizes[version][1] for version in wanted)
     ref = record.ref
     label = f"{ref.project}.{ref.model}@{ref.version}.{ref.intermediate}"
-    return IntermediateFact(ref.id, label, record.stage_id, True, stored, chunks)
+    blocks = sizes[record.row_id_version.id][1]
+    return IntermediateFact(ref.id, label, record.stage_id, is_stored, stored, chunks, record.output, ref.rows, blocks)
 
 
 def _version_sizes(connection: sa.Connection, versions: Sequence[int]) -> dict[int, tuple[int, int, int | None]]:
     """Return id -> (stored bytes, chunks, categories' version id) of column versions and their categories."""
     sizes: dict[int, tuple[int, int, int | None]] = {}
-    missing = sorted(set(versions))
+    missing = sorted(set(versions) - {UNSTORED})
     query = (
         sa.select(
             column_version.c.id,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from mistique_core.catalogue.chunks import known_addresses
 from mistique_core.catalogue.entities import SUCCESS, lock_version
 from mistique_core.catalogue.layouts import Layout, pack_versions, read_layout, register_layout, unpack_versions
 from mistique_core.catalogue.tables import (
@@ -21,11 +22,14 @@ from mistique_core.catalogue.tables import (
     project,
     stage,
 )
+from mistique_core.catalogue.unstored import UnstoredColumn, unpack_unstored
 from mistique_core.errors import CatalogueError, NotFoundError, did_you_mean
 from mistique_core.frames import LogicalType
 from mistique_core.model import IntermediateKey, IntermediateRef
 
 _BATCH = 500
+UNSTORED = 0
+"""Stands for the id of a column version that the store does not hold."""
 
 
 class VersionKey(NamedTuple):
@@ -48,7 +52,7 @@ class ColumnRecord:
     name
         Its name.
     version
-        Its column version.
+        Its column version; with the id :data:`UNSTORED` where the store knows its address only.
     logical_type
         Canonical JSON of its type.
     logical_bytes
@@ -90,6 +94,8 @@ class IntermediateRecord:
         Bytes as logged, and bytes that storing it added.
     created_at
         Unix seconds; with the id it tells this row from a later one that was given the same id.
+    is_kept
+        Whether its columns stay stored; else a column is stored only as long as another intermediate keeps it.
     """
 
     ref: IntermediateRef
@@ -100,6 +106,7 @@ class IntermediateRecord:
     logical_bytes: int
     stored_bytes: int
     created_at: float
+    is_kept: bool = True
 
 
 _RECORD = sa.select(
@@ -130,6 +137,7 @@ def _record(row: sa.Row[tuple[Any, ...]]) -> IntermediateRecord:
         fields["logical_bytes"],
         fields["stored_bytes"],
         fields["created_at"],
+        fields["unstored"] is None,
     )
 
 
@@ -192,30 +200,54 @@ def intermediate_by_id(connection: sa.Connection, intermediate_id: int) -> Inter
 
 def columns_of(connection: sa.Connection, intermediate_id: int) -> list[ColumnRecord]:
     """Return the columns of an intermediate in order."""
-    query = sa.select(intermediate.c.columns, layout.c.names).join(layout, layout.c.id == intermediate.c.layout_id)
+    query = sa.select(intermediate.c.columns, intermediate.c.unstored, layout.c.names).join(
+        layout, layout.c.id == intermediate.c.layout_id
+    )
     row = connection.execute(query.where(intermediate.c.id == intermediate_id)).first()
     if row is None:
         raise NotFoundError(f"intermediate {intermediate_id} is not in the catalogue; it may have been deleted")
     names = read_layout(row.names)
-    ids = unpack_versions(row.columns).tolist()
-    known = _versions(connection, ids)
-    own: tuple[tuple[int, int | None], ...] = tuple((position, None) for position in range(len(ids)))
+    if row.unstored is None:
+        versions = _by_id(connection, unpack_versions(row.columns).tolist())
+    else:
+        versions = _by_address(connection, unpack_unstored(row.unstored))
+    own: tuple[tuple[int, int | None], ...] = tuple((position, None) for position in range(len(versions)))
     members = names.members if names.members is not None else own
     found = []
     for name, (position, unit) in zip(names.names, members, strict=True):
-        version = known[ids[position]]
-        found.append(
-            ColumnRecord(
-                name,
-                VersionKey(version.id, bytes(version.address)),
-                version.logical_type,
-                version.logical_bytes // (1 if unit is None else _units(version.logical_type)),
-                unit,
-                version.scheme,
-                version.max_abs_error or 0.0,
-            )
-        )
+        version = versions[position]
+        size = version.logical_bytes // (1 if unit is None else _units(version.logical_type))
+        found.append(replace(version, name=name, logical_bytes=size, unit=unit))
     return found
+
+
+def _by_id(connection: sa.Connection, ids: Sequence[int]) -> list[ColumnRecord]:
+    known = _versions(connection, ids)
+    return [_nameless(known[item]) for item in ids]
+
+
+def _by_address(connection: sa.Connection, columns: Sequence[UnstoredColumn]) -> list[ColumnRecord]:
+    """Return columns that are not kept; those that another intermediate keeps are stored all the same."""
+    ids = known_addresses(connection, column_version, [column.address for column in columns])
+    known = _versions(connection, list(ids.values()))
+    return [
+        _nameless(known[ids[column.address]])
+        if column.address in ids
+        else ColumnRecord("", VersionKey(UNSTORED, column.address), column.logical_type, column.logical_bytes)
+        for column in columns
+    ]
+
+
+def _nameless(version: sa.Row[tuple[Any, ...]]) -> ColumnRecord:
+    return ColumnRecord(
+        "",
+        VersionKey(version.id, bytes(version.address)),
+        version.logical_type,
+        version.logical_bytes,
+        None,
+        version.scheme,
+        version.max_abs_error or 0.0,
+    )
 
 
 def _versions(connection: sa.Connection, ids: Sequence[int]) -> dict[int, sa.Row[tuple[Any, ...]]]:

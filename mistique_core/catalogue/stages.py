@@ -23,7 +23,7 @@ from mistique_core.catalogue.tables import (
     stage_input,
 )
 from mistique_core.errors import NotFoundError
-from mistique_core.model import FittedRef, IntermediateRef, Ref
+from mistique_core.model import FittedRef, IntermediateRef, Need, Ref
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,7 @@ def finish_stage(
     hyperparameters: Mapping[str, Any],
     metrics: Mapping[str, float],
     metrics_intermediate: int | None,
+    needs: Mapping[str, Mapping[str, Need]],
 ) -> None:
     """Record a stage's success; called in the transaction that registers its outputs."""
     connection.execute(
@@ -134,6 +135,7 @@ def finish_stage(
             transformer_seconds=seconds.transformer,
             exec_seconds=seconds.execute,
             store_seconds=seconds.store,
+            needs={output: {name: need.value for name, need in of.items()} for output, of in needs.items()},
         )
     )
     insert_ignore(
@@ -187,6 +189,7 @@ def take_over_outputs(connection: sa.Connection, source: int, stage_id: int, mod
             transformer_seconds=origin.transformer_seconds,
             exec_seconds=origin.exec_seconds,
             store_seconds=0.0,
+            needs=origin.needs,
         )
     )
     for row in connection.execute(sa.select(intermediate).where(intermediate.c.stage_id == source)).all():

@@ -210,6 +210,7 @@ stage = Table(
     Column("exec_seconds", Float),
     Column("store_seconds", Float),
     Column("error", Text),
+    Column("needs", JSON),
     UniqueConstraint("model_version_id", "name", "map_index", "try_number"),
 )
 
@@ -240,6 +241,7 @@ intermediate = Table(
     Column("created_at", Float, nullable=False),
     Column("layout_id", ForeignKey("layout.id"), index=True),
     Column("columns", LargeBinary),
+    Column("unstored", LargeBinary),
     UniqueConstraint("model_version_id", "name", "attempt"),
 )
 

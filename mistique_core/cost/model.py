@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 BYTES_PER_GB = 1e9
+ROWS_READ_FOR_ONE = 4_096
+"""A stored chunk is read by pages, of about this many rows."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,26 @@ def read_seconds(stored_bytes: int, chunks: int, rate: ReadRate) -> float:
     return chunks * rate.chunk_seconds + stored_bytes / rate.bytes_per_second
 
 
-def rerun_seconds(stage: StageCost, input_seconds: float) -> float:
+def read_rows_seconds(stored_bytes: int, chunks: int, rows: int, blocks: int, wanted: int, rate: ReadRate) -> float:
+    """Return t_read of Eq. 5.4 for some rows, which lie anywhere.
+
+    Parameters
+    ----------
+    stored_bytes, chunks
+        Of all rows.
+    rows, blocks
+        All rows, and the row blocks that they are stored in.
+    wanted
+        The rows to read.
+    rate
+        This host's.
+    """
+    touched_chunks = chunks * min(1.0, wanted / max(blocks, 1))
+    touched_bytes = stored_bytes * min(1.0, wanted * ROWS_READ_FOR_ONE / max(rows, 1))
+    return touched_chunks * rate.chunk_seconds + touched_bytes / rate.bytes_per_second
+
+
+def rerun_seconds(stage: StageCost, input_seconds: float, wanted: int | None = None) -> float:
     """Return one stage's term of Eq. 5.2: load the transformer, load its input, execute.
 
     Parameters
@@ -59,8 +80,11 @@ def rerun_seconds(stage: StageCost, input_seconds: float) -> float:
         Measured seconds of the stage.
     input_seconds
         Seconds to obtain its inputs, read or themselves re-run.
+    wanted
+        Rows to make, n_ex of Eq. 5.2; ``None`` for all.
     """
-    return stage.transformer_seconds + input_seconds + stage.exec_seconds
+    share = 1.0 if wanted is None else min(1.0, wanted / max(stage.rows, 1))
+    return stage.transformer_seconds + input_seconds + stage.exec_seconds * share
 
 
 def gamma(rerun: float, read: float, queries: int, stored_bytes: float) -> float:

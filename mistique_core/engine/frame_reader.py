@@ -131,6 +131,12 @@ class FrameReader:
         columns = columns_of(connection, record.ref.id)
         return self.frame_of(connection, columns, self.row_index(connection, record, tally).ids, None, tally)
 
+    def rows(self, connection: sa.Connection, record: IntermediateRecord, row_ids: RowIds) -> pd.DataFrame:
+        """Return those of the rows `row_ids` that an intermediate has, in that order, index ``row_id``."""
+        positions, found = self.row_index(connection, record).find(row_ids)
+        columns = columns_of(connection, record.ref.id)
+        return self.frame_of(connection, columns, row_ids[found], positions[found])
+
     def frame_of(
         self,
         connection: sa.Connection,

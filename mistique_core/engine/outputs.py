@@ -156,9 +156,8 @@ class OutputSet:
         known = _passed_on(frame) if quantizer is None else {}
         if not keeps_ids:
             known.pop(ROW_ID, None)
-        items = [(str(name), frame[name]) for name in frame.columns if name not in known]
-        if ROW_ID not in known:
-            items.append((ROW_ID, pd.Series(ids)))
+        items = [] if ROW_ID in known else [(ROW_ID, pd.Series(ids))]
+        items += [(str(name), frame[name]) for name in frame.columns if name not in known]
         hashed = hash_columns(items, self.block_rows, self.texts, quantizer, self.memo)
         versions = {name: self._add(column) for (name, _), column in zip(items, hashed, strict=True)}
         versions.update((name, self._refer(column)) for name, column in known.items())

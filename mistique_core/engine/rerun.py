@@ -6,6 +6,8 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import sqlalchemy as sa
 
@@ -18,7 +20,8 @@ from mistique_core.engine.outputs import OutputSet
 from mistique_core.engine.stage_loader import load_stage
 from mistique_core.errors import CorruptPartitionError, MistiqueError, RerunError, RerunMismatchError
 from mistique_core.frames import ROW_ID, split_row_id
-from mistique_core.planner import TargetPlan
+from mistique_core.model import Need
+from mistique_core.planner import Step, TargetPlan
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +99,104 @@ def _run_stage(
             raise RerunError(f"stage {name!r} did not return its output {row.output!r} when re-run")
         outputs[int(row.id)] = _indexed(result.frames[row.output], derived=not stage.is_source, name=name)
     return outputs
+
+
+def rerun_rows(
+    connection: sa.Connection,
+    plan: TargetPlan,
+    target: IntermediateRecord,
+    reader: FrameReader,
+    row_ids: npt.NDArray[np.int64],
+) -> pd.DataFrame:
+    """Execute a plan's stages for some rows only.
+
+    Nothing is compared with what was recorded, whose addresses are those of whole columns; that a stage gives
+    the same bits for a few rows is what it declares (:attr:`mistique_core.model.Stage.row_wise`).
+
+    Parameters
+    ----------
+    connection
+        A connection.
+    plan
+        One made for rows (:attr:`TargetPlan.by_rows`).
+    target
+        The intermediate.
+    reader
+        Reads the frontier.
+    row_ids
+        The wanted rows, int64 (n,), all of them in the intermediate.
+
+    Returns
+    -------
+    DataFrame
+        The wanted rows in the wanted order, index ``row_id``.
+
+    Raises
+    ------
+    RerunError
+        If a stage cannot be rebuilt, fails or leaves out a row.
+    """
+    whole: dict[int, pd.DataFrame] = {}
+    rows: dict[int, pd.DataFrame] = {}
+    for item in plan.frontier:
+        record = intermediate_by_id(connection, item)
+        if item in plan.rows_of:
+            rows[item] = reader.rows(connection, record, row_ids)
+        else:
+            whole[item] = reader.frame(connection, record)
+    for step in plan.steps:
+        if step.output is None:
+            whole.update(_run_stage(connection, step.stage, whole, reader, {}))
+        else:
+            given = _Given(row_ids, whole, rows)
+            rows[step.output] = _run_rows(connection, step, given, reader)
+    frame = rows[target.ref.id]
+    if not pd.Index(row_ids).isin(frame.index).all():
+        raise RerunError(f"re-running {plan.label} for {len(row_ids)} rows left some out; use strategy='read'")
+    return frame.loc[row_ids]
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What there is for a step: intermediates, whole or their wanted rows."""
+
+    row_ids: npt.NDArray[np.int64]
+    whole: dict[int, pd.DataFrame]
+    rows: dict[int, pd.DataFrame]
+
+    def frame(self, item: int, need: Need) -> pd.DataFrame:
+        """Return an intermediate, restricted where that is enough."""
+        if need is Need.WHOLE:
+            return self.whole[item].copy(deep=False)
+        if item not in self.rows:
+            whole = self.whole[item]
+            self.rows[item] = whole.loc[whole.index.isin(self.row_ids)]
+        return self.rows[item].copy(deep=False)
+
+
+def _run_rows(connection: sa.Connection, step: Step, made: _Given, reader: FrameReader) -> pd.DataFrame:
+    """Make the wanted rows of one output of a stage."""
+    name, stage = load_stage(connection, step.stage)
+    output = connection.execute(sa.select(intermediate.c.output).where(intermediate.c.id == step.output)).scalar_one()
+    given = connection.execute(sa.select(stage_input).where(stage_input.c.stage_id == step.stage)).all()
+    needs = stage.needs(output, [row.name for row in given if row.intermediate_id is not None])
+    inputs: dict[str, Any] = {}
+    for row in given:
+        if row.fitted_id is not None:
+            inputs[row.name] = reader.fitted(connection, fitted_by_id(connection, row.fitted_id))
+        elif needs[row.name] is not Need.NOTHING:
+            inputs[row.name] = made.frame(row.intermediate_id, needs[row.name])
+    learned = _learned(connection, step.stage, name, reader)
+    if learned is None:
+        raise RerunError(f"what stage {name!r} has learned is damaged; ask for all rows, so that it learns again")
+    log.info("re-running stage %s (%s) for some rows", name, stage.label())
+    try:
+        frame = stage.execute_rows(output, inputs, learned)
+    except MistiqueError:
+        raise
+    except Exception as error:  # whatever the user's function raises
+        raise RerunError(f"stage {name!r} failed when re-run: {type(error).__name__}: {error}") from error
+    return _indexed(frame, derived=True, name=name)
 
 
 def _learned(connection: sa.Connection, stage_id: int, name: str, reader: FrameReader) -> dict[str, Any] | None:

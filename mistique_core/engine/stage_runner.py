@@ -203,6 +203,8 @@ class StageRunner:
         execute_seconds = executed - start - (loaded.read_seconds - before)
         outputs = self._prepare(place, item, result)
         about = inputs.get(result.metrics_input or "")
+        given = [name for name, ref in inputs.items() if isinstance(ref, IntermediateRef)]
+        needs = {output: item.needs(output, given) for output in result.frames}
 
         def register(connection: sa.Connection, unclaimed: dict[bytes, int]) -> None:
             outputs.register(
@@ -219,6 +221,7 @@ class StageRunner:
                 hyperparameters=result.hyperparameters,
                 metrics=result.metrics,
                 metrics_intermediate=about.id if isinstance(about, IntermediateRef) else None,
+                needs=needs,
             )
 
         self._committer.commit([Pending(outputs, register)])

@@ -14,7 +14,6 @@ from typing import Any, Protocol, cast
 
 import pandas as pd
 
-
 # pandas declares these otherwise than they are.
 _FLAGS: Any = type(pd.DataFrame().flags)
 _COLUMNS: Any = pd.DataFrame.__dict__["columns"]

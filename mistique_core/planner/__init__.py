@@ -1,7 +1,7 @@
 """The query planner; pure functions over facts."""
 
 from mistique_core.planner.facts import Facts, IntermediateFact, StageFact
-from mistique_core.planner.plan import STRATEGIES, QueryPlan, Strategy, TargetPlan, format_bytes, format_seconds
+from mistique_core.planner.plan import STRATEGIES, QueryPlan, Step, Strategy, TargetPlan, format_bytes, format_seconds
 from mistique_core.planner.planner import plan_target
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "IntermediateFact",
     "QueryPlan",
     "StageFact",
+    "Step",
     "Strategy",
     "TargetPlan",
     "format_bytes",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mistique_core.cost import ReadRate, StageCost
+from mistique_core.model import Need
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class IntermediateFact:
         Whether all its bytes are stored.
     stored_bytes, chunks
         Encoded bytes and number of chunks of the columns that would be read.
+    output
+        Name of the stage's output that it is; "" for the only one.
+    rows, blocks
+        Its length, and the number of row blocks that it is stored in.
     """
 
     id: int
@@ -30,6 +35,9 @@ class IntermediateFact:
     materialized: bool
     stored_bytes: int
     chunks: int
+    output: str = ""
+    rows: int = 0
+    blocks: int = 1
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,9 @@ class StageFact:
         Ids of the intermediates that it reads.
     obstacle
         Why it cannot be re-run, or ``None``.
+    needs
+        Output -> input intermediate -> what of it some rows of the output need; an output that is not named
+        needs all inputs whole.
     """
 
     id: int
@@ -53,6 +64,7 @@ class StageFact:
     cost: StageCost
     inputs: tuple[int, ...] = ()
     obstacle: str | None = None
+    needs: Mapping[str, Mapping[int, Need]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Strategy = Literal["auto", "read", "rerun"]
 Chosen = Literal["read", "rerun", "mixed"]
 STRATEGIES: tuple[Strategy, ...] = ("auto", "read", "rerun")
+
+
+class Step(NamedTuple):
+    """One execution in a re-run.
+
+    Attributes
+    ----------
+    stage
+        Id of the stage.
+    output
+        Id of the intermediate of which it makes the wanted rows; ``None`` where it makes all of all outputs.
+    """
+
+    stage: int
+    output: int | None
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,10 @@ class TargetPlan:
         Their names.
     stored_bytes, chunks
         What a READ of the requested columns fetches.
+    steps
+        What a rerun executes, in order.
+    rows_of
+        Those of the frontier of which only the wanted rows are read.
     """
 
     intermediate: int
@@ -50,6 +69,13 @@ class TargetPlan:
     frontier_labels: tuple[str, ...]
     stored_bytes: int
     chunks: int
+    steps: tuple[Step, ...] = ()
+    rows_of: frozenset[int] = frozenset()
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether a re-run makes only the wanted rows of the intermediate."""
+        return bool(self.steps) and self.steps[-1].output == self.intermediate
 
 
 @dataclass(frozen=True)
@@ -108,7 +134,8 @@ class QueryPlan:
             )
             path = " -> ".join(target.stage_labels) or "nothing to run"
             start = ", ".join(target.frontier_labels) or "its source"
-            lines.append(f"  RERUN {format_seconds(target.rerun_seconds)}: {path}, starting from {start}")
+            rows = " for the wanted rows" if target.by_rows else ""
+            lines.append(f"  RERUN {format_seconds(target.rerun_seconds)}: {path}{rows}, starting from {start}")
         if self.measured_seconds is not None:
             verdict = {True: ", equal to what was recorded", False: ", DIFFERS from what was recorded", None: ""}
             lines.append(f"took {format_seconds(self.measured_seconds)}{verdict[self.verified]}")

@@ -5,23 +5,42 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mistique_core.cost import read_seconds, rerun_seconds
+from mistique_core.cost import read_rows_seconds, read_seconds, rerun_seconds
 from mistique_core.errors import InvalidInputError, NotMaterializedError, RerunError
-from mistique_core.planner.facts import Facts, IntermediateFact, StageFact
-from mistique_core.planner.plan import STRATEGIES, Strategy, TargetPlan, estimated_reason
+from mistique_core.model import Need
+from mistique_core.planner.facts import Facts, IntermediateFact
+from mistique_core.planner.plan import STRATEGIES, Step, Strategy, TargetPlan, estimated_reason
 
 
 @dataclass
 class _Way:
-    """The cheapest way to obtain one intermediate."""
+    """The cheapest way to obtain one intermediate, or some rows of it.
+
+    Attributes
+    ----------
+    seconds
+        Estimate.
+    steps
+        Executions in order, as the keys of a dict.
+    frontier
+        Intermediate to read -> whether all of it.
+    obstacle
+        Why there is no way.
+    """
 
     seconds: float
-    stages: list[int] = field(default_factory=list)
-    frontier: list[int] = field(default_factory=list)
+    steps: dict[Step, None] = field(default_factory=dict)
+    frontier: dict[int, bool] = field(default_factory=dict)
     obstacle: str | None = None
 
+    def take_in(self, other: _Way) -> None:
+        """Add what another way does before."""
+        self.steps.update(other.steps)
+        for item, whole in other.frontier.items():
+            self.frontier[item] = whole or self.frontier.get(item, False)
 
-def plan_target(target: int, facts: Facts, strategy: Strategy) -> TargetPlan:
+
+def plan_target(target: int, facts: Facts, strategy: Strategy, rows: int | None = None) -> TargetPlan:
     """Plan how to obtain one intermediate.
 
     Parameters
@@ -32,6 +51,8 @@ def plan_target(target: int, facts: Facts, strategy: Strategy) -> TargetPlan:
         It and all its ancestors, with costs.
     strategy
         ``read`` and ``rerun`` force the choice; ``auto`` takes the cheaper by estimate, and READ on a tie.
+    rows
+        How many rows are wanted whose row ids are known; ``None`` for all, or when their values decide.
 
     Raises
     ------
@@ -43,10 +64,11 @@ def plan_target(target: int, facts: Facts, strategy: Strategy) -> TargetPlan:
     if strategy not in STRATEGIES:
         raise InvalidInputError(f"strategy {strategy!r} is unknown; use one of {', '.join(STRATEGIES)}")
     fact = facts.intermediates[target]
-    read = read_seconds(fact.stored_bytes, fact.chunks, facts.rate) if fact.materialized else None
-    way = _rerun_way(fact, facts, {})
+    read = _read(fact, facts, rows) if fact.materialized else None
+    way = _rerun_way(fact, facts, {}, rows)
     rerun = None if way.obstacle else way.seconds
     chosen, reason = _choose(fact.label, strategy, read, rerun, way.obstacle)
+    stages = tuple(dict.fromkeys(step.stage for step in way.steps))
     return TargetPlan(
         intermediate=target,
         label=fact.label,
@@ -54,12 +76,14 @@ def plan_target(target: int, facts: Facts, strategy: Strategy) -> TargetPlan:
         reason=reason,
         read_seconds=read,
         rerun_seconds=rerun,
-        stages=tuple(way.stages),
-        stage_labels=tuple(facts.stages[stage].label for stage in way.stages),
+        stages=stages,
+        stage_labels=tuple(facts.stages[stage].label for stage in stages),
         frontier=tuple(way.frontier),
         frontier_labels=tuple(facts.intermediates[item].label for item in way.frontier),
         stored_bytes=fact.stored_bytes,
         chunks=fact.chunks,
+        steps=tuple(way.steps),
+        rows_of=frozenset(item for item, whole in way.frontier.items() if not whole),
     )
 
 
@@ -84,36 +108,52 @@ def _choose(
     return cheaper, estimated_reason(cheaper, read, rerun)
 
 
-def _cheapest(item: int, facts: Facts, memo: dict[int, _Way]) -> _Way:
-    if item not in memo:
+def _read(fact: IntermediateFact, facts: Facts, rows: int | None) -> float:
+    if rows is None:
+        return read_seconds(fact.stored_bytes, fact.chunks, facts.rate)
+    return read_rows_seconds(fact.stored_bytes, fact.chunks, fact.rows, fact.blocks, rows, facts.rate)
+
+
+_Memo = dict[tuple[int, bool], _Way]
+
+
+def _cheapest(item: int, facts: Facts, memo: _Memo, rows: int | None) -> _Way:
+    key = item, rows is None
+    if key not in memo:
         fact = facts.intermediates[item]
-        way = _rerun_way(fact, facts, memo)
+        way = _rerun_way(fact, facts, memo, rows)
         if fact.materialized:
-            read = read_seconds(fact.stored_bytes, fact.chunks, facts.rate)
+            read = _read(fact, facts, rows)
             if way.obstacle or read <= way.seconds:
-                way = _Way(read, frontier=[item])
-        memo[item] = way
-    return memo[item]
+                way = _Way(read, frontier={item: rows is None})
+        memo[key] = way
+    return memo[key]
 
 
-def _rerun_way(fact: IntermediateFact, facts: Facts, memo: dict[int, _Way]) -> _Way:
+def _rerun_way(fact: IntermediateFact, facts: Facts, memo: _Memo, rows: int | None) -> _Way:
     """Return the cheapest way that executes the stage which produced `fact`."""
     if fact.stage is None:
         return _Way(0.0, obstacle="it was logged by hand, so no stage is known that produces it")
-    stage: StageFact = facts.stages[fact.stage]
+    stage = facts.stages[fact.stage]
     if stage.obstacle:
         return _Way(0.0, obstacle=stage.obstacle)
-    stages: list[int] = []
-    frontier: list[int] = []
-    for item in stage.inputs:
-        way = _cheapest(item, facts, memo)
-        if way.obstacle:
-            return _Way(0.0, obstacle=way.obstacle)
-        stages.extend(s for s in way.stages if s not in stages)
-        frontier.extend(f for f in way.frontier if f not in frontier)
+    needs = stage.needs.get(fact.output) if rows is not None else None
+    if not needs:
+        own, needs = Step(stage.id, None), dict.fromkeys(stage.inputs, Need.WHOLE)
+    else:
+        own = Step(stage.id, fact.id)
+    found = _Way(0.0)
+    for item, need in needs.items():
+        if need is not Need.NOTHING:
+            way = _cheapest(item, facts, memo, rows if need is Need.ROWS else None)
+            if way.obstacle:
+                return _Way(0.0, obstacle=way.obstacle)
+            found.take_in(way)
+    found.steps[own] = None
     seconds = sum(
-        read_seconds(facts.intermediates[f].stored_bytes, facts.intermediates[f].chunks, facts.rate) for f in frontier
+        _read(facts.intermediates[item], facts, None if whole else rows) for item, whole in found.frontier.items()
     )
-    for done in stages:
-        seconds += rerun_seconds(facts.stages[done].cost, 0.0)
-    return _Way(rerun_seconds(stage.cost, seconds), [*stages, stage.id], frontier)
+    for step in found.steps:
+        seconds += rerun_seconds(facts.stages[step.stage].cost, 0.0, None if step.output is None else rows)
+    found.seconds = seconds
+    return found

@@ -320,11 +320,21 @@ class Mistique(Maintained):
         self._learn(result.plan, tally.stored_bytes, tally.chunks)
         return result
 
-    def explain(self, keys: Keys, *, where: Any = None, strategy: Strategy = "auto") -> QueryPlan:
-        """Return how :meth:`get_intermediates` would answer, without touching any data."""
+    def explain(
+        self,
+        keys: Keys,
+        *,
+        row_id: int | slice | npt.ArrayLike | None = None,
+        n_ex: int | None = None,
+        where: Any = None,
+        strategy: Strategy = "auto",
+    ) -> QueryPlan:
+        """Return how :meth:`get_intermediates` would answer; the parameters are the same.
+
+        No values are read; row ids only where `row_id` or `n_ex` name rows.
+        """
         _check_strategy(strategy)
-        names = [item[0] for item in Selection.of(None, where, None).where]
-        return self._queries.plan(_parse_keys(keys), strategy, self._rate, names)
+        return self._queries.plan(_parse_keys(keys), Selection.of(row_id, where, n_ex), strategy, self._rate)
 
     def intermediates(self, project: str | None = None, model: str | None = None) -> pd.DataFrame:
         """Return one row an intermediate: address, rows, columns, bytes, reuse and state.

@@ -21,7 +21,7 @@ from mistique_core.engine.chunk_reader import ReadTally
 from mistique_core.engine.frame_reader import FrameReader, RowIds
 from mistique_core.engine.heal import Healer
 from mistique_core.engine.lru import LruCache
-from mistique_core.engine.rerun import Rerun, rerun
+from mistique_core.engine.rerun import Rerun, rerun, rerun_rows
 from mistique_core.errors import CorruptPartitionError, InvalidInputError, MistiqueError, NotFoundError, did_you_mean
 from mistique_core.frames import LogicalType, RowIndex
 from mistique_core.model import ALL_COLUMNS, IntermediateKey
@@ -61,12 +61,13 @@ class QueryEngine:
         self._facts: LruCache[tuple[int, float], TargetFacts] = LruCache(_FACTS_KEPT)
 
     def plan(
-        self, keys: Iterable[IntermediateKey], strategy: Strategy, rate: ReadRate, where: Sequence[str]
+        self, keys: Iterable[IntermediateKey], selection: Selection, strategy: Strategy, rate: ReadRate
     ) -> QueryPlan:
-        """Return the plan without touching any data."""
+        """Return the plan; of the data, only row ids are touched, and only where the query names rows."""
         with self._catalogue.read() as connection:
             targets = self._targets(connection, keys)
-            return self._plan(targets, strategy, rate, where)
+            named = self._named_rows(connection, targets, selection, ReadTally())
+            return self._plan(targets, selection, strategy, rate, named)
 
     def answer(
         self, keys: Sequence[IntermediateKey], selection: Selection, strategy: Strategy, rate: ReadRate
@@ -76,8 +77,9 @@ class QueryEngine:
         tally = ReadTally()
         with self._catalogue.read() as connection:
             targets = self._targets(connection, keys)
-            plan = self._plan(targets, strategy, rate, [item[0] for item in selection.where])
-            verified = self._rerun_where_planned(connection, targets, strategy)
+            named = self._named_rows(connection, targets, selection, tally)
+            plan = self._plan(targets, selection, strategy, rate, named)
+            verified = self._rerun_where_planned(connection, targets, strategy, named)
             try:
                 maps, pieces = self._fetch_all(connection, targets, selection, tally)
             except CorruptPartitionError as error:
@@ -196,14 +198,36 @@ class QueryEngine:
             self._facts.put(key, facts)
         return facts
 
-    def _plan(self, targets: list[_Target], strategy: Strategy, rate: ReadRate, where: Sequence[str]) -> QueryPlan:
+    def _named_rows(
+        self, connection: sa.Connection, targets: list[_Target], selection: Selection, tally: ReadTally
+    ) -> RowIds | None:
+        """Return the row ids that a query asks for, where no value has to be looked at to know them."""
+        if selection.where or not selection.restricts:
+            return None
+        try:
+            return self._choose_rows(connection, targets, selection, tally)
+        except CorruptPartitionError as error:
+            log.warning("all rows are taken, because the row ids cannot be read: %s", error)
+            return None
+
+    def _plan(
+        self,
+        targets: list[_Target],
+        selection: Selection,
+        strategy: Strategy,
+        rate: ReadRate,
+        named: RowIds | None,
+    ) -> QueryPlan:
+        where = [item[0] for item in selection.where]
+        rows = None if named is None else len(named)
         for target in targets:
             names = {name for _, name in target.wanted} | {name for name in where if name in target.known}
-            target.plan = plan_target(target.record.ref.id, target.facts.facts(list(names), rate), strategy)
+            facts = target.facts.facts(list(names), rate)
+            target.plan = plan_target(target.record.ref.id, facts, strategy, rows)
         return QueryPlan(tuple(target.plan for target in targets if target.plan is not None))
 
     def _rerun_where_planned(
-        self, connection: sa.Connection, targets: list[_Target], strategy: Strategy
+        self, connection: sa.Connection, targets: list[_Target], strategy: Strategy, named: RowIds | None
     ) -> bool | None:
         verified = None
         for target in targets:
@@ -211,8 +235,11 @@ class QueryEngine:
             if target.plan.strategy != "rerun":
                 continue
             try:
-                target.rerun_frame = rerun(connection, target.plan, target.record, self._reader).frame
-                verified = True
+                if named is not None and target.plan.by_rows:
+                    target.rerun_frame = rerun_rows(connection, target.plan, target.record, self._reader, named)
+                else:
+                    target.rerun_frame = rerun(connection, target.plan, target.record, self._reader).frame
+                    verified = True
             except MistiqueError as error:
                 if strategy == "rerun" or target.plan.read_seconds is None:
                     raise

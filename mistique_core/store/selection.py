@@ -50,6 +50,11 @@ class Selection:
     n_ex: int | None
     row_range: tuple[int | None, int | None] | None = None
 
+    @property
+    def restricts(self) -> bool:
+        """Whether anything but all rows in stored order is asked for."""
+        return self.row_id is not None or self.row_range is not None or self.n_ex is not None or bool(self.where)
+
     @classmethod
     def of(cls, row_id: Any, where: Any, n_ex: int | None) -> Selection:
         """Check and normalise what the caller passed.

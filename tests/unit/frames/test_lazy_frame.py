@@ -62,10 +62,12 @@ def lazy() -> tuple[LazyFrame, Recorded]:
 def test_names_and_sizes_read_nothing() -> None:
     frame, source = lazy()
     expected = plain()
-    assert list(frame.columns) == list(expected.columns) and list(frame) == list(expected)
+    assert list(frame.columns) == list(expected.columns)
+    assert list(frame) == list(expected)
     assert frame.index is source.frame.index
     assert (frame.shape, len(frame), frame.size, frame.empty, frame.ndim) == ((4, 5), 4, 20, False, 2)
-    assert "a" in frame and "z" not in frame
+    assert "a" in frame
+    assert "z" not in frame
     assert [list(axis) for axis in frame.axes] == [list(axis) for axis in expected.axes]
     assert isinstance(frame, pd.DataFrame)
     assert source.was_read == []
@@ -83,7 +85,8 @@ def test_a_column_is_read_once_and_alone() -> None:
     pd.testing.assert_series_equal(frame.a, plain().a)
     assert source.was_read == ["a"]
     untouched = frame.untouched()
-    assert untouched is not None and list(untouched[1]) == ["b", "c", "d", "e"]
+    assert untouched is not None
+    assert list(untouched[1]) == ["b", "c", "d", "e"]
 
 
 def test_writing_into_a_column_that_was_taken_out_changes_nothing_else() -> None:
@@ -96,7 +99,8 @@ def test_writing_into_a_column_that_was_taken_out_changes_nothing_else() -> None
 def test_what_is_chosen_dropped_and_renamed_is_not_read() -> None:
     frame, source = lazy()
     made = frame[["e", "b", "a"]].drop(columns="b").rename(columns={"a": "z"})
-    assert isinstance(made, LazyFrame) and source.was_read == []
+    assert isinstance(made, LazyFrame)
+    assert source.was_read == []
     pd.testing.assert_frame_equal(pd.DataFrame(made), plain()[["e", "a"]].rename(columns={"a": "z"}))
     assert sorted(source.was_read) == ["a", "e"]
 
@@ -205,7 +209,8 @@ def test_new_labels_read_nothing() -> None:
 def test_with_columns_keeps_the_others_unread() -> None:
     frame, source = lazy()
     made = with_columns(frame, pd.DataFrame({"a": [0.0] * 4, "z": [1] * 4}, index=INDEX), dropped=["c"])
-    assert isinstance(made, LazyFrame) and source.was_read == []
+    assert isinstance(made, LazyFrame)
+    assert source.was_read == []
     pd.testing.assert_frame_equal(pd.DataFrame(made), plain().drop(columns="c").assign(a=0.0, z=1))
 
 
@@ -213,8 +218,8 @@ STEPS: dict[str, Callable[[pd.DataFrame, str, str], pd.DataFrame | None]] = {
     "take": lambda frame, one, _two: frame[[name for name in frame.columns if name != one]],
     "drop": lambda frame, one, _two: frame.drop(columns=[one], errors="ignore"),
     "rename": lambda frame, one, two: frame.rename(columns={one: two + "r"}),
-    "set": lambda frame, one, two: frame.assign(**{two: frame[one] if one in frame else 1}),
-    "in place": lambda frame, one, two: frame.__setitem__(two, frame[one] if one in frame else 2),
+    "set": lambda frame, one, two: frame.assign(**{two: frame.get(one, 1)}),
+    "in place": lambda frame, one, two: frame.__setitem__(two, frame.get(one, 2)),
     "delete": lambda frame, one, _two: frame.pop(one) if one in frame else None,
     "look": lambda frame, one, _two: frame.get(one),
     "look at all": lambda frame, _one, _two: frame.isna().sum().sum() and None,

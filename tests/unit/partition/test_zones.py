@@ -48,7 +48,8 @@ def values_of(draw: st.DrawFn, array: np.ndarray) -> Any:
     if change == "float":
         return float(value)
     if change in ("next", "before"):
-        return float(np.nextafter(float(value), np.inf if change == "next" else -np.inf))
+        with np.errstate(over="ignore"):
+            return float(np.nextafter(float(value), np.inf if change == "next" else -np.inf))
     return np.float64(value) if change == "numpy64" else value
 
 
