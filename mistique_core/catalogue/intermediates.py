@@ -22,7 +22,7 @@ from mistique_core.catalogue.tables import (
     project,
     stage,
 )
-from mistique_core.catalogue.unstored import UnstoredColumn, unpack_unstored
+from mistique_core.catalogue.unstored import Unstored, UnstoredColumn, pack_unstored, unpack_unstored
 from mistique_core.errors import CatalogueError, NotFoundError, did_you_mean
 from mistique_core.frames import LogicalType
 from mistique_core.model import IntermediateKey, IntermediateRef
@@ -96,6 +96,8 @@ class IntermediateRecord:
         Unix seconds; with the id it tells this row from a later one that was given the same id.
     is_kept
         Whether its columns stay stored; else a column is stored only as long as another intermediate keeps it.
+    gamma_min
+        Of one that is not kept: the gamma from which on a re-run result is to be kept; ``None`` for never.
     """
 
     ref: IntermediateRef
@@ -107,6 +109,7 @@ class IntermediateRecord:
     stored_bytes: int
     created_at: float
     is_kept: bool = True
+    gamma_min: float | None = None
 
 
 _RECORD = sa.select(
@@ -138,6 +141,7 @@ def _record(row: sa.Row[tuple[Any, ...]]) -> IntermediateRecord:
         fields["stored_bytes"],
         fields["created_at"],
         fields["unstored"] is None,
+        None if fields["unstored"] is None else unpack_unstored(bytes(fields["unstored"])).gamma_min,
     )
 
 
@@ -190,6 +194,49 @@ def register_intermediate(
     return int(inserted.inserted_primary_key[0])
 
 
+def let_go(connection: sa.Connection, intermediate_id: int, gamma_min: float | None) -> None:
+    """Keep of an intermediate only its row ids and what its columns were; ``gc`` frees what nobody else keeps."""
+    record = intermediate_by_id(connection, intermediate_id)
+    if not record.is_kept:
+        return
+    query = sa.select(intermediate.c.columns).where(intermediate.c.id == intermediate_id)
+    packed = connection.execute(query).scalar_one()
+    columns = (
+        UnstoredColumn(item.version.address, item.logical_type, item.logical_bytes)
+        for item in _by_id(connection, unpack_versions(bytes(packed)).tolist())
+    )
+    connection.execute(
+        sa.update(intermediate)
+        .where(intermediate.c.id == intermediate_id)
+        .values(columns=pack_versions(()), unstored=pack_unstored(Unstored(tuple(columns), gamma_min)))
+    )
+
+
+def keep_again(connection: sa.Connection, intermediate_id: int, versions: Sequence[int], stored_bytes: int) -> None:
+    """Let an intermediate refer to its columns again, which are registered.
+
+    Parameters
+    ----------
+    connection
+        The transaction.
+    intermediate_id
+        Its row.
+    versions
+        Ids of its column versions, in order.
+    stored_bytes
+        What storing them has added.
+    """
+    connection.execute(
+        sa.update(intermediate)
+        .where(intermediate.c.id == intermediate_id)
+        .values(
+            columns=pack_versions(versions),
+            unstored=None,
+            stored_bytes=intermediate.c.stored_bytes + stored_bytes,
+        )
+    )
+
+
 def intermediate_by_id(connection: sa.Connection, intermediate_id: int) -> IntermediateRecord:
     """Return one intermediate; raises :class:`NotFoundError` if there is none."""
     row = connection.execute(_RECORD.where(intermediate.c.id == intermediate_id)).first()
@@ -210,7 +257,7 @@ def columns_of(connection: sa.Connection, intermediate_id: int) -> list[ColumnRe
     if row.unstored is None:
         versions = _by_id(connection, unpack_versions(row.columns).tolist())
     else:
-        versions = _by_address(connection, unpack_unstored(row.unstored))
+        versions = _by_address(connection, unpack_unstored(row.unstored).columns)
     own: tuple[tuple[int, int | None], ...] = tuple((position, None) for position in range(len(versions)))
     members = names.members if names.members is not None else own
     found = []
@@ -378,6 +425,7 @@ def list_intermediates(
             "columns": row.n_columns,
             "logical_bytes": row.logical_bytes,
             "stored_bytes": row.stored_bytes,
+            "kept": row.unstored is None,
             "reused": row.reused_from is not None,
             "state": row.run_state,
             "created_at": row.created_at,

@@ -38,3 +38,9 @@ def count_queries(connection: sa.Connection, counts: Mapping[int, int]) -> None:
             .where(intermediate_use.c.intermediate_id == item)
             .values(n_query=intermediate_use.c.n_query + count)
         )
+
+
+def queries_of(connection: sa.Connection, intermediate_id: int) -> int:
+    """Return n_query of an intermediate."""
+    query = sa.select(intermediate_use.c.n_query).where(intermediate_use.c.intermediate_id == intermediate_id)
+    return connection.scalar(query) or 0

@@ -18,7 +18,13 @@ import pandas as pd
 import sqlalchemy as sa
 
 from mistique_core.catalogue.chunks import StoredChunk, VersionRecord, chunks_by_id, column_chunks, version_records
-from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord, VersionKey, columns_of
+from mistique_core.catalogue.intermediates import (
+    UNSTORED,
+    ColumnRecord,
+    IntermediateRecord,
+    VersionKey,
+    columns_of,
+)
 from mistique_core.catalogue.stages import FittedRecord
 from mistique_core.engine.base_places import BasePlaces
 from mistique_core.engine.block_reader import BlockRequest, read_blocks
@@ -26,7 +32,7 @@ from mistique_core.engine.chunk_reader import ChunkReader, ChunkRequest, ReadTal
 from mistique_core.engine.chunk_writer import Array
 from mistique_core.engine.lru import LruCache
 from mistique_core.engine.unit_reader import read_units
-from mistique_core.errors import CorruptPartitionError, InvalidInputError
+from mistique_core.errors import CorruptPartitionError, InvalidInputError, NotMaterializedError
 from mistique_core.fitted import load_fitted
 from mistique_core.frames import (
     ROW_ID,
@@ -109,6 +115,8 @@ class FrameReader:
 
         Only the row blocks that hold a wanted row are read, and of those only the pages where few are wanted.
         """
+        if any(version.id == UNSTORED for version in versions):
+            raise NotMaterializedError("a column is not stored any more; use strategy='rerun' or 'auto'")
         records = self._version_records(connection, list(dict.fromkeys(versions)))
         found: dict[VersionKey, EncodedColumn] = {}
         for block_rows in {record.block_rows for record in records.values()}:

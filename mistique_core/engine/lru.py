@@ -45,3 +45,8 @@ class LruCache(Generic[Key, Value]):
         """Forget a value; one that is not kept is no error."""
         with self._lock:
             self._values.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget all values."""
+        with self._lock:
+            self._values.clear()

@@ -34,7 +34,8 @@ from mistique_core.config import StoreConfig
 from mistique_core.engine.commit import Committer, Pending
 from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.engine.outputs import OutputSet
-from mistique_core.engine.stored_frame import StoredFrame, lazy_frame
+from mistique_core.engine.stage_input import lazy_frame, obtain
+from mistique_core.engine.stored_frame import StoredFrame
 from mistique_core.errors import InvalidInputError, MistiqueError
 from mistique_core.frames import LazyFrame
 from mistique_core.lineage import library_versions, stage_code_hash, stage_identity
@@ -244,7 +245,7 @@ class StageRunner:
 
     def _frame(self, connection: sa.Connection, record: IntermediateRecord, *, lazy: bool) -> pd.DataFrame:
         if not lazy:
-            return self._reader.frame(connection, record)
+            return obtain(connection, record, self._reader)
         return lazy_frame(connection, record, self._reader, self._catalogue.read, self._config.block_rows)
 
     def _prepare(self, place: StagePlace, item: Stage, result: StageResult) -> OutputSet:

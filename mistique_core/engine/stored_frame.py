@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -11,9 +11,9 @@ import pandas as pd
 import sqlalchemy as sa
 
 from mistique_core.catalogue.chunks import NewColumn
-from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord, columns_of
-from mistique_core.engine.frame_reader import FrameReader, is_units
-from mistique_core.frames import ROW_ID, LazyFrame, LogicalType, pandas_dtype
+from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord
+from mistique_core.engine.frame_reader import FrameReader
+from mistique_core.frames import ROW_ID, LogicalType, pandas_dtype
 
 
 class StoredFrame:
@@ -98,34 +98,6 @@ class _Timed:
     def __exit__(self, *exc: Any) -> None:
         self._opened.__exit__(*exc)
         self._frame.seconds += time.perf_counter() - self._start
-
-
-def lazy_frame(
-    connection: sa.Connection,
-    record: IntermediateRecord,
-    reader: FrameReader,
-    connect: Callable[[], AbstractContextManager[sa.Connection]],
-    block_rows: int,
-) -> pd.DataFrame:
-    """Return an intermediate as a frame whose columns are read when they are touched.
-
-    Parameters
-    ----------
-    connection
-        For looking up the columns.
-    record
-        The intermediate.
-    reader, connect
-        How and over which connections its columns are read later.
-    block_rows
-        Rows of a row block of the store: columns stored in others are not passed on unread.
-    """
-    columns = columns_of(connection, record.ref.id)
-    reader.remember_versions(connection, [*(column.version for column in columns), record.row_id_version])
-    if any(map(is_units, columns)):
-        return reader.frame(connection, record)
-    handles: Mapping[str, ColumnRecord] = {column.name: column for column in columns}
-    return LazyFrame.over(StoredFrame(record, reader, connect, block_rows), handles)
 
 
 def _known(address: bytes, logical_type: str, rows: int, block_rows: int, logical_bytes: int) -> NewColumn:

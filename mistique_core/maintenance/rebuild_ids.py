@@ -35,6 +35,8 @@ class Frame:
         Ids of its column versions.
     layout
         Names of its columns.
+    unkept
+        Addresses of its columns where they are not kept, so that they have no ids.
     """
 
     id: int
@@ -44,6 +46,7 @@ class Frame:
     row_id: int
     columns: tuple[int, ...]
     layout: Layout
+    unkept: tuple[bytes, ...] = ()
 
     @property
     def ids(self) -> list[int]:
@@ -139,7 +142,7 @@ def _windows(
 def _is_proved(frame: Frame, addresses: Mapping[int, bytes]) -> bool:
     if not addresses.keys() >= set(frame.ids):
         return False
-    versions = [addresses[item] for item in frame.columns]
+    versions = list(frame.unkept) or [addresses[item] for item in frame.columns]
     if frame.layout.members is None and len(versions) != len(frame.layout.names):
         return False
     return frame_address(addresses[frame.row_id], frame.layout, versions) == frame.address

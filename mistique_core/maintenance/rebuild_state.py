@@ -22,6 +22,7 @@ from mistique_core.catalogue.tables import (
     partition,
     project,
 )
+from mistique_core.catalogue.unstored import unpack_unstored
 from mistique_core.dedup import column_hash
 from mistique_core.errors import MistiqueError
 from mistique_core.maintenance.rebuild_ids import Frame
@@ -168,11 +169,13 @@ def _frames(connection: sa.Connection) -> tuple[tuple[Frame, ...], tuple[str, ..
         try:
             names = read_layout(layouts[row.layout_id])
             columns = tuple(unpack_versions(bytes(row.columns)).tolist())
+            gone = () if row.unstored is None else unpack_unstored(bytes(row.unstored)).columns
+            unkept = tuple(column.address for column in gone)
         except (MistiqueError, LookupError, ValueError, TypeError):
             unreadable.append(label)
             continue
         address = bytes(row.address)
-        frames.append(Frame(int(row.id), label, address, row.n_rows, row.row_id_version, columns, names))
+        frames.append(Frame(int(row.id), label, address, row.n_rows, row.row_id_version, columns, names, unkept))
     return tuple(frames), tuple(unreadable)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mistique_core.catalogue.database import Catalogue
-from mistique_core.catalogue.layouts import frame_address, read_layout, unpack_versions
+from mistique_core.catalogue.layouts import Layout, frame_address, read_layout, unpack_versions
 from mistique_core.catalogue.open_writes import open_writes
 from mistique_core.catalogue.tables import (
     chunk,
@@ -26,6 +26,7 @@ from mistique_core.catalogue.tables import (
     partition,
     project,
 )
+from mistique_core.catalogue.unstored import unpack_unstored
 from mistique_core.dedup import column_hash
 from mistique_core.errors import MistiqueError
 from mistique_core.maintenance.problems import CheckReport, Kind, Problem, shown
@@ -268,6 +269,8 @@ def _frame_problem(row: sa.Row[Any], stored: bytes | None, versions: Mapping[int
         ids = unpack_versions(bytes(row.columns)).tolist()
     except (MistiqueError, ValueError, KeyError) as error:
         return "incomplete frame", f"has a list of columns that cannot be read: {error}"
+    if row.unstored is not None:
+        return _unkept_problem(row, names, versions)
     lost = sorted({item for item in (row.row_id_version, *ids) if item not in versions})
     if lost:
         return "incomplete frame", f"refers to {len(lost)} column versions that are not there: {shown(map(str, lost))}"
@@ -278,6 +281,20 @@ def _frame_problem(row: sa.Row[Any], stored: bytes | None, versions: Mapping[int
         return "wrong frame", f"has {len(ids)} columns and {len(names.names)} names"
     address = frame_address(versions[row.row_id_version].address, names, [versions[item].address for item in ids])
     if address != bytes(row.address):
+        return "wrong frame", "has other columns than those that were logged"
+    return None
+
+
+def _unkept_problem(row: sa.Row[Any], names: Layout, versions: Mapping[int, _Version]) -> tuple[Kind, str] | None:
+    """Return what is wrong with an intermediate of which only the row ids are kept."""
+    try:
+        columns = unpack_unstored(bytes(row.unstored)).columns
+    except MistiqueError as error:
+        return "incomplete frame", f"has a list of columns that cannot be read: {error}"
+    if row.row_id_version not in versions:
+        return "incomplete frame", f"refers to row ids that are not there: {row.row_id_version}"
+    address = frame_address(versions[row.row_id_version].address, names, [column.address for column in columns])
+    if address != bytes(row.address) or versions[row.row_id_version].rows != row.n_rows:
         return "wrong frame", "has other columns than those that were logged"
     return None
 

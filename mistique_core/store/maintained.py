@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from mistique_core.catalogue.database import Catalogue
+from mistique_core.catalogue.intermediates import find_version
 from mistique_core.config import StoreConfig
+from mistique_core.cost import ReadRate
+from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.maintenance import (
     DEFAULT_GRACE_SECONDS,
     DEFAULT_MAX_DEAD,
@@ -14,17 +18,22 @@ from mistique_core.maintenance import (
     CompactReport,
     DeleteReport,
     GcReport,
+    MaterializeReport,
     Progress,
     RebuildReport,
     check,
     collect_garbage,
     compact,
     delete,
+    materialize,
     no_progress,
     rebuild,
 )
+from mistique_core.materialization import parse_policy
+from mistique_core.model import IntermediateKey
 from mistique_core.storage import StorageBackend
 from mistique_core.store.own_runs import OwnRuns
+from mistique_core.store.query import QueryEngine
 
 
 class Maintained:
@@ -34,6 +43,53 @@ class Maintained:
     catalogue: Catalogue
     backend: StorageBackend
     _own_runs: OwnRuns
+    _reader: FrameReader
+    _rate: ReadRate
+    _queries: QueryEngine
+
+    def _try_to_save_measurements(self) -> None:
+        raise NotImplementedError
+
+    def materialize(
+        self,
+        project: str,
+        model: str,
+        *,
+        version: int | None = None,
+        policy: Any = "adaptive",
+        dry_run: bool = False,
+        progress: Progress = no_progress,
+    ) -> MaterializeReport:
+        """Let go of what can be re-run, as a policy says; see :func:`mistique_core.maintenance.materialize`.
+
+        Parameters
+        ----------
+        project, model, version
+            The model version; ``None`` for the latest complete one.
+        policy
+            ``"adaptive"``, ``{"policy": "adaptive", "gamma_min": 500}``, ``{"policy": "budget", "bytes": 1_000_000}``
+            or ``"dedup"``, which lets nothing go (:func:`mistique_core.materialization.parse_policy`).
+        dry_run
+            Change nothing.
+        progress
+            Told how many intermediates have been compared with their re-run, and of how many.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such model version.
+        InvalidInputError
+            If the policy is none.
+        """
+        parsed = parse_policy(policy)
+        self._try_to_save_measurements()
+        with self.catalogue.read() as connection:
+            found = find_version(connection, IntermediateKey(project, model, "any", version=version))
+        report = materialize(
+            self.catalogue, self._reader, found, parsed, self._rate, dry_run=dry_run, progress=progress
+        )
+        self._queries.forget()
+        return report
 
     def delete(
         self,

@@ -18,7 +18,7 @@ import pandas as pd
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.entities import RunKey
 from mistique_core.catalogue.intermediates import find_intermediate, list_intermediates
-from mistique_core.catalogue.measurements import count_queries, load_rate, save_rate
+from mistique_core.catalogue.measurements import count_queries, load_rate, queries_of, save_rate
 from mistique_core.catalogue.migrate import ensure_schema
 from mistique_core.catalogue.open_writes import hold_shared
 from mistique_core.config import StoreConfig
@@ -70,10 +70,12 @@ class Mistique(Maintained):
         self.catalogue = catalogue
         self.backend = backend
         self._chunk_reader = ChunkReader(backend, config.cache_bytes)
-        reader = FrameReader(self._chunk_reader, catalogue.read)
+        self._reader = reader = FrameReader(self._chunk_reader, catalogue.read)
         self.committer = Committer(catalogue, backend, config, _similar_chunks(self._chunk_reader, config))
         self.stage_runner = StageRunner(catalogue, self.committer, reader, config)
-        self._queries = QueryEngine(catalogue, reader, Healer(catalogue, backend, config))
+        self._queries = QueryEngine(
+            catalogue, reader, Healer(catalogue, backend, config), self.committer, self._uses_of
+        )
         self._rate = rate
         self._uses: Counter[int] = Counter()
         self._is_warm = False
@@ -347,11 +349,18 @@ class Mistique(Maintained):
         with self.catalogue.read() as connection:
             rows = list_intermediates(connection, project, model)
         columns = ["project", "model", "version", "intermediate", "attempt", "rows", "columns", "logical_bytes"]
-        return pd.DataFrame(rows, columns=[*columns, "stored_bytes", "reused", "state", "created_at"])
+        return pd.DataFrame(rows, columns=[*columns, "stored_bytes", "kept", "reused", "state", "created_at"])
 
     def stats(self) -> StoreStatistics:
         """Return the sizes of the store, in bytes."""
         return collect_statistics(self.catalogue, self.config.location)
+
+    def _uses_of(self, intermediate: int) -> int:
+        """Return how often an intermediate was asked for, what is not saved yet included."""
+        with self.catalogue.read() as connection:
+            saved = queries_of(connection, intermediate)
+        with self._lock:
+            return saved + self._uses[intermediate]
 
     def _learn(self, plan: QueryPlan, stored_bytes: int, chunks: int) -> None:
         with self._lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,13 +16,22 @@ import sqlalchemy as sa
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.facts import TargetFacts, gather_facts
 from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord, find_intermediate
-from mistique_core.cost import ReadRate
+from mistique_core.cost import ReadRate, gamma
 from mistique_core.engine.chunk_reader import ReadTally
+from mistique_core.engine.commit import Committer
 from mistique_core.engine.frame_reader import FrameReader, RowIds
 from mistique_core.engine.heal import Healer
+from mistique_core.engine.keep import keep
 from mistique_core.engine.lru import LruCache
 from mistique_core.engine.rerun import Rerun, rerun, rerun_rows
-from mistique_core.errors import CorruptPartitionError, InvalidInputError, MistiqueError, NotFoundError, did_you_mean
+from mistique_core.errors import (
+    CorruptPartitionError,
+    InvalidInputError,
+    MistiqueError,
+    NotFoundError,
+    NotMaterializedError,
+    did_you_mean,
+)
 from mistique_core.frames import LogicalType, RowIndex
 from mistique_core.model import ALL_COLUMNS, IntermediateKey
 from mistique_core.planner import QueryPlan, Strategy, TargetPlan, plan_target
@@ -52,13 +61,34 @@ class _Target:
 
 
 class QueryEngine:
-    """Answers queries against one store."""
+    """Answers queries against one store.
 
-    def __init__(self, catalogue: Catalogue, reader: FrameReader, healer: Healer) -> None:
+    Parameters
+    ----------
+    catalogue, reader, healer, committer
+        The store.
+    uses
+        Takes the id of an intermediate; returns how often it was asked for before.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        reader: FrameReader,
+        healer: Healer,
+        committer: Committer,
+        uses: Callable[[int], int],
+    ) -> None:
         self._catalogue = catalogue
         self._healer = healer
+        self._committer = committer
+        self._uses = uses
         self._reader = reader
         self._facts: LruCache[tuple[int, float], TargetFacts] = LruCache(_FACTS_KEPT)
+
+    def forget(self) -> None:
+        """Forget what is remembered about intermediates, because some are no longer kept."""
+        self._facts.clear()
 
     def plan(
         self, keys: Iterable[IntermediateKey], selection: Selection, strategy: Strategy, rate: ReadRate
@@ -73,6 +103,16 @@ class QueryEngine:
         self, keys: Sequence[IntermediateKey], selection: Selection, strategy: Strategy, rate: ReadRate
     ) -> tuple[QueryResult, ReadTally]:
         """Return the answer, and what reading it fetched from storage."""
+        try:
+            return self._answer(keys, selection, strategy, rate)
+        except NotMaterializedError as error:
+            log.info("planning again, because what was remembered is no longer stored: %s", error)
+            self.forget()
+            return self._answer(keys, selection, strategy, rate)
+
+    def _answer(
+        self, keys: Sequence[IntermediateKey], selection: Selection, strategy: Strategy, rate: ReadRate
+    ) -> tuple[QueryResult, ReadTally]:
         start = time.perf_counter()
         tally = ReadTally()
         with self._catalogue.read() as connection:
@@ -192,10 +232,11 @@ class QueryEngine:
         memory; its id alone would not do, because a database may give it to a later row.
         """
         key = (record.ref.id, record.created_at)
-        facts = self._facts.get(key)
+        facts = self._facts.get(key) if record.is_kept else None
         if facts is None:
             facts = gather_facts(connection, record)
-            self._facts.put(key, facts)
+            if record.is_kept:
+                self._facts.put(key, facts)
         return facts
 
     def _named_rows(
@@ -238,14 +279,35 @@ class QueryEngine:
                 if named is not None and target.plan.by_rows:
                     target.rerun_frame = rerun_rows(connection, target.plan, target.record, self._reader, named)
                 else:
-                    target.rerun_frame = rerun(connection, target.plan, target.record, self._reader).frame
+                    made = rerun(connection, target.plan, target.record, self._reader)
+                    target.rerun_frame = made.frame
+                    target.plan = self._kept_if_it_pays(target, made)
                     verified = True
+            except NotMaterializedError:
+                raise
             except MistiqueError as error:
                 if strategy == "rerun" or target.plan.read_seconds is None:
                     raise
                 log.warning("reading %s, because the re-run failed: %s", target.plan.label, error)
                 target.plan = replace(target.plan, strategy="read", reason=f"the re-run failed: {error}")
         return verified
+
+    def _kept_if_it_pays(self, target: _Target, made: Rerun) -> TargetPlan:
+        """Store a re-run result, where queries have shown that reading it would save enough (thesis Algorithm 4)."""
+        plan, record = target.plan, target.record
+        assert plan is not None
+        if record.gamma_min is None or plan.rerun_seconds is None:
+            return plan
+        queries = self._uses(record.ref.id) + 1
+        gained = gamma(plan.rerun_seconds, 0.0, queries, record.stored_bytes or record.logical_bytes)
+        if gained < record.gamma_min:
+            return plan
+        try:
+            keep(self._committer, record, made)
+        except MistiqueError as error:
+            log.warning("%s could not be kept: %s", plan.label, error)
+            return plan
+        return replace(plan, reason=f"{plan.reason[:-1]}; it is kept from now on, after {queries} queries.")
 
     def _choose_rows(
         self, connection: sa.Connection, targets: list[_Target], selection: Selection, tally: ReadTally

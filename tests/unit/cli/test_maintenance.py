@@ -15,6 +15,7 @@ from mistique_core.cli import amounts
 from mistique_core.cli.delete import parse_path
 from mistique_core.cli.main import main
 from mistique_core.errors import InvalidInputError
+from mistique_core.workflows import ReadCsvStage, SplitStage
 
 Command = Callable[..., int]
 Capture = pytest.CaptureFixture[str]
@@ -244,3 +245,30 @@ def test_json_has_every_field(command: Callable[..., str], home: Path) -> None:
     for name, report in reports.items():
         arguments = [name, "--json"] if name == "check" else [name, "--json", "--dry-run"]
         assert json.loads(command(*arguments)).keys() == dataclasses.asdict(report).keys()
+
+
+def test_materialize_says_what_is_let_go(home: Path, command: Callable[..., str], tmp_path: Path) -> None:
+    csv = tmp_path / "data.csv"
+    frame(7).to_csv(csv, index=False)
+    with Mistique.open(home) as store, store.run("homes", "split") as run:
+        source = run.stage("source", ReadCsvStage(str(csv))).outputs[""]
+        run.stage("parts", SplitStage(0.5, 0, None), {"data": source})
+    would = command("materialize", "homes.split", "--dry-run")
+    assert would.splitlines()[:2] == [
+        "would let go of 2 intermediates: parts_train, parts_test",
+        "1 stay: source",
+    ]
+    found = json.loads(command("materialize", "homes.split@1", "--json"))
+    assert (found["let_go"], found["kept"], found["unequal"]) == (["parts_train", "parts_test"], ["source"], [])
+    with Mistique.open(home) as store:
+        listed = store.intermediates("homes", "split")
+        assert listed.set_index("intermediate")["kept"].to_dict() == {
+            "source": True,
+            "parts_train": False,
+            "parts_test": False,
+        }
+    assert command("materialize", "homes.split").startswith("let go of 0 intermediates: none")
+
+
+def test_materialize_refuses_what_is_no_model(home: Path, capsys: Capture) -> None:
+    assert "has no model 'splt'" in complaint(capsys, home, "materialize", "homes.splt")
