@@ -43,8 +43,8 @@ from benchmarks.table_systems import (
     is_text,
     sync_tree,
 )
-from benchmarks.zillow import properties
 from benchmarks.zillow_stages import run_stages
+from mistique_core.workflows.zillow import properties
 
 ROOT = Path(__file__).resolve().parents[1]
 Frames = Mapping[str, pd.DataFrame]

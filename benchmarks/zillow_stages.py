@@ -14,8 +14,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from benchmarks.zillow import sales
-from benchmarks.zillow_facts import TEXT_COLUMNS
+from mistique_core.workflows.zillow import sales
+from mistique_core.workflows.zillow.facts import TEXT_COLUMNS
 
 Step = Callable[[pd.DataFrame], pd.DataFrame]
 

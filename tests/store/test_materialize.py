@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-
 from sqlalchemy import select, update
 
 from mistique_core import Mistique

@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks.store_table import READERS, WRITERS, Question, questions, separate
 from benchmarks.table_systems import Ours, Parquet
-from benchmarks.zillow import properties
 from benchmarks.zillow_stages import run_stages
+from mistique_core.workflows.zillow import properties
 
 STAGES = ("read", "join", "combine")
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.zillow import properties
 from benchmarks.zillow_stages import MEDIAN_FOR_NONE, SCALED, run_stages
+from mistique_core.workflows.zillow import properties
 
 ROWS = 20_000
 

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmarks.zillow_facts import (
+from mistique_core.workflows.zillow.facts import (
     COUNTY_IDS,
     COUNTY_SHARES,
     FIPS,
@@ -88,6 +88,18 @@ def sales(homes: pd.DataFrame, seed: int = 8, share: float = SOLD_SHARE) -> pd.D
             "transactiondate": pd.Series(days.astype(str), dtype=homes["propertyzoningdesc"].dtype),
         }
     )
+
+
+def submission(homes: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of what is to be predicted: every home (column ParcelId) at six dates, all 0.
+
+    Parameters
+    ----------
+    homes
+        What :func:`properties` returned.
+    """
+    dates = dict.fromkeys(("201610", "201611", "201612", "201710", "201711", "201712"), 0.0)
+    return pd.DataFrame({"ParcelId": homes["parcelid"].to_numpy(), **dates})
 
 
 @dataclass(frozen=True)
@@ -174,7 +186,8 @@ class _Homes:
     def _like(self, values: Array, noise: float) -> Array:
         """Return `values` with normal noise added, as a standard normal number a row."""
         mixed = values + noise * self.random.standard_normal(self.rows)
-        return (mixed - mixed.mean()) / max(float(mixed.std()), 1e-9)
+        standard: Array = (mixed - mixed.mean()) / max(float(mixed.std()), 1e-9)
+        return standard
 
     def _gaps(self, name: str, values: Array, among: Array | None = None) -> Array:
         """Return `values` with as many gaps as the column has; only the rows `among` may keep theirs."""
@@ -350,7 +363,8 @@ def _quantile(z: Array, quartiles: Sequence[float]) -> Array:
     least, low, middle, high, greatest = np.log(np.asarray(quartiles, dtype="f8"))
     bulk = np.interp(z, (-_QUARTILE_Z, 0, _QUARTILE_Z), (low, middle, high))
     beyond = np.clip((np.abs(z) - _QUARTILE_Z) / (_TOP_Z - _QUARTILE_Z), 0, 1) ** _TAIL_POWER
-    return np.exp(bulk + np.where(z > 0, greatest - high, least - low) * beyond)
+    scaled: Array = np.exp(bulk + np.where(z > 0, greatest - high, least - low) * beyond)
+    return scaled
 
 
 def _text(words: Array, present: Array) -> Array:
@@ -408,4 +422,5 @@ def _zoning(random: np.random.Generator, city: Array, tract: Array, cities: Arra
     home = tract % 997 / 997
     draw = np.where(random.random(len(city)) < 0.6, home, random.random(len(city)))
     rank = np.minimum((each[place] ** (np.maximum(draw - 0.44, 0) / 0.56)).astype(int) - 1, each[place] - 1)
-    return np.array(words, dtype=object)[starts[place] + rank]
+    chosen: Array = np.array(words, dtype=object)[starts[place] + rank]
+    return chosen

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.zillow import properties, sales
-from benchmarks.zillow_facts import MISSING, TEXT_COLUMNS
+from mistique_core.workflows.zillow import properties, sales
+from mistique_core.workflows.zillow.facts import MISSING, TEXT_COLUMNS
 
 ROWS = 40_000
 

@@ -7,7 +7,8 @@ mean, quartiles and number of different values come near to it.
 from __future__ import annotations
 
 LOS_ANGELES, ORANGE, VENTURA = range(3)
-SOLD_SHARE = 90_275 / 2_985_217
+ALL_HOMES = 2_985_217
+SOLD_SHARE = 90_275 / ALL_HOMES
 FIPS, COUNTY_IDS, COUNTY_SHARES = (6037, 6059, 6111), (3101, 1286, 2061), (0.6765, 0.2488, 0.0747)
 
 MISSING = {
