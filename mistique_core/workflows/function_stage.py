@@ -118,8 +118,12 @@ class FunctionStage(Stage):
         }
 
     def identity(self) -> dict[str, Any]:
-        """See :class:`Stage`: the function counts by its code, not by where it lives."""
-        return {"arguments": self.arguments, "row_id": self.row_id}
+        """See :class:`Stage`: the function counts by its code, not by where it lives.
+
+        One that is declared random is not the one that was not when it ran before.
+        """
+        identity = {"arguments": self.arguments, "row_id": self.row_id}
+        return identity if self.deterministic else {**identity, "deterministic": False}
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -79,7 +78,7 @@ def test_the_files_hold_exactly_the_generated_tables(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(pd.read_csv(paths["train"]), sales(expected, 6).reset_index(drop=True))
     pd.testing.assert_frame_equal(pd.read_csv(paths["test"]), submission(expected))
     assert reports[-1][0] == reports[-1][1]
-    assert sorted(os.listdir(tmp_path / "new")) == sorted(FILES.values())
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(FILES.values())
 
 
 @pytest.mark.parametrize("rows", [0, -1, ALL_HOMES + 1])
@@ -114,7 +113,7 @@ def test_a_home_that_was_sold_twice_counts_with_its_last_sale(tmp_path: Path, mo
 
 def test_a_folder_without_the_files_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MISTIQUE_ZILLOW_DIR", str(tmp_path))
-    with pytest.raises(NotFoundError, match="has no train_2016_v2.csv"):
+    with pytest.raises(NotFoundError, match=r"has no train_2016_v2\.csv"):
         ReadZillowStage("train").execute({})
     with pytest.raises(InvalidInputError, match="did you mean 'train'"):
         ReadZillowStage("trian")
