@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from operators.diagnose import DiagnoseOperator
     from operators.hook import MistiqueHook
+    from operators.materialize import MaterializeOperator
     from operators.stage import StageOperator
     from operators.stages import (
         EvaluateOperator,
@@ -24,6 +25,7 @@ _HOMES = {
     "DiagnoseOperator": "operators.diagnose",
     "EvaluateOperator": "operators.stages",
     "FitOperator": "operators.stages",
+    "MaterializeOperator": "operators.materialize",
     "MistiqueHook": "operators.hook",
     "PredictOperator": "operators.stages",
     "ReadCsvOperator": "operators.stages",
@@ -37,6 +39,7 @@ __all__ = [
     "DiagnoseOperator",
     "EvaluateOperator",
     "FitOperator",
+    "MaterializeOperator",
     "MistiqueHook",
     "PredictOperator",
     "ReadCsvOperator",

@@ -32,6 +32,7 @@ from mistique_core.engine.heal import Healer
 from mistique_core.engine.similar import SimilarChunks
 from mistique_core.engine.stage_runner import StageRunner
 from mistique_core.errors import InvalidInputError, MistiqueError
+from mistique_core.materialization import parse_policy
 from mistique_core.model import IntermediateKey, IntermediateRef, LogReport
 from mistique_core.planner import STRATEGIES, QueryPlan, Strategy
 from mistique_core.quantizers import Quantizer
@@ -134,7 +135,13 @@ class Mistique(Maintained):
         self.backend.close()
 
     def run(
-        self, project: str, model: str, *, key: RunKey | None = None, facts: Mapping[str, Any] | None = None
+        self,
+        project: str,
+        model: str,
+        *,
+        key: RunKey | None = None,
+        facts: Mapping[str, Any] | None = None,
+        policy: Any = "dedup",
     ) -> Run:
         """Open a run that makes a version of a model.
 
@@ -147,13 +154,17 @@ class Mistique(Maintained):
             gives the same model version again, from any process.
         facts
             Further columns of the ExperimentRun, such as ``conf`` and ``params``.
+        policy
+            What stays stored when the run has succeeded: ``"dedup"`` (everything), ``"adaptive"`` and so on; see
+            :meth:`materialize`.
 
         Examples
         --------
         >>> with store.run("cancer", "baseline") as run:                      # doctest: +SKIP
         ...     run.log_frame("features", features)
         """
-        return Run(self, key or RunKey("python", f"{project}.{model}", uuid.uuid4().hex), project, model, facts or {})
+        own = RunKey("python", f"{project}.{model}", uuid.uuid4().hex)
+        return Run(self, key or own, project, model, facts or {}, parse_policy(policy))
 
     def log_frame(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,8 +17,9 @@ from mistique_core.catalogue.entities import FAILED, SUCCESS, RunKey, model_vers
 from mistique_core.engine.commit import Pending
 from mistique_core.engine.outputs import OutputSet, PreparedFrame
 from mistique_core.engine.stage_runner import StageOutcome, StagePlace
-from mistique_core.errors import InvalidInputError
+from mistique_core.errors import InvalidInputError, MistiqueError
 from mistique_core.frames import check_row_id
+from mistique_core.materialization import KeepAll, Policy
 from mistique_core.model import IntermediateRef, LogReport, Ref, Stage
 from mistique_core.model.names import check_name
 from mistique_core.quantizers import Quantizer, parse_scheme
@@ -25,7 +27,10 @@ from mistique_core.quantizers import Quantizer, parse_scheme
 if TYPE_CHECKING:
     from mistique_core.store.mistique import Mistique
 
+log = logging.getLogger(__name__)
+
 UNIT_BLOCK_ROWS = 1_000
+KEEP_ALL = KeepAll()
 
 
 class Run:
@@ -41,10 +46,19 @@ class Run:
         The model version that this run makes.
     """
 
-    def __init__(self, store: Mistique, key: RunKey, project: str, model: str, facts: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        store: Mistique,
+        key: RunKey,
+        project: str,
+        model: str,
+        facts: Mapping[str, Any],
+        policy: Policy = KEEP_ALL,
+    ) -> None:
         check_name("project", project)
         check_name("model", model)
         self._store = store
+        self._policy = policy
         self.key = key
         self.project = project
         self.model = model
@@ -71,6 +85,15 @@ class Run:
                 ended_at=time.time(),
                 error=error,
             )
+        if error is None and not isinstance(self._policy, KeepAll):
+            self._materialize()
+
+    def _materialize(self) -> None:
+        """Let go of what the policy says; that this failed loses nothing, so that it fails nobody's run."""
+        try:
+            self._store.materialize(self.project, self.model, version=self.version, policy=self._policy)
+        except MistiqueError as error:
+            log.warning("%s.%s@%d stays stored as it is: %s", self.project, self.model, self.version, error)
 
     def stage(
         self,

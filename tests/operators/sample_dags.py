@@ -8,7 +8,15 @@ from typing import Any
 import pandas as pd
 from airflow.sdk import DAG, TaskGroup, task
 
-from operators import EvaluateOperator, FitOperator, PredictOperator, ReadCsvOperator, SplitOperator, TransformOperator
+from operators import (
+    EvaluateOperator,
+    FitOperator,
+    MaterializeOperator,
+    PredictOperator,
+    ReadCsvOperator,
+    SplitOperator,
+    TransformOperator,
+)
 
 PLACE = {"project": "homes", "model": "linear"}
 
@@ -113,4 +121,14 @@ def plain_dag() -> DAG:
             return 1
 
         nothing()
+    return dag
+
+
+def thrifty_dag(csv: Path) -> DAG:
+    """Return a DAG that keeps only what cannot be re-run."""
+    with DAG("sample_thrifty", schedule=None, default_args=PLACE) as dag:
+        read = ReadCsvOperator(task_id="read", path=str(csv))
+        split = SplitOperator(task_id="split", inputs=read.output, test_size=0.25)
+        end = MaterializeOperator(task_id="let_go")
+        split.set_downstream(end)
     return dag

@@ -148,6 +148,21 @@ def test_decorated_functions(run_dag: RunDag, home: Path, csv: Path, houses: pd.
     assert recorded(home, second).run.reused == recorded(home, first).run.stages == 6
 
 
+def test_what_can_be_rerun_is_let_go_at_the_end(run_dag: RunDag, home: Path, csv: Path, houses: pd.DataFrame) -> None:
+    """The policy applies to this run, and answers stay."""
+    from tests.operators.sample_dags import thrifty_dag
+
+    dag_run = run_dag(thrifty_dag(csv))
+    assert dag_run.state == "success"
+    assert xcoms(dag_run)["let_go", -1, "return_value"]["let_go"] == ["split_train", "split_test"]
+    with Mistique.open(home) as store:
+        listed = store.intermediates("homes", "linear").set_index("intermediate")["kept"].to_dict()
+        assert listed == {"read": True, "split_train": False, "split_test": False}
+        store.gc(grace_seconds=0)
+        parts = [store.get_intermediates(f"homes.linear@1.split_{name}.*").to_pandas() for name in ("train", "test")]
+    pd.testing.assert_frame_equal(pd.concat(parts).sort_index(), houses, check_names=False)
+
+
 def test_a_failing_stage(run_dag: RunDag, home: Path, csv: Path) -> None:
     """It is recorded with its error; what was committed before stays, and is not the latest version."""
     from tests.operators.sample_dags import failing_dag

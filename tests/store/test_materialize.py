@@ -16,7 +16,7 @@ from mistique_core import Mistique
 from mistique_core.catalogue.intermediates import find_intermediate
 from mistique_core.catalogue.tables import intermediate
 from mistique_core.catalogue.unstored import pack_unstored, unpack_unstored
-from mistique_core.errors import NotMaterializedError
+from mistique_core.errors import InvalidInputError, NotMaterializedError
 from mistique_core.model import IntermediateKey, Stage, StageResult
 from mistique_core.store import Run
 from mistique_core.workflows import FunctionStage
@@ -211,3 +211,26 @@ def test_a_store_whose_storage_half_is_lost_is_rebuilt(store: Mistique) -> None:
         connection.exec_driver_sql("DELETE FROM column_chunk")
     assert store.rebuild().problems == ()
     assert_equal(answers(store), expected)
+
+
+def test_a_run_lets_go_when_it_has_succeeded(store: Mistique) -> None:
+    expected = answers(store)
+    with store.run("p", "m", policy="adaptive") as run:
+        log_pipeline(run)
+        listed = store.intermediates("p", "m")
+        assert listed["kept"].all()
+    listed = store.intermediates("p", "m").query("version == 2").set_index("intermediate")["kept"]
+    assert listed.to_dict() == {
+        "source": True,
+        "centred": False,
+        "squared": False,
+        "random": True,
+        "changing": False,
+    }
+    assert_equal({**answers(store), "random": expected["random"]}, expected)
+    with pytest.raises(ZeroDivisionError), store.run("p", "m", policy="adaptive") as run:
+        log_pipeline(run)
+        raise ZeroDivisionError
+    assert store.intermediates("p", "m").query("version == 3")["kept"].all()
+    with pytest.raises(InvalidInputError, match="did you mean 'adaptive'"):
+        store.run("p", "m", policy="adaptve")
