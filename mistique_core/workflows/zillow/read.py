@@ -24,8 +24,8 @@ class ReadZillowStage(Stage):
     """Read ``properties_2016.csv``, ``train_2016_v2.csv`` or ``sample_submission.csv``, or generate its like.
 
     The files are looked for in the folder ``$MISTIQUE_ZILLOW_DIR``. Where that is not set, the table is generated.
-    The row id of every table is the home's parcel, so that all of them align; of a home that was sold twice the last
-    sale counts.
+    The row id of every table is the home's parcel, so that all of them align; `properties` keeps it as a column too.
+    Of a home that was sold twice the last sale counts.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class ReadZillowStage(Stage):
         path = self._path()
         frame = self._generated() if path is None else pd.read_csv(path, dtype=_TEXT)
         index = pd.Index(frame[_PARCEL[self.table]], name=ROW_ID)
-        frame = frame.set_axis(index, axis=0)
+        frame = (frame if self.table == "properties" else frame.drop(columns=_PARCEL[self.table])).set_axis(index)
         return StageResult(frames={"": frame[~index.duplicated(keep="last")] if index.has_duplicates else frame})
 
     def _generated(self) -> pd.DataFrame:

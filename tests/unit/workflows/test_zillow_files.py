@@ -97,9 +97,10 @@ def test_the_stage_gives_the_same_from_files_and_from_the_generator(
     write_files(tmp_path, 2_000, 3)
     monkeypatch.setenv("MISTIQUE_ZILLOW_DIR", str(tmp_path))
     read = stage.execute({}).frames[""]
+    homes = properties(2_000, 3).set_index("parcelid", drop=False)
     pd.testing.assert_frame_equal(read, generated)
     assert read.index.name == "row_id"
-    assert read.index.tolist() == read[read.columns[0]].tolist()
+    assert read.index.tolist() == (homes.loc[read.index] if table == "train" else homes)["parcelid"].tolist()
 
 
 def test_a_home_that_was_sold_twice_counts_with_its_last_sale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
