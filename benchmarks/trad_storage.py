@@ -153,7 +153,7 @@ def _describe(report: Report, store: Mistique, intermediates: int) -> None:
 
 
 def _sample(store: Mistique, chosen: Sequence[Pipeline]) -> dict[tuple[str, Any], pd.DataFrame]:
-    """Return what a few queries answer while everything is stored: ten rows, and one column, of every third pipeline."""
+    """Return what a few queries answer while everything is stored: ten rows of every third pipeline, some columns."""
     random = np.random.default_rng(11)
     found: dict[tuple[str, Any], pd.DataFrame] = {}
     for pipeline in chosen[::3]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mistique_core import Mistique
 from mistique_core.workflows.specification import load_workflow
+
+from mistique_core import Mistique
 from mistique_core.workflows.zillow import write_files
 
 FOLDER = Path(__file__).resolve().parents[1] / "dags" / "zillow"

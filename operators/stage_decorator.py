@@ -35,6 +35,8 @@ class DecoratedStageOperator(DecoratedOperator, PythonOperator):
     lazy
         Whether the function may be given lazy frames, whose columns are read when it touches them; they are
         DataFrames too. ``False`` gives it plain ones.
+    row_wise
+        Whether each row of the result depends only on the rows of the inputs with the same row id.
     reuse
         Whether the outputs of an equal earlier stage may be taken over without executing.
     mistique_conn_id
@@ -58,6 +60,7 @@ class DecoratedStageOperator(DecoratedOperator, PythonOperator):
         row_id: str | None = None,
         deterministic: bool | None = None,
         lazy: bool = True,
+        row_wise: bool = False,
         reuse: bool = True,
         mistique_conn_id: str = DEFAULT_CONNECTION,
         **kwargs: Any,
@@ -75,6 +78,7 @@ class DecoratedStageOperator(DecoratedOperator, PythonOperator):
         self.row_id = row_id
         self.deterministic = deterministic
         self.lazy = lazy
+        self.row_wise = row_wise
         self.reuse = reuse
         self.mistique_conn_id = mistique_conn_id
 
@@ -89,6 +93,7 @@ class DecoratedStageOperator(DecoratedOperator, PythonOperator):
             row_id=self.row_id,
             deterministic=self.deterministic,
             lazy=self.lazy,
+            row_wise=self.row_wise,
         )
         return run_stage_task(
             context,

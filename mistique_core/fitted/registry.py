@@ -6,10 +6,11 @@ from typing import Any
 
 from mistique_core.fitted.codec import FittedCodec, codec_for_format, find_codec
 from mistique_core.fitted.json_format import JsonCodec
+from mistique_core.fitted.lightgbm_format import LightGBMCodec
 from mistique_core.fitted.sklearn_format import SklearnCodec
 from mistique_core.fitted.xgboost_format import XGBoostCodec
 
-CODECS: tuple[FittedCodec, ...] = (XGBoostCodec(), SklearnCodec(), JsonCodec())
+CODECS: tuple[FittedCodec, ...] = (XGBoostCodec(), LightGBMCodec(), SklearnCodec(), JsonCodec())
 
 
 def dump_fitted(value: Any) -> tuple[str, bytes]:

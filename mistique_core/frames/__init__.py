@@ -2,7 +2,7 @@
 
 from mistique_core.frames.decode import decode_column, join_blocks, take_rows
 from mistique_core.frames.encode import EncodedColumn, encode_column
-from mistique_core.frames.lazy_frame import ColumnSource, LazyFrame, with_columns
+from mistique_core.frames.lazy_frame import ColumnSource, LazyFrame
 from mistique_core.frames.logical_type import LogicalType, pandas_dtype
 from mistique_core.frames.object_identity import TextCache
 from mistique_core.frames.row_id import ROW_ID, check_row_id, split_row_id
@@ -23,5 +23,4 @@ __all__ = [
     "pandas_dtype",
     "split_row_id",
     "take_rows",
-    "with_columns",
 ]

@@ -8,7 +8,7 @@ that such code does not touch are neither read nor, when the frame is stored aga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -274,25 +274,6 @@ class LazyFrame(pd.DataFrame):
         handles = {name: lazy.handles[name] for name in names if name in lazy.handles}
         values = {name: lazy.values[name].copy(deep=False) for name in names if name in lazy.values}
         return self._make(_Unread(lazy.source, handles, values, names))
-
-
-def with_columns(frame: pd.DataFrame, changed: pd.DataFrame, dropped: Iterable[str] = ()) -> pd.DataFrame:
-    """Return `frame` with other columns replaced or added, the untouched ones being the very same.
-
-    Parameters
-    ----------
-    frame
-        Any frame.
-    changed
-        The new columns, with the same index; one of a known name takes its place, others come last.
-    dropped
-        Columns to leave out first.
-    """
-    gone = list(dropped)
-    kept = frame.drop(columns=gone) if gone else frame.copy(deep=False)
-    for name in changed.columns:
-        kept[name] = changed[name]
-    return kept
 
 
 def _are_names(labels: pd.Index[Any]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mistique_core.errors import InvalidInputError, did_you_mean
 
-ALLOWED_PACKAGES = ("sklearn", "xgboost")
+ALLOWED_PACKAGES = ("lightgbm", "sklearn", "xgboost")
 
 
 def make_estimator(path: str, params: Mapping[str, Any]) -> Any:

@@ -8,12 +8,13 @@ from typing import Any
 from mistique_core.model import Stage, StageResult
 from mistique_core.workflows.estimators import hyperparameters_of, is_seeded, make_estimator
 from mistique_core.workflows.inputs import only_input, require_column, require_columns
+from mistique_core.workflows.scale import scaler_path
 
 MODEL = "model"
 
 
 class FitStage(Stage):
-    """Fit an estimator of scikit-learn or XGBoost.
+    """Fit an estimator of scikit-learn, XGBoost or LightGBM.
 
     Parameters
     ----------
@@ -26,11 +27,23 @@ class FitStage(Stage):
         numbers is fitted anew each time.
     features
         Columns to learn from; default all but `label`.
+    normalize
+        ``standard``, ``minmax`` or ``robust``: the model is a pipeline that scales its features first.
     """
 
+    learns = (MODEL,)
+
     def __init__(
-        self, estimator: str, label: str, params: Mapping[str, Any] | None = None, features: Sequence[str] | None = None
+        self,
+        estimator: str,
+        label: str,
+        params: Mapping[str, Any] | None = None,
+        features: Sequence[str] | None = None,
+        normalize: str | None = None,
     ) -> None:
+        if normalize is not None:
+            scaler_path(normalize)
+        self.normalize = normalize
         self.estimator = estimator
         self.label_column = label
         self.estimator_params = dict(params or {})
@@ -48,6 +61,7 @@ class FitStage(Stage):
             "label": self.label_column,
             "params": self.estimator_params,
             "features": self.features,
+            **({} if self.normalize is None else {"normalize": self.normalize}),
         }
 
     def packages(self) -> tuple[str, ...]:
@@ -67,6 +81,11 @@ class FitStage(Stage):
         features = frame.drop(columns=self.label_column)
         if self.features is not None:
             features = require_columns(frame, self.features, "feature")
-        model = make_estimator(self.estimator, self.estimator_params)
+        estimator = make_estimator(self.estimator, self.estimator_params)
+        model = estimator
+        if self.normalize is not None:
+            from sklearn.pipeline import make_pipeline
+
+            model = make_pipeline(make_estimator(scaler_path(self.normalize), {}), estimator)
         model.fit(features, target)
-        return StageResult(fitted={MODEL: model}, hyperparameters=hyperparameters_of(model))
+        return StageResult(fitted={MODEL: model}, hyperparameters=hyperparameters_of(estimator))

@@ -44,6 +44,9 @@ class FunctionStage(Stage):
     lazy
         Whether input frames may be lazy ones (:class:`mistique_core.frames.LazyFrame`), whose columns are read
         when the function touches them; else they are plain DataFrames.
+    row_wise
+        Whether each row of the result depends only on the rows of the inputs with the same row id, bit for bit, so
+        that a few rows can be computed from a few rows.
     """
 
     def __init__(
@@ -53,12 +56,14 @@ class FunctionStage(Stage):
         row_id: str | None = None,
         deterministic: bool | None = None,
         lazy: bool = True,
+        row_wise: bool = False,
     ) -> None:
         self.function = function
         self.arguments = dict(arguments)
         self.row_id = row_id
         self._deterministic = deterministic
         self.lazy = lazy
+        self.row_wise = row_wise
         self.is_source = not _mentions_input(self.arguments)
 
     @property
@@ -76,6 +81,7 @@ class FunctionStage(Stage):
         row_id: str | None = None,
         deterministic: bool | None = None,
         lazy: bool = True,
+        row_wise: bool = False,
     ) -> tuple[Self, dict[str, Ref]]:
         """Return the stage of a call and its inputs: every reference among the arguments.
 
@@ -105,7 +111,7 @@ class FunctionStage(Stage):
                 f"an argument of stage function {function.__name__} is not a JSON value ({error}); "
                 "pass numbers, strings, lists, dicts or outputs of other stages"
             ) from error
-        return cls(function, arguments, row_id, deterministic, lazy), inputs
+        return cls(function, arguments, row_id, deterministic, lazy, row_wise), inputs
 
     def params(self) -> dict[str, Any]:
         """See :class:`Stage`."""
@@ -115,6 +121,7 @@ class FunctionStage(Stage):
             "row_id": self.row_id,
             "deterministic": self._deterministic,
             "lazy": self.lazy,
+            "row_wise": self.row_wise,
         }
 
     def identity(self) -> dict[str, Any]:
@@ -129,8 +136,8 @@ class FunctionStage(Stage):
     def from_params(cls, params: Mapping[str, Any]) -> Self:
         """See :class:`Stage`."""
         function = find(params["function"])
-        lazy = params.get("lazy", True)
-        return cls(function, params["arguments"], params["row_id"], params["deterministic"], lazy)
+        lazy, row_wise = params.get("lazy", True), params.get("row_wise", False)
+        return cls(function, params["arguments"], params["row_id"], params["deterministic"], lazy, row_wise)
 
     def functions(self) -> Sequence[Callable[..., Any]]:
         """See :class:`Stage`."""

@@ -72,14 +72,31 @@ def _entry(module: str, class_name: str, summary: str, **fixed: Any) -> Operator
 OPERATORS: Mapping[str, OperatorEntry] = MappingProxyType(
     {
         "ReadCsv": _entry("read", "ReadCsvStage", "Read a CSV file"),
+        "ReadZillow": _entry("zillow", "ReadZillowStage", "Read or generate a table of the Zillow Prize"),
         "ReadSklearn": _entry("read", "ReadSklearnStage", "Load a dataset that ships inside scikit-learn"),
+        "Join": _entry("join", "JoinStage", "Join the columns of one frame to the rows of another"),
+        "SelectColumn": _entry("select_column", "SelectColumnStage", "Keep some columns"),
+        "DropColumns": _entry("drop_columns", "DropColumnsStage", "Leave out some columns"),
         "TrainTestSplit": _entry("split", "SplitStage", "Split rows into the outputs train and test"),
+        "OneHotEncoding": _entry("one_hot", "OneHotEncodingStage", "One column of zeros and ones a category"),
+        "FillNa": _entry("fill_na", "FillNaStage", "Fill missing values"),
+        "Avg": _entry("avg", "AvgStage", "Add the mean of several columns"),
+        "GetConstructionRecency": _entry(
+            "construction_recency", "ConstructionRecencyStage", "Add the years since construction"
+        ),
+        "ComputeNeighborhood": _entry("neighborhood", "NeighborhoodStage", "Add a neighborhood from coordinates"),
+        "IsResidential": _entry("is_residential", "IsResidentialStage", "Add whether people live there"),
+        "Scale": _entry("scale", "ScaleStage", "Scale columns of numbers"),
+        "LabelIndex": _entry("label_index", "LabelIndexStage", "Texts as numbers"),
         "Transform": _entry("transform", "TransformStage", "Learn any scikit-learn transformer and apply it"),
         "Fit": _entry("fit", "FitStage", "Fit an estimator named by its import path"),
         "TrainLightGBM": _entry("fit", "FitStage", "Fit a LightGBM regressor", estimator="lightgbm.LGBMRegressor"),
         "TrainXGBoost": _entry("fit", "FitStage", "Fit an XGBoost regressor", estimator="xgboost.XGBRegressor"),
         "TrainElasticNet": _entry("fit", "FitStage", "Fit an elastic net", estimator="sklearn.linear_model.ElasticNet"),
         "Predict": _entry("predict", "PredictStage", "Predict every row of the input data with the input model"),
+        "CombinePredictions": _entry(
+            "combine_predictions", "CombinePredictionsStage", "Add up predictions of several models with weights"
+        ),
         "Evaluate": _entry("evaluate", "EvaluateStage", "Compute metrics from a frame of predictions"),
         "Function": _entry("function_stage", "FunctionStage", "Call a function of your own"),
     }

@@ -13,6 +13,7 @@ from mistique_core.errors import InvalidInputError, NotFoundError, did_you_mean
 from mistique_core.frames import ROW_ID
 from mistique_core.model import Stage, StageResult
 
+_DUPLICATES = ("error", "first", "last")
 _BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")
 
 
@@ -27,22 +28,34 @@ class ReadCsvStage(Stage):
         Column of unique integers that identifies an example; default: rows are numbered from 0.
     options
         Further arguments of :func:`pandas.read_csv`, JSON values only.
+    duplicates
+        What to do where a value of `row_id` occurs again: ``error``, or keep the ``first`` or the ``last`` such row.
     """
 
     is_source = True
 
-    def __init__(self, path: str, row_id: str | None = None, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        row_id: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        duplicates: str = "error",
+    ) -> None:
+        if duplicates not in _DUPLICATES:
+            raise InvalidInputError(f"duplicates={duplicates!r} is unknown; pass one of {', '.join(_DUPLICATES)}")
         self.path = path
         self.row_id = row_id
         self.options = dict(options or {})
+        self.duplicates = duplicates
 
     def params(self) -> dict[str, Any]:
         """See :class:`Stage`."""
-        return {"path": self.path, "row_id": self.row_id, "options": self.options}
+        return {"path": self.path, **self.identity()}
 
     def identity(self) -> dict[str, Any]:
         """See :class:`Stage`: the file counts by its content, not by its name."""
-        return {"row_id": self.row_id, "options": self.options}
+        kept = {} if self.duplicates == "error" else {"duplicates": self.duplicates}
+        return {"row_id": self.row_id, "options": self.options, **kept}
 
     def external_state(self) -> Mapping[str, Any]:
         """Return the content address of the file."""
@@ -51,6 +64,8 @@ class ReadCsvStage(Stage):
     def execute(self, inputs: Mapping[str, Any], learned: Mapping[str, Any] | None = None) -> StageResult:
         """See :class:`Stage`."""
         frame = pd.read_csv(self._file(), **self.options)
+        if self.duplicates != "error" and self.row_id in frame.columns:
+            frame = frame.drop_duplicates(self.row_id, keep="first" if self.duplicates == "first" else "last")
         return StageResult(frames={"": with_row_id(frame, self.row_id, f"file {self.path}")})
 
     def _file(self) -> Path:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+import pandas as pd
+
 from mistique_core.errors import InvalidInputError
-from mistique_core.model import Stage, StageResult
+from mistique_core.model import Need, Stage, StageResult
 from mistique_core.workflows.inputs import only_input, require_column
 
 
@@ -29,6 +31,14 @@ class SplitStage(Stage):
         self.test_size = test_size
         self.seed = seed
         self.stratify = stratify
+
+    def needs(self, output: str, inputs: Collection[str]) -> Mapping[str, Need]:
+        """See :class:`Stage`: which rows an output has is known from its row ids."""
+        return dict.fromkeys(inputs, Need.ROWS)
+
+    def execute_rows(self, output: str, inputs: Mapping[str, Any], learned: Mapping[str, Any]) -> pd.DataFrame:
+        """See :class:`Stage`: a row of an output is the row of the input."""
+        return only_input(inputs, "split")
 
     @property
     def deterministic(self) -> bool:

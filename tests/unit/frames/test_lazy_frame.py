@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mistique_core.frames import LazyFrame, with_columns
+from mistique_core.frames import LazyFrame
 
 INDEX = pd.Index([11, 5, 7, 2], name="row_id")
 
@@ -204,14 +204,6 @@ def test_new_labels_read_nothing() -> None:
     frame.columns = [f"{name}_1" for name in frame.columns]
     assert source.was_read == []
     pd.testing.assert_frame_equal(pd.DataFrame(frame), plain().add_suffix("_1"))
-
-
-def test_with_columns_keeps_the_others_unread() -> None:
-    frame, source = lazy()
-    made = with_columns(frame, pd.DataFrame({"a": [0.0] * 4, "z": [1] * 4}, index=INDEX), dropped=["c"])
-    assert isinstance(made, LazyFrame)
-    assert source.was_read == []
-    pd.testing.assert_frame_equal(pd.DataFrame(made), plain().drop(columns="c").assign(a=0.0, z=1))
 
 
 STEPS: dict[str, Callable[[pd.DataFrame, str, str], pd.DataFrame | None]] = {
