@@ -81,15 +81,29 @@ def gather_facts(connection: sa.Connection, target: IntermediateRecord) -> Targe
     return TargetFacts(target, by_name, _version_sizes(connection, versions), ancestors, stages)
 
 
-def _inputs(connection: sa.Connection, stage_id: int) -> list[int]:
-    query = sa.select(stage_input.c.intermediate_id).where(
-        stage_input.c.stage_id == stage_id, stage_input.c.intermediate_id.is_not(None)
+_INPUTS = (
+    sa.select(stage_input.c.intermediate_id)
+    .where(stage_input.c.stage_id == sa.bindparam("wanted"), stage_input.c.intermediate_id.is_not(None))
+    .order_by(stage_input.c.name)
+)
+_STAGE = sa.select(stage).where(stage.c.id == sa.bindparam("wanted"))
+_LOST_INPUT = (
+    sa.select(stage_input.c.name)
+    .where(
+        stage_input.c.stage_id == sa.bindparam("wanted"),
+        stage_input.c.intermediate_id.is_(None),
+        stage_input.c.fitted_id.is_(None),
     )
-    return list(dict.fromkeys(int(item) for item in connection.scalars(query.order_by(stage_input.c.name))))
+    .limit(1)
+)
+
+
+def _inputs(connection: sa.Connection, stage_id: int) -> list[int]:
+    return list(dict.fromkeys(int(item) for item in connection.scalars(_INPUTS, {"wanted": stage_id})))
 
 
 def _stage_fact(connection: sa.Connection, stage_id: int, inputs: tuple[int, ...], rows: int) -> StageFact:
-    row = connection.execute(sa.select(stage).where(stage.c.id == stage_id)).one()
+    row = connection.execute(_STAGE, {"wanted": stage_id}).one()
     obstacle = None
     if not row.deterministic:
         obstacle = f"stage {row.name!r} is not declared deterministic, or draws random numbers without a seed"
@@ -102,10 +116,7 @@ def _stage_fact(connection: sa.Connection, stage_id: int, inputs: tuple[int, ...
 
 
 def _has_lost_inputs(connection: sa.Connection, stage_id: int) -> bool:
-    query = sa.select(stage_input.c.name).where(
-        stage_input.c.stage_id == stage_id, stage_input.c.intermediate_id.is_(None), stage_input.c.fitted_id.is_(None)
-    )
-    return connection.scalar(query.limit(1)) is not None
+    return connection.scalar(_LOST_INPUT, {"wanted": stage_id}) is not None
 
 
 def _intermediate_fact(
@@ -120,23 +131,26 @@ def _intermediate_fact(
     return IntermediateFact(ref.id, label, record.stage_id, True, stored, chunks)
 
 
+_SIZES = (
+    sa.select(
+        column_version.c.id,
+        column_version.c.categories_id,
+        sa.func.coalesce(sa.func.sum(chunk.c.stored_bytes), 0),
+        sa.func.count(chunk.c.id),
+    )
+    .select_from(column_version.outerjoin(column_chunk).outerjoin(chunk, chunk.c.id == column_chunk.c.chunk_id))
+    .where(column_version.c.id.in_(sa.bindparam("versions", expanding=True)))
+    .group_by(column_version.c.id, column_version.c.categories_id)
+)
+
+
 def _version_sizes(connection: sa.Connection, versions: Sequence[int]) -> dict[int, tuple[int, int, int | None]]:
     """Return id -> (stored bytes, chunks, categories' version id) of column versions and their categories."""
     sizes: dict[int, tuple[int, int, int | None]] = {}
     missing = sorted(set(versions))
-    query = (
-        sa.select(
-            column_version.c.id,
-            column_version.c.categories_id,
-            sa.func.coalesce(sa.func.sum(chunk.c.stored_bytes), 0),
-            sa.func.count(chunk.c.id),
-        )
-        .select_from(column_version.outerjoin(column_chunk).outerjoin(chunk, chunk.c.id == column_chunk.c.chunk_id))
-        .group_by(column_version.c.id, column_version.c.categories_id)
-    )
     while missing:
         batch, missing = missing[:_BATCH], missing[_BATCH:]
-        for version, parent, stored, chunks in connection.execute(query.where(column_version.c.id.in_(batch))):
+        for version, parent, stored, chunks in connection.execute(_SIZES, {"versions": batch}):
             sizes[int(version)] = (int(stored), int(chunks), parent)
             if parent is not None and parent not in sizes and parent not in missing:
                 missing.append(parent)
