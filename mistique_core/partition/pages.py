@@ -193,19 +193,21 @@ def _not_decompressed(error: zstandard.ZstdError) -> CorruptPartitionError:
     return CorruptPartitionError(f"a chunk does not decompress ({error}); run 'mistique check'")
 
 
-def join_planes(raw: bytes, codes: Array) -> None:
-    """Write the bytes of a decompressed page into the codes of its rows.
+def join_planes(raw: bytes, codes: Array, pages: int = 1) -> None:
+    """Write the bytes of decompressed pages into the codes of their rows.
 
     Parameters
     ----------
     raw
-        All lowest bytes, then all next ones, and so on.
+        Of each page all lowest bytes, then all next ones, and so on; one equally long page after the other.
     codes
         Contiguous array that is filled.
+    pages
+        How many there are.
     """
-    itemsize = codes.dtype.itemsize
-    planes = np.frombuffer(raw, np.uint8).reshape(itemsize, -1)
+    itemsize, rows = codes.dtype.itemsize, codes.size // max(pages, 1)
+    planes = np.frombuffer(raw, np.uint8).reshape(pages, itemsize, rows)
     # One strided copy a plane is up to five times as fast as transposing all of them at once.
-    columns = codes.reshape(-1).view(np.uint8).reshape(-1, itemsize)
-    for number, plane in enumerate(planes):
-        columns[:, number] = plane
+    columns = codes.reshape(-1).view(np.uint8).reshape(pages, rows, itemsize)
+    for number in range(itemsize):
+        columns[:, :, number] = planes[:, number]
