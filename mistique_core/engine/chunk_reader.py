@@ -78,11 +78,15 @@ class ChunkRequest:
         Whether to return, as int64 (2, n_rows), the values and the sum of those before each of them in its page.
         Only for at most :data:`~mistique_core.engine.point_reader.MOST_POINTS` rows of a chunk that
         :func:`~mistique_core.engine.point_reader.has_sums`.
+    out
+        Where a chunk that is read whole, and is not in the cache, is written to: an array of its dtype and shape,
+        which is then returned in place of a new one.
     """
 
     chunk: StoredChunk
     rows: Rows | None = None
     with_sums: bool = False
+    out: Array | None = None
 
 
 @dataclass
@@ -284,7 +288,7 @@ class ChunkReader:
         array.flags.writeable = False
         self._cache.put(chunk.address, array)
         if fetch.request.rows is None:
-            return array
+            return _written(array, fetch.request.out)
         if base is not None and location.codec is not None:  # so that rows can be read alone from now on
             item = location.codec.transform
             self._zeros.put((bytes.fromhex(item.delta or ""), item.scale), base_zeros(base, item.scale))
@@ -311,6 +315,14 @@ def _is_large(fetches: Sequence[_Fetch]) -> bool:
     if len(whole) < 2 or len(whole) < len(fetches):
         return False
     return sum(math.prod(fetch.request.chunk.location.shape) for fetch in whole) >= _THREADED_VALUES * len(whole)
+
+
+def _written(array: Array, out: Array | None) -> Array:
+    """Return `out` with the values of `array`, or `array` itself where there is no place that fits it."""
+    if out is None or out.dtype != array.dtype or out.shape != array.shape:
+        return array
+    out[...] = array
+    return out
 
 
 def _with_sums(whole: Array, request: ChunkRequest) -> Array:
