@@ -40,6 +40,7 @@ Bases = Mapping[int, StoredChunk]
 
 _MOST_THREADS = 8
 _THREADED_VALUES = 32_768
+_THREADED_CHUNKS = 16
 _VERIFIED_KEPT = 65_536
 _ZEROS_KEPT = 8_192
 _MOST_TEXT_BYTES = 65_536
@@ -310,9 +311,12 @@ class ChunkReader:
 
 
 def _is_large(fetches: Sequence[_Fetch]) -> bool:
-    """Whether there are several chunks to decode whole, each of which is worth a thread's while."""
+    """Whether there are many chunks to decode whole, each of which is worth a thread's while.
+
+    The few of a single column are decoded sooner by one thread, which does not wait for Python's lock.
+    """
     whole = [fetch for fetch in fetches if fetch.whole]
-    if len(whole) < 2 or len(whole) < len(fetches):
+    if len(whole) < _THREADED_CHUNKS or len(whole) < len(fetches):
         return False
     return sum(math.prod(fetch.request.chunk.location.shape) for fetch in whole) >= _THREADED_VALUES * len(whole)
 

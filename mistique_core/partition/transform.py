@@ -223,9 +223,7 @@ def invert(item: Transform, codes: Array, dtype: npt.DTypeLike, table: Array | N
     return _undo_decimal(item, codes, target)
 
 
-def invert_packed(
-    item: Transform, packed: Array, size: int, dtype: npt.DTypeLike, table: Array | None = None
-) -> Array:
+def invert_packed(item: Transform, packed: Array, size: int, dtype: npt.DTypeLike, table: Array | None = None) -> Array:
     """Return the first `size` values of codes of a few bits: as :func:`invert` of the unpacked codes, but faster.
 
     Each byte names all of its values at once.
