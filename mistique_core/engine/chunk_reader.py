@@ -3,7 +3,7 @@
 A chunk that this reader reads whole for the first time is verified against its content address. After
 that, and where a chunk is read in part, each page is verified by its own checksum. Requests are gathered by
 partition, so that one query makes few calls to the storage backend, and decoded on all cores when they are
-large.
+many and large.
 """
 
 from __future__ import annotations

@@ -24,6 +24,13 @@ def by_formula(item: Transform, code: int, table: np.ndarray) -> np.float64:
     return np.float64(np.float64(code) + np.float64(item.base)) / np.float64(item.scale)
 
 
+def stored_and_back(item: Transform, codes: np.ndarray, table: np.ndarray | None = None) -> np.ndarray:
+    """Return the values of codes, packed where they have fewer than 8 bits."""
+    if item.bits == 8:
+        return invert(item, codes, "<f8", table)
+    return invert_packed(item, pack_bits(codes, item.bits), len(codes), "<f8", table)
+
+
 @st.composite
 def items(draw: st.DrawFn, bits: int) -> tuple[Transform, np.ndarray, np.ndarray]:
     """Return a transform, codes that it allows, and a table."""
@@ -65,10 +72,7 @@ def test_a_code_beyond_the_table_is_an_error(bits: int) -> None:
     codes[7] = 1
     item, table = Transform("dictionary", "|u1", bits=bits), np.array([1.5])
     with pytest.raises(CorruptPartitionError, match="table"):
-        if bits == 8:
-            invert(item, codes, "<f8", table)
-        else:
-            invert_packed(item, pack_bits(codes, bits), ROWS, "<f8", table)
+        stored_and_back(item, codes, table)
 
 
 @pytest.mark.parametrize("bits", [2, 8])
@@ -78,10 +82,7 @@ def test_a_code_beyond_the_exceptions_is_an_error(bits: int) -> None:
     codes[7] = 3
     item = Transform("decimal", "|u1", top=2, exceptions=(NAN,), bits=bits)
     with pytest.raises(CorruptPartitionError, match="exception"):
-        if bits == 8:
-            invert(item, codes, "<f8")
-        else:
-            invert_packed(item, pack_bits(codes, bits), ROWS, "<f8")
+        stored_and_back(item, codes)
 
 
 @pytest.mark.parametrize("dtype", ["<u2", "<i4", "<f4", "<f8", "<i8"])
