@@ -319,17 +319,31 @@ class VersionRecord:
     scheme: str | None = None
 
 
+_PARENT = column_version.alias("categories")
+# Statements are built once: building one takes longer than SQLite needs to answer it.
+_VERSIONS = (
+    sa.select(
+        column_version.c.id,
+        column_version.c.logical_type,
+        column_version.c.n_rows,
+        column_version.c.block_rows,
+        column_version.c.scheme,
+        column_version.c.categories_id,
+        _PARENT.c.address,
+    )
+    .outerjoin(_PARENT, _PARENT.c.id == column_version.c.categories_id)
+    .where(column_version.c.id.in_(sa.bindparam("versions", expanding=True)))
+)
+
+
 def version_records(connection: sa.Connection, ids: Sequence[int]) -> list[VersionRecord]:
     """Return column versions by id, in any order."""
-    parent = column_version.alias("categories")
-    query = sa.select(column_version, parent.c.address.label("categories_address")).outerjoin(
-        parent, parent.c.id == column_version.c.categories_id
-    )
     found = []
     for start in range(0, len(ids), _BATCH):
-        for row in connection.execute(query.where(column_version.c.id.in_(ids[start : start + _BATCH]))):
-            categories = None if row.categories_id is None else (row.categories_id, bytes(row.categories_address))
-            found.append(VersionRecord(row.id, row.logical_type, row.n_rows, row.block_rows, categories, row.scheme))
+        for row in connection.execute(_VERSIONS, {"versions": ids[start : start + _BATCH]}):
+            version, logical, rows, block_rows, scheme, parent, address = row
+            categories = None if parent is None else (parent, bytes(address))
+            found.append(VersionRecord(version, logical, rows, block_rows, categories, scheme))
     return found
 
 
@@ -369,6 +383,16 @@ def _optional(value: Any) -> bytes | None:
     return None if value is None else bytes(value)
 
 
+_PLACES = (
+    sa.select(column_chunk.c.column_version_id, column_chunk.c.part, column_chunk.c.block, *_LOCATION)
+    .join(chunk, chunk.c.id == column_chunk.c.chunk_id)
+    .join(partition, partition.c.id == chunk.c.partition_id)
+    .where(column_chunk.c.column_version_id.in_(sa.bindparam("versions", expanding=True)))
+    .order_by(column_chunk.c.column_version_id, column_chunk.c.part, column_chunk.c.block)
+)
+_PLACES_IN_BLOCKS = _PLACES.where(column_chunk.c.block.in_(sa.bindparam("blocks", expanding=True)))
+
+
 def column_chunks(
     connection: sa.Connection, versions: Sequence[int], blocks: Sequence[int] | None = None
 ) -> list[tuple[int, str, int, StoredChunk]]:
@@ -383,29 +407,31 @@ def column_chunks(
     blocks
         Block numbers from 0, or ``None`` for all.
     """
-    query = (
-        sa.select(column_chunk.c.column_version_id, column_chunk.c.part, column_chunk.c.block, *_LOCATION)
-        .join(chunk, chunk.c.id == column_chunk.c.chunk_id)
-        .join(partition, partition.c.id == chunk.c.partition_id)
-        .order_by(column_chunk.c.column_version_id, column_chunk.c.part, column_chunk.c.block)
-    )
     found = []
     for start in range(0, len(versions), _BATCH):
-        batch = query.where(column_chunk.c.column_version_id.in_(versions[start : start + _BATCH]))
+        wanted: dict[str, Sequence[int]] = {"versions": versions[start : start + _BATCH]}
+        query = _PLACES
         if blocks is not None:
-            batch = batch.where(column_chunk.c.block.in_(blocks))
-        for row in connection.execute(batch):
-            found.append((int(row[0]), str(row[1]), int(row[2]), _stored_chunk(row)))
+            wanted["blocks"] = blocks
+            query = _PLACES_IN_BLOCKS
+        for row in connection.execute(query, wanted):
+            found.append((row[0], row[1], row[2], _stored_chunk(row)))
     return found
+
+
+_BY_ID = (
+    sa.select(*_LOCATION)
+    .join(partition, partition.c.id == chunk.c.partition_id)
+    .where(chunk.c.id.in_(sa.bindparam("wanted", expanding=True)))
+)
 
 
 def chunks_by_id(connection: sa.Connection, ids: Iterable[int]) -> dict[int, StoredChunk]:
     """Return chunks by their row in the catalogue; one that is not there is left out."""
     wanted = sorted(set(ids))
     found: dict[int, StoredChunk] = {}
-    query = sa.select(*_LOCATION).join(partition, partition.c.id == chunk.c.partition_id)
     for start in range(0, len(wanted), _BATCH):
-        for row in connection.execute(query.where(chunk.c.id.in_(wanted[start : start + _BATCH]))):
+        for row in connection.execute(_BY_ID, {"wanted": wanted[start : start + _BATCH]}):
             item = _stored_chunk(row)
             found[item.id] = item
     return found

@@ -88,16 +88,30 @@ def gather_facts(connection: sa.Connection, target: IntermediateRecord) -> Targe
     return TargetFacts(target, by_name, _version_sizes(connection, versions), ancestors, stages)
 
 
+_INPUTS = (
+    sa.select(stage_input.c.name, stage_input.c.intermediate_id)
+    .where(stage_input.c.stage_id == sa.bindparam("wanted"), stage_input.c.intermediate_id.is_not(None))
+    .order_by(stage_input.c.name)
+)
+_STAGE = sa.select(stage).where(stage.c.id == sa.bindparam("wanted"))
+_LOST_INPUT = (
+    sa.select(stage_input.c.name)
+    .where(
+        stage_input.c.stage_id == sa.bindparam("wanted"),
+        stage_input.c.intermediate_id.is_(None),
+        stage_input.c.fitted_id.is_(None),
+    )
+    .limit(1)
+)
+
+
 def _inputs(connection: sa.Connection, stage_id: int) -> dict[str, int]:
     """Return input name -> intermediate, in order of name."""
-    query = sa.select(stage_input.c.name, stage_input.c.intermediate_id).where(
-        stage_input.c.stage_id == stage_id, stage_input.c.intermediate_id.is_not(None)
-    )
-    return {str(row.name): int(row.intermediate_id) for row in connection.execute(query.order_by(stage_input.c.name))}
+    return {str(row.name): int(row.intermediate_id) for row in connection.execute(_INPUTS, {"wanted": stage_id})}
 
 
 def _stage_fact(connection: sa.Connection, stage_id: int, inputs: Mapping[str, int], rows: int) -> StageFact:
-    row = connection.execute(sa.select(stage).where(stage.c.id == stage_id)).one()
+    row = connection.execute(_STAGE, {"wanted": stage_id}).one()
     obstacle = None
     if not row.deterministic:
         obstacle = f"stage {row.name!r} is not declared deterministic, or draws random numbers without a seed"
@@ -123,10 +137,7 @@ _LEAST_FIRST = (Need.NOTHING, Need.ROWS, Need.WHOLE)
 
 
 def _has_lost_inputs(connection: sa.Connection, stage_id: int) -> bool:
-    query = sa.select(stage_input.c.name).where(
-        stage_input.c.stage_id == stage_id, stage_input.c.intermediate_id.is_(None), stage_input.c.fitted_id.is_(None)
-    )
-    return connection.scalar(query.limit(1)) is not None
+    return connection.scalar(_LOST_INPUT, {"wanted": stage_id}) is not None
 
 
 def _intermediate_fact(
@@ -143,23 +154,26 @@ def _intermediate_fact(
     return IntermediateFact(ref.id, label, record.stage_id, is_stored, stored, chunks, record.output, ref.rows, blocks)
 
 
+_SIZES = (
+    sa.select(
+        column_version.c.id,
+        column_version.c.categories_id,
+        sa.func.coalesce(sa.func.sum(chunk.c.stored_bytes), 0),
+        sa.func.count(chunk.c.id),
+    )
+    .select_from(column_version.outerjoin(column_chunk).outerjoin(chunk, chunk.c.id == column_chunk.c.chunk_id))
+    .where(column_version.c.id.in_(sa.bindparam("versions", expanding=True)))
+    .group_by(column_version.c.id, column_version.c.categories_id)
+)
+
+
 def _version_sizes(connection: sa.Connection, versions: Sequence[int]) -> dict[int, tuple[int, int, int | None]]:
     """Return id -> (stored bytes, chunks, categories' version id) of column versions and their categories."""
     sizes: dict[int, tuple[int, int, int | None]] = {}
     missing = sorted(set(versions) - {UNSTORED})
-    query = (
-        sa.select(
-            column_version.c.id,
-            column_version.c.categories_id,
-            sa.func.coalesce(sa.func.sum(chunk.c.stored_bytes), 0),
-            sa.func.count(chunk.c.id),
-        )
-        .select_from(column_version.outerjoin(column_chunk).outerjoin(chunk, chunk.c.id == column_chunk.c.chunk_id))
-        .group_by(column_version.c.id, column_version.c.categories_id)
-    )
     while missing:
         batch, missing = missing[:_BATCH], missing[_BATCH:]
-        for version, parent, stored, chunks in connection.execute(query.where(column_version.c.id.in_(batch))):
+        for version, parent, stored, chunks in connection.execute(_SIZES, {"versions": batch}):
             sizes[int(version)] = (int(stored), int(chunks), parent)
             if parent is not None and parent not in sizes and parent not in missing:
                 missing.append(parent)

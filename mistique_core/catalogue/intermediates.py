@@ -245,12 +245,17 @@ def intermediate_by_id(connection: sa.Connection, intermediate_id: int) -> Inter
     return _record(row)
 
 
+_COLUMNS = (
+    sa.select(intermediate.c.columns, intermediate.c.unstored, layout.c.names)
+    .join(layout, layout.c.id == intermediate.c.layout_id)
+    .where(intermediate.c.id == sa.bindparam("wanted"))
+)
+_VERSIONS = sa.select(column_version).where(column_version.c.id.in_(sa.bindparam("versions", expanding=True)))
+
+
 def columns_of(connection: sa.Connection, intermediate_id: int) -> list[ColumnRecord]:
     """Return the columns of an intermediate in order."""
-    query = sa.select(intermediate.c.columns, intermediate.c.unstored, layout.c.names).join(
-        layout, layout.c.id == intermediate.c.layout_id
-    )
-    row = connection.execute(query.where(intermediate.c.id == intermediate_id)).first()
+    row = connection.execute(_COLUMNS, {"wanted": intermediate_id}).first()
     if row is None:
         raise NotFoundError(f"intermediate {intermediate_id} is not in the catalogue; it may have been deleted")
     names = read_layout(row.names)
@@ -301,8 +306,8 @@ def _versions(connection: sa.Connection, ids: Sequence[int]) -> dict[int, sa.Row
     wanted = sorted(set(ids))
     found: dict[int, sa.Row[tuple[Any, ...]]] = {}
     for start in range(0, len(wanted), _BATCH):
-        query = sa.select(column_version).where(column_version.c.id.in_(wanted[start : start + _BATCH]))
-        found.update((row.id, row) for row in connection.execute(query))
+        rows = connection.execute(_VERSIONS, {"versions": wanted[start : start + _BATCH]})
+        found.update((row.id, row) for row in rows)
     missing = set(wanted) - set(found)
     if missing:
         raise CatalogueError(f"column version {min(missing)} is not in the catalogue; run 'mistique check'")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from mistique_core.catalogue.chunks import StoredChunk
 from mistique_core.engine.chunk_reader import Array, Bases, ChunkReader, ChunkRequest, ReadTally, Rows
 from mistique_core.engine.point_reader import MOST_POINTS
 from mistique_core.engine.text_reader import Spans, first_bytes
+
+_MOST_OUT_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -23,10 +26,35 @@ class BlockRequest:
         Part -> chunk.
     rows
         Positions in the block (from 0), in the wanted order, or ``None`` for all.
+    out
+        Part -> where to write it; see :class:`~mistique_core.engine.chunk_reader.ChunkRequest`.
     """
 
     chunks: Mapping[str, StoredChunk]
     rows: Rows | None
+    out: Mapping[str, Array] = field(default_factory=dict)
+
+
+def end_to_end(blocks: Sequence[Mapping[str, StoredChunk]]) -> list[BlockRequest]:
+    """Return requests for whole blocks whose parts are written end to end into one array a part.
+
+    A part that a block lacks, or that is not one-dimensional, gets arrays of its own. So does one that would take
+    more than 256 MiB: the catalogue promises its size, and no byte of it is verified yet.
+    """
+    places: list[dict[str, Array]] = [{} for _ in blocks]
+    for part in blocks[0] if blocks else ():
+        locations = [chunks[part].location for chunks in blocks if part in chunks]
+        dtypes = {location.dtype for location in locations}
+        if len(locations) < len(blocks) or len(dtypes) > 1 or any(len(item.shape) != 1 for item in locations):
+            continue
+        ends = list(accumulate((location.shape[0] for location in locations), initial=0))
+        dtype = np.dtype(locations[0].dtype)
+        if not 0 < ends[-1] * dtype.itemsize <= _MOST_OUT_BYTES:
+            continue
+        whole = np.empty(ends[-1], dtype)
+        for place, (start, end) in zip(places, pairwise(ends), strict=True):
+            place[part] = whole[start:end]
+    return [BlockRequest(chunks, None, place) for chunks, place in zip(blocks, places, strict=True)]
 
 
 def read_blocks(
@@ -49,7 +77,7 @@ def read_blocks(
                 index = _text_index(reader, chunk, request.rows)
                 asked = ChunkRequest(chunk) if index is None else ChunkRequest(chunk, request.rows, with_sums=True)
             else:
-                asked = ChunkRequest(chunk, request.rows)
+                asked = ChunkRequest(chunk, request.rows, out=request.out.get(part))
             wanted.append(asked)
             indexes.append(index)
     arrays = zip(reader.read(wanted, tally, bases), indexes, strict=True)

@@ -3,7 +3,7 @@
 A chunk that this reader reads whole for the first time is verified against its content address. After
 that, and where a chunk is read in part, each page is verified by its own checksum. Requests are gathered by
 partition, so that one query makes few calls to the storage backend, and decoded on all cores when they are
-large.
+many and large.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ Bases = Mapping[int, StoredChunk]
 
 _MOST_THREADS = 8
 _THREADED_VALUES = 32_768
+_THREADED_CHUNKS = 16
 _VERIFIED_KEPT = 65_536
 _ZEROS_KEPT = 8_192
 _MOST_TEXT_BYTES = 65_536
@@ -78,11 +79,15 @@ class ChunkRequest:
         Whether to return, as int64 (2, n_rows), the values and the sum of those before each of them in its page.
         Only for at most :data:`~mistique_core.engine.point_reader.MOST_POINTS` rows of a chunk that
         :func:`~mistique_core.engine.point_reader.has_sums`.
+    out
+        Where a chunk that is read whole, and is not in the cache, is written to: an array of its dtype and shape,
+        which is then returned in place of a new one.
     """
 
     chunk: StoredChunk
     rows: Rows | None = None
     with_sums: bool = False
+    out: Array | None = None
 
 
 @dataclass
@@ -284,7 +289,7 @@ class ChunkReader:
         array.flags.writeable = False
         self._cache.put(chunk.address, array)
         if fetch.request.rows is None:
-            return array
+            return _written(array, fetch.request.out)
         if base is not None and location.codec is not None:  # so that rows can be read alone from now on
             item = location.codec.transform
             self._zeros.put((bytes.fromhex(item.delta or ""), item.scale), base_zeros(base, item.scale))
@@ -306,11 +311,22 @@ class ChunkReader:
 
 
 def _is_large(fetches: Sequence[_Fetch]) -> bool:
-    """Whether there are several chunks to decode whole, each of which is worth a thread's while."""
+    """Whether there are many chunks to decode whole, each of which is worth a thread's while.
+
+    The few of a single column are decoded sooner by one thread, which does not wait for Python's lock.
+    """
     whole = [fetch for fetch in fetches if fetch.whole]
-    if len(whole) < 2 or len(whole) < len(fetches):
+    if len(whole) < _THREADED_CHUNKS or len(whole) < len(fetches):
         return False
     return sum(math.prod(fetch.request.chunk.location.shape) for fetch in whole) >= _THREADED_VALUES * len(whole)
+
+
+def _written(array: Array, out: Array | None) -> Array:
+    """Return `out` with the values of `array`, or `array` itself where there is no place that fits it."""
+    if out is None or out.dtype != array.dtype or out.shape != array.shape:
+        return array
+    out[...] = array
+    return out
 
 
 def _with_sums(whole: Array, request: ChunkRequest) -> Array:

@@ -27,7 +27,7 @@ from mistique_core.catalogue.intermediates import (
 )
 from mistique_core.catalogue.stages import FittedRecord
 from mistique_core.engine.base_places import BasePlaces
-from mistique_core.engine.block_reader import BlockRequest, read_blocks
+from mistique_core.engine.block_reader import BlockRequest, end_to_end, read_blocks
 from mistique_core.engine.chunk_reader import ChunkReader, ChunkRequest, ReadTally, Rows
 from mistique_core.engine.chunk_writer import Array
 from mistique_core.engine.lru import LruCache
@@ -344,11 +344,13 @@ class FrameReader:
         }
         remembered = {(key, block): self._blocks.get((key, block)) for key in places for block in places[key]}
         self._locate(connection, [place for place, chunks in remembered.items() if chunks is None], remembered)
-        wanted = [
-            BlockRequest(remembered[key, block] or {}, None if rows is None else rows[block])
-            for key, blocks in places.items()
-            for block in blocks
-        ]
+        wanted: list[BlockRequest] = []
+        for key, blocks in places.items():
+            chunks = [remembered[key, block] or {} for block in blocks]
+            if rows is None:
+                wanted += end_to_end(chunks)
+            else:
+                wanted += [BlockRequest(item, rows[block]) for item, block in zip(chunks, blocks, strict=True)]
         try:
             read = iter(self._read(connection, wanted, tally))
         except CorruptPartitionError:

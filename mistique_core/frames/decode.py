@@ -22,7 +22,7 @@ def join_blocks(
     if len(blocks) == 1:
         return EncodedColumn(logical, _block_rows(blocks[0]), dict(blocks[0]), categories)
     if blocks and all(block.keys() == blocks[0].keys() for block in blocks):
-        parts = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+        parts = {name: _joined([block[name] for block in blocks]) for name in blocks[0]}
         return EncodedColumn(logical, _block_rows(parts), parts, categories)
     names = sorted({name for block in blocks for name in block}) or list(_empty_parts(logical))
     rows = sum(_block_rows(block) for block in blocks)
@@ -31,6 +31,22 @@ def join_blocks(
         pieces = [block[name] if name in block else np.zeros(_block_rows(block), np.uint8) for block in blocks]
         parts[name] = np.concatenate(pieces) if pieces else _empty_parts(logical)[name]
     return EncodedColumn(logical, rows, parts, categories)
+
+
+def _joined(pieces: Sequence[Array]) -> Array:
+    """Return arrays end to end: the array that they are slices of, where they already lie so and fill it."""
+    whole, at = pieces[0].base, 0
+    if not isinstance(whole, np.ndarray) or whole.ndim != 1 or not whole.flags.c_contiguous:
+        return np.concatenate(pieces)
+    start = whole.__array_interface__["data"][0]
+    for piece in pieces:
+        place = piece.__array_interface__["data"][0] - start
+        if piece.base is not whole or (piece.dtype, piece.ndim) != (whole.dtype, 1) or not piece.flags.c_contiguous:
+            return np.concatenate(pieces)
+        if piece.size and place != at:
+            return np.concatenate(pieces)
+        at += piece.nbytes
+    return whole if at == whole.nbytes else np.concatenate(pieces)
 
 
 def _block_rows(block: dict[str, Array]) -> int:

@@ -43,6 +43,7 @@ from mistique_core.partition.transform import (
     Transform,
     Transformed,
     invert,
+    invert_packed,
     invert_table,
     join_all_digits,
     plain,
@@ -242,17 +243,23 @@ def decode_pages(codec: Codec, shape: tuple[int, ...], pages: Sequence[bytes | m
     CorruptPartitionError
         If a page does not decode.
     """
-    dtype, bits = np.dtype(codec.transform.dtype), codec.transform.bits
-    page_shape = (codec.rows * bits // 8, *shape[1:])
+    codes = _stored_codes(codec, shape, pages)
+    return codes if codec.transform.bits == 8 else unpack_bits(codes, codec.transform.bits)
+
+
+def _stored_codes(codec: Codec, shape: tuple[int, ...], pages: Sequence[bytes | memoryview]) -> Array:
+    """Return the codes of some pages as they are stored: those of a few bits packed."""
+    dtype, rows = np.dtype(codec.transform.dtype), codec.rows * codec.transform.bits // 8
     if len(pages) == 1:
-        codes = _read_page(pages[0], dtype, page_shape)
-    else:
-        codes = np.empty((len(pages) * page_shape[0], *shape[1:]), dtype)
-        size = dtype.itemsize * math.prod(page_shape)
-        for number, page in enumerate(pages):
-            place = codes[number * page_shape[0] : (number + 1) * page_shape[0]]
-            join_planes(decompress_page(page, size), place)
-    return codes if bits == 8 else unpack_bits(codes, bits)
+        return _read_page(pages[0], dtype, (rows, *shape[1:]))
+    size = dtype.itemsize * math.prod((rows, *shape[1:]))
+    raw = b"".join([decompress_page(page, size) for page in pages])
+    whole = (len(pages) * rows, *shape[1:])
+    if dtype.itemsize == 1:
+        return np.frombuffer(raw, dtype).reshape(whole)
+    codes = np.empty(whole, dtype)
+    join_planes(raw, codes, len(pages))
+    return codes
 
 
 def _read_page(frame: bytes | memoryview, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
@@ -322,9 +329,14 @@ def decode_chunk(
     pages = frames[0 if table is None else 1 :]
     if codec.transform.kind == DIGITS:
         return join_all_digits(codec.transform, decode_pages(codec, (codec.rows,), pages), table, dtype, shape)
-    codes = decode_pages(codec, shape, pages)[: shape[0]]
-    if len(codes) != shape[0]:
-        raise CorruptPartitionError(f"{len(codes)} of {shape[0]} rows of a chunk are there; run 'mistique check'")
+    item, stored = codec.transform, _stored_codes(codec, shape, pages)
+    if len(stored) * 8 // item.bits < shape[0]:
+        raise CorruptPartitionError(
+            f"{len(stored) * 8 // item.bits} of {shape[0]} rows of a chunk are there; run 'mistique check'"
+        )
+    if item.bits < 8 and item.kind in ("decimal", "offset", "dictionary"):
+        return invert_packed(item, stored, shape[0], dtype, table)
+    codes = (stored if item.bits == 8 else unpack_bits(stored, item.bits))[: shape[0]]
     if difference is not None:
         return difference(codes if table is None else invert_table(table, codes))
     return decode_values(codec, codes, dtype, table)

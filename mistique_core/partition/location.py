@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, islice
 from typing import Any
 
 import numpy as np
@@ -122,13 +124,11 @@ def unpack_extents(packed: bytes, offset: int) -> tuple[Extent, ...]:
     CorruptPartitionError
         If the value is not such a list.
     """
-    if packed[:1] == _SIZES_ONLY and not (len(packed) - 1) % 4:
-        sizes = np.frombuffer(packed, "<u4", offset=1).astype(np.int64)
-        starts = offset + np.cumsum(sizes) - sizes
-    elif packed[:1] == _WITH_GAPS and not (len(packed) - 1) % 8:
-        both = np.frombuffer(packed, "<u4", offset=1).astype(np.int64).reshape(-1, 2)
-        sizes = both[:, 1]
-        starts = offset + np.cumsum(both.sum(axis=1)) - sizes
-    else:
+    kind, count = packed[:1], (len(packed) - 1) // 4
+    if kind not in (_SIZES_ONLY, _WITH_GAPS) or (len(packed) - 1) % (4 if kind == _SIZES_ONLY else 8):
         raise CorruptPartitionError(f"a list of pages of {len(packed)} bytes cannot be read; run 'mistique check'")
-    return tuple(zip(starts.tolist(), sizes.tolist(), strict=True))
+    numbers = struct.unpack_from(f"<{count}I", packed, 1)  # for a few pages faster than NumPy
+    if kind == _SIZES_ONLY:
+        return tuple(zip(accumulate(numbers[:-1], initial=offset), numbers, strict=True)) if numbers else ()
+    ends = accumulate(numbers, initial=offset)
+    return tuple(zip(islice(ends, 1, None, 2), numbers[1::2], strict=False))

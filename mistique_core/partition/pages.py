@@ -10,7 +10,6 @@ is verified too.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -29,11 +28,6 @@ PAGE_ROWS = 4_096
 MOST_PAGE_BYTES = 65_536
 _PLANE_LEVEL = 1
 _LEAST_SPLIT_BYTES = 2_048
-_MANY_PAGES = 64
-_MANY_BYTES = 1 << 21
-_MOST_BYTES = 1 << 26
-_THREADS = min(os.cpu_count() or 1, 8)
-_HAS_MULTI = "multi_decompress_to_buffer" in zstandard.backend_features
 
 
 def page_rows(rows: int, row_bytes: int, page_bytes: int = PAGE_BYTES) -> int:
@@ -130,29 +124,24 @@ def decompress_page(frame: bytes | memoryview, size: int) -> bytes:
     return _decompress(frame, size, verified=True)
 
 
-def decompress_pages(frames: Sequence[bytes | memoryview], sizes: Sequence[int]) -> Iterator[bytes | memoryview]:
-    """Yield what :func:`decompress_page` returns for each frame, on all cores where that is much.
+def decompress_pages(frames: Sequence[bytes | memoryview], sizes: Sequence[int]) -> Iterator[bytes]:
+    """Yield what :func:`decompress_page` returns for each frame.
+
+    One after the other: on two cores, one call that decompressed all of them with two threads took longer, because
+    its memory was new each time.
 
     Raises
     ------
     CorruptPartitionError
-        As there, but on all cores nothing looks for bytes after the end of a frame.
+        As there.
     """
-    total = sum(sizes)
-    if len(frames) < _MANY_PAGES or not _MANY_BYTES <= total <= _MOST_BYTES or _THREADS < 2 or not _HAS_MULTI:
-        for frame, size in zip(frames, sizes, strict=True):
-            yield decompress_page(frame, size)
-        return
-    for frame, size in zip(frames, sizes, strict=True):
-        _check_header(frame, size, verified=True)
+    decompress = _contexts.decompressor.decompress
     try:
-        found: Any = _contexts.decompressor.multi_decompress_to_buffer(
-            list(frames), decompressed_sizes=np.array(sizes, np.uint64).data.cast("B"), threads=_THREADS
-        )
+        for frame, size in zip(frames, sizes, strict=True):
+            _check_header(frame, size, verified=True)
+            yield decompress(frame, max_output_size=size, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise _not_decompressed(error) from error
-    for number in range(len(frames)):
-        yield memoryview(found[number])
 
 
 def decompress_unverified(frame: bytes | memoryview, size: int) -> bytes:
@@ -193,19 +182,21 @@ def _not_decompressed(error: zstandard.ZstdError) -> CorruptPartitionError:
     return CorruptPartitionError(f"a chunk does not decompress ({error}); run 'mistique check'")
 
 
-def join_planes(raw: bytes, codes: Array) -> None:
-    """Write the bytes of a decompressed page into the codes of its rows.
+def join_planes(raw: bytes, codes: Array, pages: int = 1) -> None:
+    """Write the bytes of decompressed pages into the codes of their rows.
 
     Parameters
     ----------
     raw
-        All lowest bytes, then all next ones, and so on.
+        Of each page all lowest bytes, then all next ones, and so on; one equally long page after the other.
     codes
         Contiguous array that is filled.
+    pages
+        How many there are.
     """
-    itemsize = codes.dtype.itemsize
-    planes = np.frombuffer(raw, np.uint8).reshape(itemsize, -1)
+    itemsize, rows = codes.dtype.itemsize, codes.size // max(pages, 1)
+    planes = np.frombuffer(raw, np.uint8).reshape(pages, itemsize, rows)
     # One strided copy a plane is up to five times as fast as transposing all of them at once.
-    columns = codes.reshape(-1).view(np.uint8).reshape(-1, itemsize)
-    for number, plane in enumerate(planes):
-        columns[:, number] = plane
+    columns = codes.reshape(-1).view(np.uint8).reshape(pages, rows, itemsize)
+    for number in range(itemsize):
+        columns[:, :, number] = planes[:, number]

@@ -19,7 +19,7 @@ from mistique_core.storage.backend import (
     is_file_name,
 )
 from mistique_core.storage.durable_file import TEMPORARY, create_once, sync_folder
-from mistique_core.storage.open_files import OpenFiles, read_exactly
+from mistique_core.storage.open_files import MOST_BYTES, OpenFiles, read_exactly
 
 OPEN_FILES = 64
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -191,7 +191,11 @@ class LocalBackend:
     def _read(self, name: str, path: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         file = self._open_files.acquire(name, path)
         try:
-            return [read_exactly(file.descriptor, offset, size) if size else b"" for offset, size in ranges]
+            descriptor, pread = file.descriptor, os.pread
+            parts = [pread(descriptor, min(size, MOST_BYTES), offset) for offset, size in ranges]
+            for number in _short(parts, ranges):
+                parts[number] = read_exactly(descriptor, *ranges[number])
+            return parts
         finally:
             self._open_files.release(file)
 
@@ -253,10 +257,15 @@ def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
 
 def _first_short(parts: Sequence[bytes], ranges: Sequence[tuple[int, int]]) -> int | None:
     """Return the end of the first range that came back too short."""
-    for part, (offset, size) in zip(parts, ranges, strict=True):
-        if len(part) != size:
-            return offset + size
-    return None
+    short = _short(parts, ranges)
+    return sum(ranges[short[0]]) if short else None
+
+
+def _short(parts: Sequence[bytes], ranges: Sequence[tuple[int, int]]) -> list[int]:
+    """Return which ranges came back too short."""
+    sizes = [size for _, size in ranges]
+    found = list(map(len, parts))
+    return [] if found == sizes else [number for number, size in enumerate(sizes) if found[number] != size]
 
 
 def _write_error(error: OSError, size: int, folder: Path) -> StorageError:

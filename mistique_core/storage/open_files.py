@@ -9,7 +9,7 @@ import weakref
 from collections import OrderedDict
 
 _TOO_MANY = (errno.EMFILE, errno.ENFILE)
-_MOST_BYTES = 1 << 30
+MOST_BYTES = 1 << 30
 
 
 class OpenFile:
@@ -141,13 +141,13 @@ def read_exactly(descriptor: int, offset: int, size: int) -> bytes:
     OSError
         If the file cannot be read.
     """
-    data = os.pread(descriptor, min(size, _MOST_BYTES), offset)
+    data = os.pread(descriptor, min(size, MOST_BYTES), offset)
     if len(data) == size or not data:
         return data
     parts = [data]
     missing = size - len(data)
     while missing:
-        part = os.pread(descriptor, min(missing, _MOST_BYTES), offset + size - missing)
+        part = os.pread(descriptor, min(missing, MOST_BYTES), offset + size - missing)
         if not part:
             break
         parts.append(part)
