@@ -57,6 +57,10 @@ class Stage(ABC):
     """Whether a row of an output depends only on the rows of the inputs with the same row id and on what the
     stage has learned, bit for bit, so that a few rows can be computed from a few rows."""
 
+    outputs: tuple[str, ...] | None = None
+    """Names of all outputs, fitted ones included: "" is the only frame, ``*`` one frame for each input under its name
+    (or the only frame, if there is one input). ``None`` where nobody can say before the stage runs."""
+
     learns: tuple[str, ...] = ()
     """Names of the fitted outputs: the state that a later execution is given instead of learning again."""
 

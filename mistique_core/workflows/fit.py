@@ -28,6 +28,8 @@ class FitStage(Stage):
         Columns to learn from; default all but `label`.
     """
 
+    outputs = (MODEL,)
+
     def __init__(
         self, estimator: str, label: str, params: Mapping[str, Any] | None = None, features: Sequence[str] | None = None
     ) -> None:

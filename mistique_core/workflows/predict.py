@@ -21,6 +21,8 @@ class PredictStage(Stage):
         Columns of the data, such as the label, to keep beside the predictions.
     """
 
+    outputs = ("",)
+
     def __init__(self, keep: Sequence[str] = ()) -> None:
         self.keep = list(keep)
 

@@ -29,6 +29,7 @@ class ReadCsvStage(Stage):
         Further arguments of :func:`pandas.read_csv`, JSON values only.
     """
 
+    outputs = ("",)
     is_source = True
 
     def __init__(self, path: str, row_id: str | None = None, options: Mapping[str, Any] | None = None) -> None:
@@ -69,6 +70,7 @@ class ReadSklearnStage(Stage):
         ``breast_cancer``, ``diabetes``, ``digits``, ``iris`` or ``wine``.
     """
 
+    outputs = ("",)
     is_source = True
 
     def __init__(self, dataset: str) -> None:

@@ -36,6 +36,8 @@ class TransformStage(Stage):
         Input that the transformer learns from; default ``train`` where there is one.
     """
 
+    outputs = ("*", _LEARNED)
+
     def __init__(
         self,
         transformer: str,
