@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from mistique_core.cli import check, compact, delete, diagnose, explain, gc, get, ls, rebuild, show, stats
+from mistique_core.cli import check, compact, delete, diagnose, explain, gc, get, ls, rebuild, show, stats, workflow
 from mistique_core.config import CATALOGUE_VARIABLE, HOME_VARIABLE
 from mistique_core.errors import MistiqueError
 
@@ -31,7 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"SQLAlchemy URL of the catalogue (default: ${CATALOGUE_VARIABLE} or in the store)",
     )
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (ls, show, get, explain, diagnose, stats, delete, gc, compact, check, rebuild):
+    for command in (ls, show, get, explain, diagnose, stats, delete, gc, compact, check, rebuild, workflow):
         command.register(subparsers)
     for entry in sorted(metadata.entry_points(group=COMMAND_GROUP), key=lambda entry: entry.name):
         entry.load()(subparsers)

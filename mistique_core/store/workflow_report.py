@@ -81,7 +81,7 @@ class WorkflowReport:
         from rich.table import Table
 
         made = Table(box=None, header_style="bold", pad_edge=False)
-        for position, title in enumerate(("STAGE", "SECONDS", "REUSED", "BYTES", "ADDED", "METRICS")):
+        for position, title in enumerate(("STAGE", "TIME", "REUSED", "BYTES", "ADDED", "METRICS")):
             made.add_column(title, justify="right" if 1 <= position <= 4 else "left", overflow="fold")
         for stage in self.stages:
             made.add_row(

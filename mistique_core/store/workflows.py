@@ -76,14 +76,22 @@ class LogsWorkflows:
             Whatever a stage raises; the run is then recorded as failed.
         """
         if not isinstance(workflow, (str, os.PathLike)):
-            raise InvalidInputError(f"a {type(workflow).__name__} cannot be logged yet; give the path of a YAML workflow")
+            raise InvalidInputError(
+                f"a {type(workflow).__name__} cannot be logged yet; give the path of a YAML workflow"
+            )
         suffix = Path(workflow).suffix.lower()
         if suffix not in RUNNERS:
             what = "networks cannot be logged yet" if suffix in (".keras", ".h5") else "this is no YAML file"
             raise InvalidInputError(f"workflow {os.fspath(workflow)!r}: {what}; give a file that ends with .yaml")
-        for name, value, default in (("layers", layers, None), ("scheme", scheme, None), ("batch_rows", batch_rows, 1_000)):
+        for name, value, default in (
+            ("layers", layers, None),
+            ("scheme", scheme, None),
+            ("batch_rows", batch_rows, 1_000),
+        ):
             if value != default:
-                raise InvalidInputError(f"{name} is for networks, not for the workflow {os.fspath(workflow)!r}; leave it out")
+                raise InvalidInputError(
+                    f"{name} is for networks, not for the workflow {os.fspath(workflow)!r}; leave it out"
+                )
         module, _, function = RUNNERS[suffix].partition(":")
         report: WorkflowReport = getattr(import_module(module), function)(
             self,

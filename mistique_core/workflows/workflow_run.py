@@ -132,12 +132,12 @@ def _frames(given: Any, spec: WorkflowSpec) -> dict[str, pd.DataFrame]:
         return {sources[0]: given}
     if not isinstance(given, Mapping):
         raise InvalidInputError(
-            f"input_func returned a {type(given).__name__}; return a DataFrame, or a dict of source stages to DataFrames"
+            f"input_func returned a {type(given).__name__}; return a DataFrame, or source stage -> DataFrame"
         )
     for name, frame in given.items():
         if name not in sources:
             raise InvalidInputError(
-                f"input_func returned a frame for {name!r}, which is no source stage; {did_you_mean(str(name), sources)}"
+                f"input_func returned a frame for {name!r}, no source stage; {did_you_mean(str(name), sources)}"
             )
         if not isinstance(frame, pd.DataFrame):
             raise InvalidInputError(f"input_func returned a {type(frame).__name__} for {name!r}; return a DataFrame")

@@ -103,7 +103,9 @@ def read_document(text: str, source: str) -> Document:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         line = 1 if mark is None else mark.line + 1
-        reason = " ".join(str(item) for item in (getattr(error, "context", None), getattr(error, "problem", None)) if item)
+        reason = " ".join(
+            str(item) for item in (getattr(error, "context", None), getattr(error, "problem", None)) if item
+        )
         if not reason:
             reason = str(error).splitlines()[0]
         document.problems.append(Problem(line, "", f"this is not YAML: {reason}"))
@@ -155,9 +157,7 @@ class _Values:
             if key_node.id != "scalar" or key_node.tag != f"{_TAG}str":
                 shown = key_node.value if key_node.id == "scalar" else f"a {key_node.id}"
                 place = ".".join(map(str, path))
-                self._document.problems.append(
-                    Problem(line, place, f"the key {shown} is not text; put it in quotes")
-                )
+                self._document.problems.append(Problem(line, place, f"the key {shown} is not text; put it in quotes"))
                 continue
             key = key_node.value
             inner = (*path, key)

@@ -54,9 +54,7 @@ def _workflow(document: Document, path: Path) -> WorkflowSpec:
         path=path,
         project=value["project"],
         model=value["model"],
-        stages=tuple(
-            _stage(name, stage, document.line(("stages", name))) for name, stage in value["stages"].items()
-        ),
+        stages=tuple(_stage(name, stage, document.line(("stages", name))) for name, stage in value["stages"].items()),
         parameters=parameters,
         variations=variations,
         description=value.get("description", ""),

@@ -37,7 +37,9 @@ def _mapping(value: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _check_names(document: Document, value: Mapping[str, Any]) -> None:
-    names: list[tuple[str, Path, Any]] = [(kind, (kind,), value[kind]) for kind in ("project", "model") if kind in value]
+    names: list[tuple[str, Path, Any]] = [
+        (kind, (kind,), value[kind]) for kind in ("project", "model") if kind in value
+    ]
     names += [("variation", ("variations", name), name) for name in _mapping(value, "variations")]
     names += [("stage", ("stages", name), name) for name in _mapping(value, "stages")]
     for stage, item in _mapping(value, "stages").items():
@@ -92,7 +94,8 @@ def _check_value_texts(document: Document, path: Path, value: Any) -> None:
         else:
             if used:
                 document.report(
-                    (*path, *inner), f"a parameter cannot use another (${{{used[0]}}}), only ${{env:NAME}}; write the value"
+                    (*path, *inner),
+                    f"a parameter cannot use another (${{{used[0]}}}), only ${{env:NAME}}; write the value",
                 )
 
 
@@ -133,14 +136,13 @@ def _check_references(document: Document, stages: Mapping[str, Any]) -> None:
             made = f"{name}_{output}" if output else name
             if made in taken:
                 document.report(
-                    ("stages", name), f"its output {made!r} has the name of one of stage {taken[made]!r}; rename a stage"
+                    ("stages", name),
+                    f"its output {made!r} has the name of one of stage {taken[made]!r}; rename a stage",
                 )
             taken.setdefault(made, name)
 
 
-def _reference_problem(
-    text: str, stage: str, stages: list[str], earlier: Mapping[str, list[str] | None]
-) -> str | None:
+def _reference_problem(text: str, stage: str, stages: list[str], earlier: Mapping[str, list[str] | None]) -> str | None:
     try:
         reference = StageReference.parse(text)
     except MistiqueError as error:
@@ -148,7 +150,9 @@ def _reference_problem(
     if reference.stage == stage:
         return f"stage {stage!r} cannot use its own output"
     if reference.stage not in stages:
-        return f"there is no stage {reference.stage!r}; {did_you_mean(reference.stage, [s for s in stages if s != stage])}"
+        return (
+            f"there is no stage {reference.stage!r}; {did_you_mean(reference.stage, [s for s in stages if s != stage])}"
+        )
     if reference.stage not in earlier:
         return f"stage {reference.stage!r} comes later; move it before {stage!r}, or break the cycle"
     outputs = earlier[reference.stage]

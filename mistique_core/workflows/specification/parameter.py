@@ -8,7 +8,14 @@ from typing import Any
 
 from mistique_core.errors import InvalidInputError
 
-_TYPES: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
+_TYPES: dict[type, str] = {
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
 _ANY = ["string", "number", "boolean", "array", "object", "null"]
 _WORDS = {
     "boolean": "true or false",

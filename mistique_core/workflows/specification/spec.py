@@ -89,7 +89,7 @@ class WorkflowSpec:
     variations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     description: str = ""
     tags: tuple[str, ...] = ()
-    materialization: Materialization = Materialization()
+    materialization: Materialization = field(default_factory=Materialization)
     variant: str | None = None
     types: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -144,9 +144,7 @@ class WorkflowSpec:
             check_parameter(name, value, self.types.get(name) or parameter_schema([self.parameters[name]]))
         environment = os.environ if environ is None else environ
         return {
-            name: given[name]
-            if name in given and given[name] != value
-            else substitute(value, {}, environment)
+            name: given[name] if name in given and given[name] != value else substitute(value, {}, environment)
             for name, value in self.parameters.items()
         }
 

@@ -29,14 +29,16 @@ def check_structure(document: Document) -> None:
 def _explain(error: ValidationError) -> Iterator[tuple[Path, str, Path | None]]:
     """Yield (path, what is wrong there, where its line is taken from) of one error of the validator."""
     path: Path = tuple(error.absolute_path)
-    value, expected = error.instance, error.validator_value
+    value: Any = error.instance
+    expected: Any = error.validator_value
+    schema: Any = error.schema
     if error.validator == "required":
         for name in expected:
             if name not in value:
                 yield (*path, name), "this key is missing", path
         return
     if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", {}))
+        known = list(schema.get("properties", {}))
         for name in value:
             if name not in known:
                 yield (*path, name), f"unknown key; {_hint(name, known)}", None
@@ -61,7 +63,7 @@ def _explain(error: ValidationError) -> Iterator[tuple[Path, str, Path | None]]:
     if error.validator in ("minProperties", "minLength"):
         yield path, "this is empty; fill it in, or remove it", None
         return
-    yield path, f"{_shown(value)} is not {_describe(error.schema)}", None
+    yield path, f"{_shown(value)} is not {_describe(schema)}", None
 
 
 def _fits_type(error: ValidationError) -> bool:

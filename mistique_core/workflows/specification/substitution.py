@@ -96,9 +96,7 @@ def _variable(name: str, default: str | None, environ: Mapping[str, str]) -> str
     if found is None:
         found = default
     if found is None:
-        raise NotFoundError(
-            f"the environment variable {name} is not set; set it, or write ${{env:{name}:-default}}"
-        )
+        raise NotFoundError(f"the environment variable {name} is not set; set it, or write ${{env:{name}:-default}}")
     return found
 
 
@@ -121,7 +119,8 @@ def _parts(text: str) -> Iterator[tuple[str, str, str | None]]:
         if body is None or not (environment or _PARAMETER.fullmatch(body)):
             shown = text[token.start() : token.start() + 30]
             raise InvalidInputError(
-                f"{shown!r} is not ${{parameter}}, ${{env:NAME}} or ${{env:NAME:-default}}; write $${{ for a literal ${{"
+                f"{shown!r} is not ${{parameter}}, ${{env:NAME}} or ${{env:NAME:-default}}; "
+                "write $${ for a literal ${"
             )
         if literal:
             yield "literal", literal, None
