@@ -11,6 +11,7 @@ from mistique_core.workflows.operator_names import OPERATORS
 from mistique_core.workflows.specification.materialization import MATERIALIZATION_SCHEMA
 
 SCHEMA_FILE = "workflow.schema.json"
+_NOTHING = {"not": {}}
 USER_CODE = r"^[^:\s]+:[A-Za-z_][A-Za-z0-9_.]*$"
 
 
@@ -104,7 +105,7 @@ def _stage_schema(operators: dict[str, dict[str, Any]]) -> dict[str, Any]:
             {
                 "if": {"properties": {"operator": {"const": name}}, "required": ["operator"]},
                 "then": {
-                    "properties": {"params": {"$ref": f"#/$defs/{name}"}, "row_id": False, "deterministic": False},
+                    "properties": {"params": {"$ref": f"#/$defs/{name}"}, "row_id": _NOTHING, "deterministic": _NOTHING},
                     **({"required": ["params"]} if schema.get("required") else {}),
                 },
             }

@@ -52,10 +52,8 @@ def _explain(error: ValidationError) -> Iterator[tuple[Path, str, Path | None]]:
             for item in inner:
                 yield from _explain(item)
             return
-    if error.validator is None:
-        key = str(error.absolute_schema_path[-1])
-        place = path if path[-1:] == (key,) else (*path, key)
-        yield place, "only a stage of your own function takes this key; remove it", None
+    if error.validator == "not":
+        yield path, "only a stage of your own function takes this key; remove it", None
         return
     if error.validator == "minimum":
         yield path, f"{value!r} is too small; give at least {expected}", None
