@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SUFFIXES = (".yaml", ".yml")
+MAX_DAG_ID = 250
 BROKEN = "broken workflow"
 """Tag of the DAG that stands for a file which cannot be used."""
 
@@ -93,6 +94,8 @@ def dags_from_yaml(
 
 def _workflow_dag(spec: WorkflowSpec, schedule: Any, mistique_conn_id: str, dag_kwargs: dict[str, Any]) -> DAG:
     dag_id = _safe_id(f"{spec.project}_{spec.model}")
+    if len(dag_id) > MAX_DAG_ID:
+        raise InvalidInputError(f"{spec.path}: the DAG's id {dag_id[:40]!r}... is too long; use shorter names")
     params = {name: Param(value, **spec.types[name]) for name, value in spec.parameters.items()}
     options = {"catchup": False, "doc_md": f"Made from `{spec.path.name}`.", **dag_kwargs}
     options["tags"] = sorted({*spec.tags, *dag_kwargs.get("tags", ())})

@@ -43,7 +43,7 @@ class WorkflowStageOperator(StageOperator):
             model=workflow.model,
             intermediate=stage.name,
             inputs={name: str(reference) for name, reference in stage.inputs.items()},
-            reuse=stage.reuse,
+            **({} if stage.reuse else {"reuse": False}),
             **kwargs,
         )
         self.workflow = workflow

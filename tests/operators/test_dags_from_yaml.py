@@ -125,6 +125,21 @@ def test_two_files_of_one_model(workflow: Path) -> None:
     assert "another file has the DAG 'homes_linear_weak'" in found["broken_twin"].doc_md
 
 
+def test_names_that_are_too_long_for_airflow(workflow: Path) -> None:
+    (workflow.parent / "long.yaml").write_text(
+        HOMES_YAML.replace("homes\n", f"{'h' * 150}\n").replace("linear", "m" * 150)
+    )
+    assert "is too long; use shorter names" in dags(workflow.parent)["broken_long"].doc_md
+
+
+def test_default_arguments_reach_the_tasks(workflow: Path) -> None:
+    workflow.write_text(HOMES_YAML.replace("inputs: read,", "inputs: read, reuse: false,"))
+    tasks = dags(workflow)["homes_linear_weak"].tasks
+    assert {task.task_id for task in tasks if not task.reuse} == {"enlarged"}
+    tasks = dags(workflow, default_args={"reuse": False, "retries": 2})["homes_linear_weak"].tasks
+    assert {(task.reuse, task.retries) for task in tasks} == {(False, 2)}
+
+
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="has no files"):
         dags(tmp_path)

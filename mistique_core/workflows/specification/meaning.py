@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from mistique_core.errors import MistiqueError, did_you_mean
-from mistique_core.model.names import check_name
+from mistique_core.model.names import RESERVED, check_name
 from mistique_core.workflows.specification.document import Document
 from mistique_core.workflows.specification.materialization import Materialization
 from mistique_core.workflows.specification.operator_schema import OUTPUTS
@@ -15,6 +16,8 @@ from mistique_core.workflows.specification.problem import Path
 from mistique_core.workflows.specification.reference import PER_INPUT, StageReference, outputs_of
 from mistique_core.workflows.specification.schema import load_schema
 from mistique_core.workflows.specification.substitution import is_parameter_name, parameters_in, texts_in
+
+_TASK_ID = re.compile(r"[\w-]+")
 
 
 def check_meaning(document: Document) -> None:
@@ -47,7 +50,16 @@ def _check_names(document: Document, value: Mapping[str, Any]) -> None:
         if isinstance(inputs, dict):
             names += [("input", ("stages", stage, "inputs", name), name) for name in inputs]
     for kind, path, name in names:
-        if isinstance(name, str) and name:
+        if (
+            kind == "stage"
+            and _TASK_ID.fullmatch(name) is None
+            and name.isprintable()
+            and not set(name) & set(RESERVED)
+        ):
+            document.report(
+                path, f"stage {name!r} may have letters, digits, '_' and '-' only, as a task's id in Airflow"
+            )
+        elif isinstance(name, str) and name:
             _try(document, path, lambda kind=kind, name=name: check_name(kind, name))
 
 

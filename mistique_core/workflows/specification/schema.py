@@ -105,7 +105,11 @@ def _stage_schema(operators: dict[str, dict[str, Any]]) -> dict[str, Any]:
             {
                 "if": {"properties": {"operator": {"const": name}}, "required": ["operator"]},
                 "then": {
-                    "properties": {"params": {"$ref": f"#/$defs/{name}"}, "row_id": _NOTHING, "deterministic": _NOTHING},
+                    "properties": {
+                        "params": {"$ref": f"#/$defs/{name}"},
+                        "row_id": _NOTHING,
+                        "deterministic": _NOTHING,
+                    },
                     **({"required": ["params"]} if schema.get("required") else {}),
                 },
             }

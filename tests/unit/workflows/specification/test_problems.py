@@ -25,6 +25,7 @@ CASES = {
     "empty model": ("project: a\nmodel: ''\n" + READ, "2: model: this is empty"),
     "model no text": ("project: a\nmodel: 3\n" + READ, "2: model: 3 is not a text"),
     "bad stage name": (HEAD + READ + "  a*b: {operator: ReadCsv, params: {path: x}}\n", "5: stages.a*b: stage 'a*b' contains"),
+    "stage name no task id": (HEAD + READ + "  a b: {operator: ReadCsv, params: {path: x}}\n", "5: stages.a b: stage 'a b' may have letters, digits"),
     "bad variation": (HEAD + "variations:\n  a@b: {}\n" + READ, "4: variations.a@b: variation 'a@b' contains"),
     "unknown param": (
         HEAD + READ + "  split:\n    operator: TrainTestSplit\n    inputs: read\n    params:\n      test_sizes: 0.2\n",
