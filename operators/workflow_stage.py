@@ -38,12 +38,13 @@ class WorkflowStageOperator(StageOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"inputs": "json", "stage_params": "json"}
 
     def __init__(self, *, workflow: WorkflowSpec, stage: StageSpec, **kwargs: Any) -> None:
+        if not stage.reuse:
+            kwargs["reuse"] = False
         super().__init__(
             project=workflow.project,
             model=workflow.model,
             intermediate=stage.name,
             inputs={name: str(reference) for name, reference in stage.inputs.items()},
-            **({} if stage.reuse else {"reuse": False}),
             **kwargs,
         )
         self.workflow = workflow

@@ -88,6 +88,25 @@ def test_same_intermediates_as_without_airflow(workflow: Path, run_dag: RunDag, 
     assert len(expected) == 7
 
 
+def test_every_kind_of_reference(workflow: Path, run_dag: RunDag, home: Path, tmp_path: Path) -> None:
+    """The only frame beside a fitted object, the fitted object itself, and an only output by its name and without."""
+    workflow.write_text(
+        "project: homes\nmodel: kinds\nstages:\n"
+        '  read: {operator: ReadCsv, params: {path: "${env:HOMES}/homes.csv"}}\n'
+        "  scaled: {operator: Transform, inputs: read, params: {transformer: sklearn.preprocessing.StandardScaler}}\n"
+        '  named: {operator: "own.py:named", inputs: scaled}\n'
+        '  first: {operator: "own.py:times_features", inputs: {frame: named.only, transformer: scaled.transformer}}\n'
+        '  second: {operator: "own.py:times_features", inputs: {frame: named, transformer: scaled.transformer}}\n'
+    )
+    with Mistique.open(tmp_path / "other") as other:
+        other.log_intermediates(workflow)
+        expected = addresses(other, "homes", "kinds")
+    assert run_dag(dags(workflow)["homes_kinds"]).state == "success"
+    with Mistique.open(home) as store:
+        assert addresses(store, "homes", "kinds") == expected
+    assert expected["first"] == expected["second"]
+
+
 def test_triggered_with_other_params(workflow: Path, run_dag: RunDag, home: Path, tmp_path: Path) -> None:
     with Mistique.open(tmp_path / "other") as other:
         other.log_intermediates(workflow, variation="weak", parameters={"factor": 3})

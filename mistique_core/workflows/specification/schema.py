@@ -11,7 +11,7 @@ from mistique_core.workflows.operator_names import OPERATORS
 from mistique_core.workflows.specification.materialization import MATERIALIZATION_SCHEMA
 
 SCHEMA_FILE = "workflow.schema.json"
-_NOTHING = {"not": {}}
+_NOTHING: dict[str, Any] = {"not": {}}
 USER_CODE = r"^[^:\s]+:[A-Za-z_][A-Za-z0-9_.]*$"
 
 

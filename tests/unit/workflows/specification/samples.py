@@ -41,6 +41,14 @@ def enlarge(frame, factor):
     return frame.assign(area=frame["area"] * factor)
 
 
+def named(frame):
+    return {"only": frame[["rooms", "area"]]}
+
+
+def times_features(frame, transformer):
+    return frame * len(transformer.feature_names_in_)
+
+
 def refuse(frame):
     raise ZeroDivisionError(f"refuses {len(frame)} rows")
 """
