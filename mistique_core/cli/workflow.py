@@ -40,6 +40,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="value of a parameter: JSON, or a text; may be repeated",
     )
     running.add_argument("--no-reuse", action="store_true", help="execute stages although equal ones ran before")
+    running.add_argument(
+        "--location", dest="store", default=argparse.SUPPRESS, metavar="FOLDER", help="folder of the store, as --store"
+    )
     running.set_defaults(run=run)
     checking = commands.add_parser(
         "check",

@@ -30,7 +30,8 @@ def test_run_makes_the_store(workflow: Path, tmp_path: Path, capsys: Capture) ->
     assert main([*arguments, "--all", "--set", f"file={workflow.parent}/homes.csv"]) == 0
     out = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in out if "stages," in line] == ["homes.linear_weak@2", "homes.linear_strong@1"]
-    assert main([*arguments, "--variation", "weak", "--no-reuse"]) == 0
+    there = ["workflow", "run", str(workflow), "--location", str(tmp_path / "new")]
+    assert main([*there, "--variation", "weak", "--no-reuse"]) == 0
     assert "@3: 7 stages, 0 reused" in capsys.readouterr().out
     with Mistique.open(tmp_path / "new") as store:
         first, second = (store.get_intermediates(f"homes.linear_weak@{n}.enlarged.area").values for n in (1, 2))
