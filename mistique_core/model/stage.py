@@ -58,8 +58,8 @@ class Stage(ABC):
     stage has learned, bit for bit, so that a few rows can be computed from a few rows."""
 
     outputs: tuple[str, ...] | None = None
-    """Names of all outputs, fitted ones included: "" is the only frame, ``*`` one frame for each input under its name
-    (or the only frame, if there is one input). ``None`` where nobody can say before the stage runs."""
+    """Names of the outputs: "" is the only frame, ``*`` one frame for each input under its name (or the only frame, if
+    there is one input); those in `learns` need not be repeated. ``None`` where nobody can say before the stage runs."""
 
     learns: tuple[str, ...] = ()
     """Names of the fitted outputs: the state that a later execution is given instead of learning again."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from mistique_core.errors import InvalidInputError, did_you_mean
 
@@ -46,3 +49,11 @@ def require_columns(frame: pd.DataFrame, columns: Iterable[str], role: str) -> p
     for name in names:
         require_column(frame, name, role)
     return frame[names]
+
+
+def require_numbers(frame: pd.DataFrame, column: str, role: str) -> npt.NDArray[np.float64]:
+    """Return a column of numbers as float64 (n_rows,), NaN where it is missing."""
+    values = require_column(frame, column, role)
+    if not is_numeric_dtype(values.dtype):
+        raise InvalidInputError(f"{role} column {column!r} holds {values.dtype}, not numbers; convert it before")
+    return values.to_numpy(dtype=np.float64, na_value=np.nan)

@@ -73,6 +73,16 @@ OPERATORS: Mapping[str, OperatorEntry] = MappingProxyType(
     {
         "ReadCsv": _entry("read", "ReadCsvStage", "Read a CSV file"),
         "ReadSklearn": _entry("read", "ReadSklearnStage", "Load a dataset that ships inside scikit-learn"),
+        "SelectColumn": _entry("select_column", "SelectColumnStage", "Keep some columns"),
+        "DropColumns": _entry("drop_columns", "DropColumnsStage", "Drop some columns"),
+        "OneHotEncoding": _entry("one_hot", "OneHotEncodingStage", "Add a column of zeros and ones a category"),
+        "FillNa": _entry("fill_na", "FillNaStage", "Fill missing values"),
+        "Avg": _entry("avg", "AvgStage", "Add the mean of some columns"),
+        "GetConstructionRecency": _entry(
+            "construction_recency", "ConstructionRecencyStage", "Add the years since construction"
+        ),
+        "IsResidential": _entry("is_residential", "IsResidentialStage", "Add whether the land use is residential"),
+        "LabelIndex": _entry("label_index", "LabelIndexStage", "Replace texts by their sorted positions"),
         "TrainTestSplit": _entry("split", "SplitStage", "Split rows into the outputs train and test"),
         "Transform": _entry("transform", "TransformStage", "Learn any scikit-learn transformer and apply it"),
         "Fit": _entry("fit", "FitStage", "Fit an estimator named by its import path"),

@@ -8,16 +8,35 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mistique_core.errors import InvalidInputError, did_you_mean
-from mistique_core.model import Stage, StageResult
-from mistique_core.workflows.estimators import hyperparameters_of, is_seeded, make_estimator
-from mistique_core.workflows.inputs import require_column, require_columns, require_frame
+from mistique_core.errors import InvalidInputError
+from mistique_core.workflows.estimators import is_seeded, make_estimator
+from mistique_core.workflows.inputs import require_column, require_columns
+from mistique_core.workflows.learning import LearningStage
 
-_LEARNED = "transformer"
+_ROW_WISE = frozenset(
+    {
+        "sklearn.feature_selection.SelectKBest",
+        "sklearn.feature_selection.VarianceThreshold",
+        "sklearn.impute.SimpleImputer",
+        "sklearn.preprocessing.Binarizer",
+        "sklearn.preprocessing.KBinsDiscretizer",
+        "sklearn.preprocessing.MaxAbsScaler",
+        "sklearn.preprocessing.MinMaxScaler",
+        "sklearn.preprocessing.OneHotEncoder",
+        "sklearn.preprocessing.OrdinalEncoder",
+        "sklearn.preprocessing.RobustScaler",
+        "sklearn.preprocessing.StandardScaler",
+    }
+)
+"""Transformers that handle each value on its own, so that a row's bits do not depend on the other rows."""
 
 
-class TransformStage(Stage):
+class TransformStage(LearningStage):
     """Learn a transformer on one input and apply it to every input.
+
+    Only transformers that are known to handle each value on its own (scalers, encoders, imputers by constants,
+    selectors) are row-wise. All others need whole inputs: a matrix product such as that of ``PCA`` adds up in
+    an order that depends on the number of rows, and so in the last bits of its result.
 
     Parameters
     ----------
@@ -36,7 +55,7 @@ class TransformStage(Stage):
         Input that the transformer learns from; default ``train`` where there is one.
     """
 
-    outputs = ("*", _LEARNED)
+    learns = ("transformer",)
 
     def __init__(
         self,
@@ -47,12 +66,13 @@ class TransformStage(Stage):
         label: str | None = None,
         fit_on: str | None = None,
     ) -> None:
+        super().__init__(fit_on)
         self.transformer = transformer
         self.transformer_params = dict(params or {})
         self.columns = None if columns is None else list(columns)
         self.exclude = list(exclude)
         self.label_column = label
-        self.fit_on = fit_on
+        self.row_wise = transformer in _ROW_WISE
 
     @property
     def deterministic(self) -> bool:
@@ -78,51 +98,32 @@ class TransformStage(Stage):
         """See :class:`Stage`."""
         return self.transformer.rpartition(".")[2]
 
-    def execute(self, inputs: Mapping[str, Any], learned: Mapping[str, Any] | None = None) -> StageResult:
-        """Return one frame an input, under the input's name (or alone, when there is one input)."""
-        frames = {name: require_frame(value, name) for name, value in inputs.items()}
-        source = self._fit_input(frames)
-        columns = self._columns_of(frames[source])
-        if learned is None:
-            transformer = make_estimator(self.transformer, self.transformer_params)
-            target = None if self.label_column is None else require_column(frames[source], self.label_column, "label")
-            transformer.fit(require_columns(frames[source], columns, "transformed"), target)
-        else:
-            transformer = learned[_LEARNED]
-        outputs = {
-            name if len(frames) > 1 else "": _apply(transformer, frame, columns, self.transformer)
-            for name, frame in frames.items()
-        }
-        return StageResult(
-            frames=outputs, fitted={_LEARNED: transformer}, hyperparameters=hyperparameters_of(transformer)
-        )
+    def learn(self, frame: pd.DataFrame) -> Any:
+        """See :class:`LearningStage`."""
+        transformer = make_estimator(self.transformer, self.transformer_params)
+        target = None if self.label_column is None else require_column(frame, self.label_column, "label")
+        return transformer.fit(require_columns(frame, self._columns_of(frame), "transformed"), target)
 
-    def _fit_input(self, frames: Mapping[str, pd.DataFrame]) -> str:
-        if not frames:
-            raise InvalidInputError(f"transformer {self.label()} got no input; pass inputs={{'train': ...}}")
-        if self.fit_on is not None:
-            if self.fit_on not in frames:
-                raise InvalidInputError(f"fit_on={self.fit_on!r} is not an input; {did_you_mean(self.fit_on, frames)}")
-            return self.fit_on
-        if "train" in frames or len(frames) == 1:
-            return "train" if "train" in frames else next(iter(frames))
-        raise InvalidInputError(f"say which input to learn from: fit_on= one of {', '.join(frames)}")
+    def apply(self, frame: pd.DataFrame, learned: Any) -> pd.DataFrame:
+        """See :class:`LearningStage`: the transformed columns, then the others."""
+        if frame.empty:
+            raise InvalidInputError(
+                f"{self.transformer} cannot transform {len(frame)} rows of {len(frame.columns)} columns; "
+                "leave the empty input out"
+            )
+        columns = [str(name) for name in getattr(learned, "feature_names_in_", self._columns_of(frame))]
+        values = learned.transform(require_columns(frame, columns, "transformed"))
+        if hasattr(values, "toarray"):
+            raise InvalidInputError(f"{self.transformer} returned a sparse matrix; set its parameter for dense output")
+        if isinstance(values, pd.DataFrame):
+            changed = values.set_axis(frame.index, axis=0)
+        else:
+            names = [str(name) for name in learned.get_feature_names_out()]
+            changed = pd.DataFrame(np.asarray(values), index=frame.index, columns=names)
+        return pd.concat([changed, frame.drop(columns=columns)], axis=1)
 
     def _columns_of(self, frame: pd.DataFrame) -> list[str]:
         if self.columns is not None:
             return self.columns
         kept = {*self.exclude, self.label_column}
         return [str(name) for name in frame.columns if name not in kept]
-
-
-def _apply(transformer: Any, frame: pd.DataFrame, columns: list[str], path: str) -> pd.DataFrame:
-    values = transformer.transform(require_columns(frame, columns, "transformed"))
-    names = [str(name) for name in transformer.get_feature_names_out()]
-    if hasattr(values, "toarray"):
-        raise InvalidInputError(f"{path} returned a sparse matrix; set its parameter for dense output")
-    if isinstance(values, pd.DataFrame):
-        changed = values.set_axis(frame.index, axis=0)
-    else:
-        changed = pd.DataFrame(np.asarray(values), index=frame.index, columns=names)
-    passed = frame.drop(columns=columns)
-    return pd.concat([changed, passed], axis=1)

@@ -42,7 +42,7 @@ def operator_schema(entry: OperatorEntry) -> dict[str, Any] | None:
         elif _is_json(parameter.default):
             schema = {**schema, "default": parameter.default}
         properties[name] = schema
-    outputs = None if cls.outputs is None else list(cls.outputs)
+    outputs = None if cls.outputs is None else list(dict.fromkeys((*cls.outputs, *cls.learns)))
     made: dict[str, Any] = {"description": entry.summary, "type": "object", "properties": properties}
     if required:
         made["required"] = required

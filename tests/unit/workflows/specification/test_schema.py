@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from mistique_core.errors import InvalidInputError
 from mistique_core.workflows.operator_names import OPERATORS
-from mistique_core.workflows.specification.operator_schema import TEMPLATE, type_schema
+from mistique_core.workflows.specification.operator_schema import OUTPUTS, TEMPLATE, type_schema
 from mistique_core.workflows.specification.schema import load_schema, render_schema
 from tests.unit.workflows.specification.samples import HOMES_YAML
 
@@ -32,6 +32,7 @@ def test_every_operator_has_every_argument() -> None:
         if name == "Function":
             assert name not in schema["$defs"]
             continue
+        assert schema["$defs"][name][OUTPUTS] is not None, f"say in {entry.class_name}.outputs what it gives"
         expected = set(inspect.signature(entry.stage_class()).parameters) - set(entry.fixed)
         assert set(schema["$defs"][name]["properties"]) == expected
         assert all(item.get("description") for item in schema["$defs"][name]["properties"].values()), name
