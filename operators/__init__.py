@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         SplitOperator,
         TransformOperator,
     )
+    from operators.workflow_dags import dags_from_yaml
+    from operators.workflow_stage import WorkflowStageOperator
 
 _HOMES = {
     "DiagnoseOperator": "operators.diagnose",
@@ -33,6 +35,8 @@ _HOMES = {
     "SplitOperator": "operators.stages",
     "StageOperator": "operators.stage",
     "TransformOperator": "operators.stages",
+    "WorkflowStageOperator": "operators.workflow_stage",
+    "dags_from_yaml": "operators.workflow_dags",
 }
 
 __all__ = [
@@ -47,6 +51,8 @@ __all__ = [
     "SplitOperator",
     "StageOperator",
     "TransformOperator",
+    "WorkflowStageOperator",
+    "dags_from_yaml",
 ]
 
 

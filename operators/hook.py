@@ -56,18 +56,29 @@ class MistiqueHook(BaseHook):
         """Return the store."""
         return self.store
 
-    def open_run(self, context: Context, project: str, model: str) -> Run:
-        """Return the run of the current DAG run: the same model version in each of its tasks."""
+    def open_run(self, context: Context, project: str, model: str, *, workflow: Mapping[str, Any] | None = None) -> Run:
+        """Return the run of the current DAG run: the same model version in each of its tasks.
+
+        Parameters
+        ----------
+        context
+            The task's context.
+        project, model
+            Whose version the run makes.
+        workflow
+            What is recorded about the workflow's specification: JSON values.
+        """
         from mistique_core.catalogue import RunKey
 
         dag_run = context["dag_run"]
         started = getattr(dag_run, "start_date", None)
+        environment = {"python": platform.python_version(), "host": platform.node()}
         facts: Mapping[str, Any] = {
             "run_type": str(getattr(dag_run.run_type, "value", dag_run.run_type)),
             "conf": dict(dag_run.conf or {}),
             "params": dict(context["params"]),
             "started_at": None if started is None else started.timestamp(),
-            "environment": {"python": platform.python_version(), "host": platform.node()},
+            "environment": environment if workflow is None else {**environment, "workflow": dict(workflow)},
         }
         key = RunKey("airflow", dag_run.dag_id, dag_run.run_id)
         return self.store.run(project, model, key=key, facts={k: v for k, v in facts.items() if v is not None})

@@ -31,8 +31,18 @@ def run_stage_task(
     stage: Stage,
     inputs: Mapping[str, Ref],
     reuse: bool,
+    workflow: Mapping[str, Any] | None = None,
 ) -> Any:
     """Run a stage as part of the current DAG run, push its outputs and return the main one.
+
+    Parameters
+    ----------
+    context, hook
+        The task's context and store.
+    project, model, intermediate, stage, inputs, reuse
+        See :meth:`mistique_core.store.Run.stage`.
+    workflow
+        What is recorded about the workflow's specification, where there is one.
 
     Returns
     -------
@@ -43,7 +53,7 @@ def run_stage_task(
     ti = context["ti"]
     map_index = -1 if ti.map_index is None else ti.map_index
     name = intermediate if map_index < 0 else f"{intermediate}_{map_index}"
-    run = hook.open_run(context, project, model)
+    run = hook.open_run(context, project, model, workflow=workflow)
     allowed = reuse and bool((context["dag_run"].conf or {}).get(REUSE_SWITCH, True))
     outcome = run.stage(name, stage, inputs, reuse=allowed, map_index=map_index, task_id=ti.task_id)
     _log_outcome(name, outcome)

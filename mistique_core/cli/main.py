@@ -21,6 +21,7 @@ from mistique_core.cli import (
     rebuild,
     show,
     stats,
+    workflow,
     zillow,
 )
 from mistique_core.config import CATALOGUE_VARIABLE, HOME_VARIABLE
@@ -45,7 +46,8 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"SQLAlchemy URL of the catalogue (default: ${CATALOGUE_VARIABLE} or in the store)",
     )
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (ls, show, get, explain, diagnose, stats, materialize, delete, gc, compact, check, rebuild, zillow):
+    commands = (ls, show, get, explain, diagnose, stats, workflow, materialize, delete, gc, compact, check, rebuild)
+    for command in (*commands, zillow):
         command.register(subparsers)
     for entry in sorted(metadata.entry_points(group=COMMAND_GROUP), key=lambda entry: entry.name):
         entry.load()(subparsers)

@@ -61,6 +61,10 @@ class Stage(ABC):
     """Whether the input frames may be lazy ones, whose columns are read when they are touched
     (:class:`mistique_core.frames.LazyFrame`); else they are plain DataFrames, read before the stage runs."""
 
+    outputs: tuple[str, ...] | None = None
+    """Names of the outputs: "" is the only frame, ``*`` one frame for each input under its name (or the only frame, if
+    there is one input); those in `learns` need not be repeated. ``None`` where nobody can say before the stage runs."""
+
     learns: tuple[str, ...] = ()
     """Names of the fitted outputs: the state that a later execution is given instead of learning again."""
 

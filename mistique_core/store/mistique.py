@@ -46,6 +46,7 @@ from mistique_core.store.run import UNIT_BLOCK_ROWS, Run
 from mistique_core.store.selection import Selection
 from mistique_core.store.session import Session
 from mistique_core.store.statistics import StoreStatistics, collect_statistics
+from mistique_core.store.workflows import LogsWorkflows
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ Keys = str | IntermediateKey | Iterable[str | IntermediateKey]
 _QUERIES_UNTIL_SAVED = 64
 
 
-class Mistique(Maintained):
+class Mistique(Maintained, LogsWorkflows):
     """A store of intermediates. Open it with :meth:`open`; safe to use from several threads.
 
     Attributes

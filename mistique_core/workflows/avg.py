@@ -26,6 +26,7 @@ class AvgStage(Stage):
         Whether `columns` stay.
     """
 
+    outputs = ("",)
     row_wise = True
 
     def __init__(self, columns: Sequence[str], output: str, keep: bool = True) -> None:

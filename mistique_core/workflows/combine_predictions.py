@@ -25,6 +25,7 @@ class CombinePredictionsStage(Stage):
         Columns of the first input, such as the label, to keep beside them.
     """
 
+    outputs = ("",)
     row_wise = True
 
     def __init__(self, weights: Mapping[str, float], column: str = "prediction", keep: Sequence[str] = ()) -> None:

@@ -24,6 +24,7 @@ class ConstructionRecencyStage(Stage):
         Name of the new column.
     """
 
+    outputs = ("",)
     row_wise = True
 
     def __init__(self, column: str = "yearbuilt", year: int = 2016, output: str = "construction_recency") -> None:

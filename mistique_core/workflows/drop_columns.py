@@ -24,6 +24,7 @@ class DropColumnsStage(Stage):
         ``raise`` or ``ignore``: what a name does that is no column.
     """
 
+    outputs = ("",)
     row_wise = True
 
     def __init__(self, columns: Sequence[str] | str, missing: str = "raise") -> None:

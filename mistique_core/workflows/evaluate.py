@@ -32,6 +32,8 @@ class EvaluateStage(Stage):
         Column with the probability of the positive class, for ``roc_auc`` and ``log_loss``.
     """
 
+    outputs = ()
+
     def __init__(
         self,
         label: str,

@@ -32,6 +32,7 @@ class FitStage(Stage):
     """
 
     learns = (MODEL,)
+    outputs = (MODEL,)
 
     def __init__(
         self,

@@ -28,6 +28,7 @@ class IsResidentialStage(Stage):
         Name of the new column.
     """
 
+    outputs = ("",)
     row_wise = True
 
     def __init__(

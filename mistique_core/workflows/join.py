@@ -38,6 +38,7 @@ class JoinStage(Stage):
         Added to the name of a right column that the left side has too; without one that is an error.
     """
 
+    outputs = ("",)
     learns = (_STATE,)
 
     def __init__(

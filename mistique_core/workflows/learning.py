@@ -30,6 +30,8 @@ class LearningStage(Stage):
     learns: tuple[str, ...] = ("learned",)
     row_wise = True
 
+    outputs = ("*",)
+
     def __init__(self, fit_on: str | None = None) -> None:
         self.fit_on = fit_on
 

@@ -29,6 +29,7 @@ class PredictStage(Stage):
         Columns of the data, such as the label, to keep beside the predictions.
     """
 
+    outputs = ("",)
     row_wise = True
 
     def __init__(self, keep: Sequence[str] = ()) -> None:

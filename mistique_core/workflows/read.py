@@ -32,6 +32,7 @@ class ReadCsvStage(Stage):
         What to do where a value of `row_id` occurs again: ``error``, or keep the ``first`` or the ``last`` such row.
     """
 
+    outputs = ("",)
     is_source = True
 
     def __init__(
@@ -84,6 +85,7 @@ class ReadSklearnStage(Stage):
         ``breast_cancer``, ``diabetes``, ``digits``, ``iris`` or ``wine``.
     """
 
+    outputs = ("",)
     is_source = True
 
     def __init__(self, dataset: str) -> None:

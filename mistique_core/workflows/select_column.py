@@ -20,6 +20,7 @@ class SelectColumnStage(Stage):
         At least one name; a single name may be given as a text.
     """
 
+    outputs = ("",)
     row_wise = True
 
     def __init__(self, columns: Sequence[str] | str) -> None:

@@ -25,6 +25,8 @@ class SplitStage(Stage):
         Column whose class shares both sets keep, or ``None``.
     """
 
+    outputs = ("train", "test")
+
     def __init__(self, test_size: float = 0.25, seed: int | None = 0, stratify: str | None = None) -> None:
         if not 0 < test_size < 1:
             raise InvalidInputError(f"test_size={test_size!r} is not a share; give a number between 0 and 1")

@@ -38,6 +38,7 @@ class ReadZillowStage(Stage):
     """
 
     is_source = True
+    outputs = ("",)
 
     def __init__(self, table: str, rows: int = 300_000, seed: int = 7) -> None:
         if table not in FILES:

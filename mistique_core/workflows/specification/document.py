@@ -1,0 +1,210 @@
+"""Reading YAML as JSON values, with the line of every key.
+
+PyYAML composes the nodes; the values are made here, from the types of YAML 1.2 that JSON has too. So ``1e-4``
+is a number and ``on``, ``no`` and ``2016-10-01`` are texts, and no tag can name a class.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from mistique_core.workflows.specification.problem import Path, Problem, WorkflowSpecificationError
+
+MAX_CHARACTERS = 1_000_000
+MAX_VALUES = 50_000
+"""Values that a document may hold, aliases counted each time: a few lines of them can stand for billions."""
+MAX_DEPTH = 50
+
+_TAG = "tag:yaml.org,2002:"
+_RESOLVERS = (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", r"~|null|Null|NULL|", ("~", "n", "N", "")),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+0123456789.",
+    ),
+)
+
+
+@dataclass
+class Document:
+    """A YAML document.
+
+    Attributes
+    ----------
+    source
+        Name of the file, for people.
+    value
+        Its content as JSON values.
+    lines
+        Path of a key or item -> its line, from 1.
+    problems
+        What was found wrong so far.
+    """
+
+    source: str
+    value: Any = None
+    lines: dict[Path, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def line(self, path: Path) -> int:
+        """Return the line of a path, or of the nearest part of it that exists."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+    def report(self, path: Path, text: str, *, at: Path | None = None) -> None:
+        """Note that something is wrong at a path; `at` is where its line is taken from, if not there."""
+        self.problems.append(Problem(self.line(path if at is None else at), ".".join(map(str, path)), text))
+
+    def check(self) -> None:
+        """Raise if anything is wrong.
+
+        Raises
+        ------
+        WorkflowSpecificationError
+            With all problems.
+        """
+        if self.problems:
+            raise WorkflowSpecificationError(self.source, self.problems)
+
+
+def read_document(text: str, source: str) -> Document:
+    """Parse a document; duplicate keys and values that JSON lacks are noted as its problems.
+
+    Raises
+    ------
+    WorkflowSpecificationError
+        If it is no YAML, or larger than a workflow can be.
+    """
+    import yaml
+
+    document = Document(source)
+    if len(text) > MAX_CHARACTERS:
+        document.report((), f"the file has {len(text):,} characters; write at most {MAX_CHARACTERS:,}")
+        document.check()
+    try:
+        loader = _loader_class()(text)
+        try:
+            node = loader.get_single_node()
+        finally:
+            loader.dispose()
+        if node is None:
+            document.report((), "the file is empty; write at least project, model and stages")
+        else:
+            document.lines[()] = node.start_mark.line + 1
+            document.value = _Values(document).of(node, ())
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        line = 1 if mark is None else mark.line + 1
+        reason = " ".join(
+            str(item) for item in (getattr(error, "context", None), getattr(error, "problem", None)) if item
+        )
+        if not reason:
+            reason = str(error).splitlines()[0]
+        document.problems.append(Problem(line, "", f"this is not YAML: {reason}"))
+    except RecursionError:
+        document.report((), _too_deep())
+    except _TooLargeError as error:
+        document.report((), str(error))
+    if document.value is None:
+        document.check()
+    return document
+
+
+class _TooLargeError(Exception):
+    """The document stands for more than a workflow can need."""
+
+
+class _Values:
+    """Makes JSON values of nodes."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._count = 0
+
+    def of(self, node: Any, path: Path) -> Any:
+        """Return the value of a node, which lies at a path."""
+        self._count += 1
+        if self._count > MAX_VALUES:
+            raise _TooLargeError(f"the file stands for more than {MAX_VALUES:,} values; use fewer aliases")
+        if len(path) > MAX_DEPTH:
+            raise _TooLargeError(_too_deep())
+        tag = node.tag.removeprefix(_TAG)
+        if node.id == "mapping" and tag == "map":
+            return self._mapping(node, path)
+        if node.id == "sequence" and tag == "seq":
+            items = []
+            for position, item in enumerate(node.value):
+                self._document.lines[*path, position] = item.start_mark.line + 1
+                items.append(self.of(item, (*path, position)))
+            return items
+        if node.id == "scalar" and tag in ("str", "null", "bool", "int", "float"):
+            return self._scalar(tag, node.value, path)
+        self._document.report(path, f"the tag {node.tag!r} is not allowed; write plain values")
+        return None
+
+    def _mapping(self, node: Any, path: Path) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if key_node.id != "scalar" or key_node.tag != f"{_TAG}str":
+                shown = key_node.value if key_node.id == "scalar" else f"a {key_node.id}"
+                place = ".".join(map(str, path))
+                self._document.problems.append(Problem(line, place, f"the key {shown} is not text; put it in quotes"))
+                continue
+            key = key_node.value
+            inner = (*path, key)
+            if key in values:
+                first = self._document.lines[inner]
+                self._document.problems.append(
+                    Problem(line, ".".join(map(str, inner)), f"this key is there already, in line {first}; remove one")
+                )
+                continue
+            self._document.lines[inner] = line
+            values[key] = self.of(value_node, inner)
+        return values
+
+    def _scalar(self, tag: str, text: str, path: Path) -> Any:
+        if tag == "str":
+            return text
+        if tag == "null":
+            return None
+        if tag == "bool":
+            return text.lower() == "true"
+        if tag == "int" and len(text) <= 30 and _matches("int", text):
+            return int(text, 0 if text[:2] in ("0x", "0o") else 10)
+        if tag == "float" and _matches("float", text):
+            value = math.nan if text[-1] in "fFnN" else float(text)
+            if math.isfinite(value):
+                return value
+        self._document.report(path, f"{text[:40]!r} is not a JSON value; write a text, a number, true, false or null")
+        return None
+
+
+def _too_deep() -> str:
+    return f"values lie more than {MAX_DEPTH} levels deep; write them flatter"
+
+
+def _matches(tag: str, text: str) -> bool:
+    pattern = next(pattern for name, pattern, _ in _RESOLVERS if name == tag)
+    return re.fullmatch(pattern, text) is not None
+
+
+@cache
+def _loader_class() -> Any:
+    """Return PyYAML's safe loader, the one in C where there is one, with the scalar types of YAML 1.2."""
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (PyYAML's own way)
+
+    for tag, pattern, first in _RESOLVERS:
+        Loader.add_implicit_resolver(_TAG + tag, re.compile(f"(?:{pattern})$"), list(first))
+    return Loader

@@ -1,0 +1,81 @@
+"""Read a workflow from its file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mistique_core.errors import NotFoundError
+from mistique_core.workflows.specification.document import Document, read_document
+from mistique_core.workflows.specification.materialization import Materialization
+from mistique_core.workflows.specification.meaning import check_meaning
+from mistique_core.workflows.specification.parameter import parameter_schema
+from mistique_core.workflows.specification.problem import Problem, WorkflowSpecificationError
+from mistique_core.workflows.specification.reference import StageReference
+from mistique_core.workflows.specification.spec import ONLY_INPUT, StageSpec, WorkflowSpec
+from mistique_core.workflows.specification.structure import check_structure
+
+
+def load_workflow(path: str | os.PathLike[str]) -> WorkflowSpec:
+    """Return the workflow of a YAML file; imports no stage class.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such file.
+    WorkflowSpecificationError
+        If it cannot be used; the message lists every problem with its line.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise WorkflowSpecificationError(str(file), [Problem(1, "", f"this is not UTF-8: {error.reason}")]) from error
+    except OSError as error:
+        raise NotFoundError(f"workflow {str(file)!r} cannot be read: {error.strerror or error}") from error
+    document = read_document(text, str(file))
+    check_structure(document)
+    check_meaning(document)
+    document.check()
+    return _workflow(document, file)
+
+
+def _workflow(document: Document, path: Path) -> WorkflowSpec:
+    value: Mapping[str, Any] = document.value
+    parameters = value.get("parameters", {})
+    variations = {name: changes or {} for name, changes in value.get("variations", {}).items()}
+    types = {
+        name: parameter_schema([default, *(changes[name] for changes in variations.values() if name in changes)])
+        for name, default in parameters.items()
+    }
+    return WorkflowSpec(
+        path=path,
+        project=value["project"],
+        model=value["model"],
+        stages=tuple(_stage(name, stage, document.line(("stages", name))) for name, stage in value["stages"].items()),
+        parameters=parameters,
+        variations=variations,
+        description=value.get("description", ""),
+        tags=tuple(value.get("tags", ())),
+        materialization=Materialization.from_json(value.get("materialization", "dedup")),
+        types=types,
+    )
+
+
+def _stage(name: str, value: Mapping[str, Any], line: int) -> StageSpec:
+    inputs = value.get("inputs", {})
+    named = isinstance(inputs, dict)
+    references = inputs if named else {ONLY_INPUT: inputs}
+    return StageSpec(
+        name=name,
+        operator=value["operator"],
+        inputs={key: StageReference.parse(text) for key, text in references.items()},
+        named=named,
+        params=value.get("params", {}),
+        reuse=value.get("reuse", True),
+        row_id=value.get("row_id"),
+        deterministic=value.get("deterministic"),
+        line=line,
+    )
