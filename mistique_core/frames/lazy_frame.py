@@ -119,6 +119,9 @@ class LazyFrame(pd.DataFrame):
         self.__dict__["_built"] = manager
         self.__dict__["_unread"] = None
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _plain, (pd.DataFrame(self),)
+
     def _read(self, names: Sequence[str]) -> None:
         """Read columns that nothing has looked at yet."""
         lazy = self._lazy
@@ -274,6 +277,17 @@ class LazyFrame(pd.DataFrame):
         handles = {name: lazy.handles[name] for name in names if name in lazy.handles}
         values = {name: lazy.values[name].copy(deep=False) for name in names if name in lazy.values}
         return self._make(_Unread(lazy.source, handles, values, names))
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame: what a pickled lazy frame becomes."""
+    return frame
+
+
+# Libraries that do not want to import pandas, such as XGBoost, know its frames by the name of their class.
+LazyFrame.__name__ = pd.DataFrame.__name__
+LazyFrame.__qualname__ = pd.DataFrame.__qualname__
+LazyFrame.__module__ = pd.DataFrame.__module__
 
 
 def _are_names(labels: pd.Index[Any]) -> bool:

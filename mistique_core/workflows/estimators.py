@@ -44,11 +44,22 @@ def make_estimator(path: str, params: Mapping[str, Any]) -> Any:
         estimator = cls()
     except TypeError as error:
         raise InvalidInputError(f"{name} cannot be made from JSON ({error}); use a function stage") from error
-    known_params = estimator.get_params(deep=False)
+    own = estimator.get_params(deep=False)
+    taken = own.keys() | _further_params(module_name)
     for param in params:
-        if param not in known_params:
-            raise InvalidInputError(f"{name} has no parameter {param!r}; {did_you_mean(param, known_params)}")
-    return estimator.set_params(**{param: _like(value, known_params[param]) for param, value in params.items()})
+        if param not in taken:
+            raise InvalidInputError(f"{name} has no parameter {param!r}; {did_you_mean(param, taken)}")
+    return estimator.set_params(**{param: _like(value, own.get(param)) for param, value in params.items()})
+
+
+def _further_params(module_name: str) -> set[str]:
+    """Return the parameters that estimators of a package take besides those that they list."""
+    if module_name.partition(".")[0] != "lightgbm":
+        return set()
+    from lightgbm.basic import _ConfigAliases
+
+    aliases: dict[str, list[str]] = _ConfigAliases._get_all_param_aliases()
+    return {*aliases, *(alias for names in aliases.values() for alias in names)}
 
 
 def _like(value: Any, default: Any) -> Any:

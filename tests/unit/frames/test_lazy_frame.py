@@ -206,6 +206,14 @@ def test_new_labels_read_nothing() -> None:
     pd.testing.assert_frame_equal(pd.DataFrame(frame), plain().add_suffix("_1"))
 
 
+def test_libraries_that_know_frames_by_name_take_it_for_one() -> None:
+    frame, _ = lazy()
+    xgboost = pytest.importorskip("xgboost")
+    model = xgboost.XGBRegressor(n_estimators=1).fit(frame[["a", "e"]], frame["b"])
+    assert model.feature_names_in_.tolist() == ["a", "e"]
+    assert type(pickle.loads(pickle.dumps(frame))) is pd.DataFrame
+
+
 STEPS: dict[str, Callable[[pd.DataFrame, str, str], pd.DataFrame | None]] = {
     "take": lambda frame, one, _two: frame[[name for name in frame.columns if name != one]],
     "drop": lambda frame, one, _two: frame.drop(columns=[one], errors="ignore"),
