@@ -61,21 +61,53 @@ def compress_pages(codes: Array, rows: int, level: int) -> list[bytes]:
         within 0.6 % of those of levels 2 and 3 on them.
     """
     itemsize = codes.dtype.itemsize
-    flat = codes.reshape(len(codes), -1)
-    pages = []
-    for start in range(0, len(codes), rows):
-        page = flat[start : start + rows]
-        if len(page) < rows:
-            page = np.concatenate([page, np.zeros((rows - len(page), flat.shape[1]), codes.dtype)])
-        if itemsize == 1:
-            pages.append(_contexts.compressor(level).compress(np.ascontiguousarray(page).data.cast("B")))
-        else:
-            pages.append(_compress_planes(_planes(page, itemsize)))
+    page_bytes = rows * codes.nbytes // len(codes)
+    count = -(-len(codes) // rows)
+    data = np.ascontiguousarray(codes).reshape(-1).view(np.uint8)
+    if itemsize > 1:
+        planes = split_planes(data, count, page_bytes, itemsize)
+        if page_bytes < _LEAST_SPLIT_BYTES:
+            planes = planes.reshape(count, 1, page_bytes)
+        return [_compress_planes(page) for page in planes]
+    compressor = _contexts.compressor(level)
+    bounds = [(page * page_bytes, (page + 1) * page_bytes) for page in range(count)]
+    whole = len(data) // page_bytes
+    pages = [compressor.compress(data[start:stop].data) for start, stop in bounds[:whole]]
+    for start, stop in bounds[whole:]:
+        filled = np.zeros(page_bytes, np.uint8)
+        filled[: len(data) - start] = data[start:stop]
+        pages.append(compressor.compress(filled.data))
     return pages
 
 
-def _planes(page: Array, itemsize: int) -> Array:
-    return np.ascontiguousarray(np.ascontiguousarray(page).view(np.uint8).reshape(-1, itemsize).T)
+def split_planes(data: Array, pages: int, page_bytes: int, itemsize: int) -> Array:
+    """Return the byte planes of all pages, the last page filled up with zeros.
+
+    Parameters
+    ----------
+    data
+        The bytes of the codes, uint8 of one dimension.
+    pages, page_bytes
+        Number of pages, and bytes of each.
+    itemsize
+        Bytes of a code.
+
+    Returns
+    -------
+    ndarray
+        uint8, shape ``(pages, itemsize, page_bytes // itemsize)``.
+    """
+    planes = np.empty((pages, itemsize, page_bytes // itemsize), np.uint8)
+    whole = len(data) // page_bytes
+    items = data[: whole * page_bytes].reshape(whole, -1, itemsize)
+    rest = data[whole * page_bytes :].reshape(-1, itemsize)
+    for plane in range(itemsize):
+        # One strided copy a plane is several times as fast as transposing all of them at once.
+        planes[:whole, plane] = items[:, :, plane]
+        if len(rest):
+            planes[whole, plane, : len(rest)] = rest[:, plane]
+            planes[whole, plane, len(rest) :] = 0
+    return planes
 
 
 class _Contexts(threading.local):
@@ -95,7 +127,7 @@ _contexts = _Contexts()
 
 
 def _compress_planes(planes: Array) -> bytes:
-    if planes.size < _LEAST_SPLIT_BYTES:
+    if len(planes) == 1:
         return _contexts.compressor(_PLANE_LEVEL).compress(planes.data.cast("B"))
     return compress_blocks(list(planes))
 
