@@ -29,10 +29,12 @@ PAGE_ROWS = 4_096
 MOST_PAGE_BYTES = 65_536
 _PLANE_LEVEL = 1
 _LEAST_SPLIT_BYTES = 2_048
+_LEAST_WINDOW_BYTES = 1_024
 _MANY_PAGES = 64
 _MANY_BYTES = 1 << 21
 _MOST_BYTES = 1 << 26
 _THREADS = min(os.cpu_count() or 1, 8)
+_HAS_MULTI_COMPRESS = "multi_compress_to_buffer" in zstandard.backend_features
 _HAS_MULTI = "multi_decompress_to_buffer" in zstandard.backend_features
 
 
@@ -64,20 +66,30 @@ def compress_pages(codes: Array, rows: int, level: int) -> list[bytes]:
     page_bytes = rows * codes.nbytes // len(codes)
     count = -(-len(codes) // rows)
     data = np.ascontiguousarray(codes).reshape(-1).view(np.uint8)
-    if itemsize > 1:
-        planes = split_planes(data, count, page_bytes, itemsize)
-        if page_bytes < _LEAST_SPLIT_BYTES:
-            planes = planes.reshape(count, 1, page_bytes)
-        return [_compress_planes(page) for page in planes]
-    compressor = _contexts.compressor(level)
-    bounds = [(page * page_bytes, (page + 1) * page_bytes) for page in range(count)]
-    whole = len(data) // page_bytes
-    pages = [compressor.compress(data[start:stop].data) for start, stop in bounds[:whole]]
-    for start, stop in bounds[whole:]:
-        filled = np.zeros(page_bytes, np.uint8)
-        filled[: len(data) - start] = data[start:stop]
-        pages.append(compressor.compress(filled.data))
-    return pages
+    if itemsize == 1:
+        if len(data) < count * page_bytes:
+            data = np.concatenate([data, np.zeros(count * page_bytes - len(data), np.uint8)])
+        return _compress_all(_contexts.compressor(level), data, page_bytes)
+    planes = split_planes(data, count, page_bytes, itemsize)
+    if page_bytes < _LEAST_SPLIT_BYTES:
+        return _compress_all(_contexts.compressor(_PLANE_LEVEL), planes, page_bytes)
+    plane_bytes = page_bytes // itemsize
+    if plane_bytes >= _LEAST_WINDOW_BYTES and not plane_bytes & (plane_bytes - 1):
+        return _compress_all(_contexts.splitter(page_bytes, plane_bytes), planes, page_bytes)
+    return [compress_blocks(list(page)) for page in planes]
+
+
+def _compress_all(compressor: zstandard.ZstdCompressor, data: Array, page_bytes: int) -> list[bytes]:
+    """Return a frame for each page of some bytes: one call, most of it without Python's lock."""
+    flat = data.reshape(-1)
+    pages = len(flat) // page_bytes
+    if pages < 2 or not _HAS_MULTI_COMPRESS:
+        return [compressor.compress(flat[start : start + page_bytes].data) for start in range(0, len(flat), page_bytes)]
+    segments = np.empty((pages, 2), "<u8")
+    segments[:, 0] = np.arange(0, len(flat), page_bytes)
+    segments[:, 1] = page_bytes
+    found: Any = compressor.multi_compress_to_buffer(zstandard.BufferWithSegments(flat.data, segments.tobytes()))
+    return [found[number].tobytes() for number in range(pages)]
 
 
 def split_planes(data: Array, pages: int, page_bytes: int, itemsize: int) -> Array:
@@ -116,20 +128,29 @@ class _Contexts(threading.local):
     def __init__(self) -> None:
         self.decompressor = zstandard.ZstdDecompressor()
         self._compressors: dict[int, zstandard.ZstdCompressor] = {}
+        self._splitters: dict[tuple[int, int], zstandard.ZstdCompressor] = {}
 
     def compressor(self, level: int) -> zstandard.ZstdCompressor:
         if level not in self._compressors:
             self._compressors[level] = zstandard.ZstdCompressor(level=level, write_checksum=True)
         return self._compressors[level]
 
+    def splitter(self, page_bytes: int, plane_bytes: int) -> zstandard.ZstdCompressor:
+        """Return a compressor that makes a block of each plane: no block is longer than the window."""
+        sizes = (page_bytes, plane_bytes)
+        if sizes not in self._splitters:
+            parameters = zstandard.ZstdCompressionParameters.from_level(
+                _PLANE_LEVEL,
+                source_size=page_bytes,
+                window_log=plane_bytes.bit_length() - 1,
+                write_checksum=True,
+                write_content_size=True,
+            )
+            self._splitters[sizes] = zstandard.ZstdCompressor(compression_params=parameters)
+        return self._splitters[sizes]
+
 
 _contexts = _Contexts()
-
-
-def _compress_planes(planes: Array) -> bytes:
-    if len(planes) == 1:
-        return _contexts.compressor(_PLANE_LEVEL).compress(planes.data.cast("B"))
-    return compress_blocks(list(planes))
 
 
 def compress_blocks(blocks: Sequence[Array]) -> bytes:
