@@ -51,6 +51,42 @@ _DAMAGE = (
 )  # fmt: skip
 
 
+class PartitionBuilder:
+    """A partition file in memory, to which chunks are added one by one.
+
+    Attributes
+    ----------
+    stored_bytes
+        Bytes of the chunks that were added.
+    """
+
+    def __init__(self) -> None:
+        self.stored_bytes = 0
+        self._buffer = io.BytesIO()
+        self._locations: list[ChunkLocation] = []
+        self._file = h5py.File(self._buffer, "w", libver=_LIBVER)
+        self._file.attrs["mistique_format"] = FORMAT_VERSION
+        self._group = self._file.create_group(CHUNK_GROUP)
+
+    def add(self, chunk: EncodedChunk) -> None:
+        """Write a chunk after those that are there."""
+        self._locations.append(_write_chunk(self._group, chunk))
+        self.stored_bytes += chunk.stored_bytes
+
+    def finish(self, columns: Sequence[dict[str, Any]] = ()) -> tuple[bytes, list[ChunkLocation]]:
+        """Return what :func:`build_partition` returns; nothing can be added afterwards."""
+        if columns:
+            text = json.dumps(list(columns), separators=(",", ":")).encode()
+            packed = zstandard.ZstdCompressor(level=9, write_checksum=True).compress(text)
+            self._file.create_dataset(COLUMNS, data=np.frombuffer(packed, np.uint8), track_times=False)
+        self.close()
+        return self._buffer.getvalue(), self._locations
+
+    def close(self) -> None:
+        """Let go of the file; what was added is lost unless it was finished."""
+        self._file.close()
+
+
 def build_partition(
     chunks: Sequence[EncodedChunk], columns: Sequence[dict[str, Any]] = ()
 ) -> tuple[bytes, list[ChunkLocation]]:
@@ -63,18 +99,10 @@ def build_partition(
     columns
         JSON documents of column versions, for :func:`read_columns`.
     """
-    buffer = io.BytesIO()
-    locations = []
-    with h5py.File(buffer, "w", libver=_LIBVER) as file:
-        file.attrs["mistique_format"] = FORMAT_VERSION
-        group = file.create_group(CHUNK_GROUP)
-        for chunk in chunks:
-            locations.append(_write_chunk(group, chunk))
-        if columns:
-            text = json.dumps(list(columns), separators=(",", ":")).encode()
-            packed = zstandard.ZstdCompressor(level=9, write_checksum=True).compress(text)
-            file.create_dataset(COLUMNS, data=np.frombuffer(packed, np.uint8), track_times=False)
-    return buffer.getvalue(), locations
+    builder = PartitionBuilder()
+    for chunk in chunks:
+        builder.add(chunk)
+    return builder.finish(columns)
 
 
 def _write_chunk(group: h5py.Group, chunk: EncodedChunk) -> ChunkLocation:
