@@ -28,7 +28,7 @@ from mistique_core.catalogue.tables import chunk
 from mistique_core.config import StoreConfig
 from mistique_core.dedup import bytes_hash
 from mistique_core.dedup.delta_choice import Bases
-from mistique_core.engine.similar import SimilarChunks
+from mistique_core.engine.similar import Found, SimilarChunks
 from mistique_core.errors import CorruptPartitionError
 from mistique_core.partition import EncodedChunk, PartitionBuilder, Zone, encode_chunk, zone_of
 from mistique_core.storage import StorageBackend
@@ -80,7 +80,26 @@ def _check_presence(backend: StorageBackend, item: NewPartition) -> None:
 
 
 @dataclass(frozen=True)
-class _Encoded:
+class WholeChunk:
+    """A chunk encoded on its own.
+
+    Attributes
+    ----------
+    array, chunk
+        Before and after.
+    zone
+        Its range, if it has one.
+    """
+
+    array: Array
+    chunk: EncodedChunk
+    zone: Zone | None
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A chunk as it will be stored: on its own or as a difference to `base`."""
+
     chunk: EncodedChunk
     zone: Zone | None
     base: bytes | None = None
@@ -109,7 +128,7 @@ class ChunkWriter:
         self._backend = backend
         self._config = config
         self._similar = similar
-        self._threads = min(os.cpu_count() or 1, _MOST_THREADS)
+        self._threads = min((os.cpu_count() or 1) - 1, _MOST_THREADS)
         self.partition_bytes = config.partition_bytes
 
     def write(
@@ -133,7 +152,7 @@ class ChunkWriter:
         """
         stream = self.stream()
         try:
-            stream.add(connection, arrays)
+            stream.add(connection, stream.encode(stream.unknown(connection, arrays)))
             return stream.finish(columns)
         finally:
             stream.close()
@@ -152,37 +171,41 @@ class ChunkWriter:
         """Make chunks durable that the catalogue knows already; each on its own, none as a difference."""
         stream = self.stream()
         try:
-            stream.append(self._encode(arrays))
+            stream.append([_Stored(item.chunk, item.zone) for item in self.encode(arrays)])
             return stream.finish(())
         finally:
             stream.close()
 
-    def _encode(self, arrays: Mapping[bytes, Array]) -> list[_Encoded]:
-        """Encode chunks in order, on all cores: compression and arithmetic run without Python's lock."""
-
-        def encode(item: tuple[bytes, Array]) -> _Encoded:
-            return _Encoded(encode_chunk(item[0], item[1], self._config.zstd_level), zone_of(item[1]))
-
-        if len(arrays) < 2:
-            return [encode(item) for item in arrays.items()]
-        with ThreadPoolExecutor(min(self._threads, len(arrays))) as pool:
-            return list(pool.map(encode, arrays.items()))
-
-    def encode_new(self, connection: sa.Connection, arrays: Mapping[bytes, Array], bases: Bases) -> list[_Encoded]:
-        """Encode those chunks that are not stored, as differences where that is smaller."""
+    def unknown(self, connection: sa.Connection, arrays: Mapping[bytes, Array]) -> dict[bytes, Array]:
+        """Return those chunks that are not stored."""
         known = known_addresses(connection, chunk, arrays) if self._config.exact_dedup else {}
-        new = {address: array for address, array in arrays.items() if address not in known}
-        encoded = self._encode(new)
-        if self._similar is None:
-            return encoded
-        found = self._similar.differences(connection, new, [item.chunk for item in encoded], bases)
+        return {address: array for address, array in arrays.items() if address not in known}
+
+    def encode(self, arrays: Mapping[bytes, Array]) -> list[WholeChunk]:
+        """Encode chunks in order; where there are more than two cores, on all but one of them."""
+
+        def encode_one(item: tuple[bytes, Array]) -> WholeChunk:
+            return WholeChunk(item[1], encode_chunk(item[0], item[1], self._config.zstd_level), zone_of(item[1]))
+
+        threads = min(self._threads, len(arrays))
+        if threads < 2:
+            return [encode_one(item) for item in arrays.items()]
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(encode_one, arrays.items()))
+
+    def as_differences(self, connection: sa.Connection, whole: Sequence[WholeChunk], bases: Bases) -> list[_Stored]:
+        """Make differences of those chunks that are smaller as such."""
+        found: Mapping[bytes, Found] = {}
+        if self._similar is not None:
+            arrays = {item.chunk.address: item.array for item in whole}
+            found = self._similar.differences(connection, arrays, [item.chunk for item in whole], bases)
         return [
-            _Encoded(made.chunk, item.zone, made.base, made.bands) if made is not None else item
-            for item, made in ((item, found.get(item.chunk.address)) for item in encoded)
+            _Stored(item.chunk, item.zone) if made is None else _Stored(made.chunk, item.zone, made.base, made.bands)
+            for item, made in ((item, found.get(item.chunk.address)) for item in whole)
         ]
 
     def put(
-        self, builder: PartitionBuilder, group: Sequence[_Encoded], documents: Sequence[dict[str, Any]]
+        self, builder: PartitionBuilder, group: Sequence[_Stored], documents: Sequence[dict[str, Any]]
     ) -> NewPartition:
         """Make the partition durable that holds the chunks of `group`."""
         data, locations = builder.finish(documents)
@@ -219,14 +242,15 @@ class ChunkStream:
     def __init__(self, writer: ChunkWriter, before_put: Callable[[], None]) -> None:
         self._writer = writer
         self._before_put = before_put
+        self._seen: set[bytes] = set()
         self._bases = Bases()
         self._builder: PartitionBuilder | None = None
-        self._group: list[_Encoded] = []
+        self._group: list[_Stored] = []
         self._partitions: list[NewPartition] = []
         self._sizes: dict[bytes, int] = {}
 
-    def add(self, connection: sa.Connection, arrays: Mapping[bytes, Array]) -> None:
-        """Encode what is neither stored nor added before; a full partition is made durable.
+    def unknown(self, connection: sa.Connection, arrays: Mapping[bytes, Array]) -> dict[bytes, Array]:
+        """Return those chunks that are neither stored nor were asked for before.
 
         Parameters
         ----------
@@ -234,18 +258,28 @@ class ChunkStream:
             For looking up what is stored.
         arrays
             Address -> array, which must not change any more.
+        """
+        unseen = {address: array for address, array in arrays.items() if address not in self._seen}
+        self._seen.update(unseen)
+        return self._writer.unknown(connection, unseen)
+
+    def encode(self, arrays: Mapping[bytes, Array]) -> list[WholeChunk]:
+        """Encode chunks on their own, for :meth:`add`, which another thread may call."""
+        return self._writer.encode(arrays)
+
+    def add(self, connection: sa.Connection, whole: Sequence[WholeChunk]) -> None:
+        """Add encoded chunks, or differences instead; a full partition is made durable.
 
         Raises
         ------
         StorageError
             If a partition cannot be written.
         """
-        unseen = {address: array for address, array in arrays.items() if address not in self._sizes}
-        if unseen:
-            self.append(self._writer.encode_new(connection, unseen, self._bases))
+        if whole:
+            self.append(self._writer.as_differences(connection, whole, self._bases))
 
-    def append(self, encoded: Sequence[_Encoded]) -> None:
-        """Add chunks that are encoded already."""
+    def append(self, encoded: Sequence[_Stored]) -> None:
+        """Add chunks as they are."""
         for item in encoded:
             size = item.chunk.stored_bytes
             if self._builder is not None and self._builder.stored_bytes + size > self._writer.partition_bytes:

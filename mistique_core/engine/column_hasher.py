@@ -1,4 +1,4 @@
-"""Columns into hashed chunks, several columns at a time: hashing runs without Python's lock."""
+"""Columns into hashed chunks, several at a time where there are more than two cores: hashing needs no Python lock."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def hash_columns(
             return HashedColumn((new,), arrays)
         return hash_column(column, block_rows, memo)
 
-    threads = min(os.cpu_count() or 1, _MOST_THREADS, len(items))
+    threads = min((os.cpu_count() or 1) - 1, _MOST_THREADS, len(items))
     if threads < 2 or sum(len(series) for _, series in items) < _LEAST_VALUES:
         return [work(item) for item in items]
     with ThreadPoolExecutor(threads) as pool:

@@ -53,7 +53,7 @@ class ColumnMemo:
             return make()
         places = tuple((array.__array_interface__["data"][0], array.dtype.str, array.shape) for array in arrays)
         place = (facts, tuple(parts), places)
-        checksums = tuple(xxh3_128_digest(array.data.cast("B") if array.size else b"") for array in arrays)
+        checksums = tuple(xxh3_128_digest(array.data) for array in arrays)
         with self._lock:
             seen = self._seen.get(place)
         version = seen[1] if seen is not None and seen[0] == checksums else make()

@@ -1,4 +1,4 @@
-"""Encoding in a thread of its own, while the caller makes what comes next."""
+"""Encoding and writing in two threads of their own, while the caller makes what comes next."""
 
 from __future__ import annotations
 
@@ -24,15 +24,19 @@ class WriteAhead:
 
     def __init__(self, committer: Committer) -> None:
         self._committer = committer
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="mistique-write-ahead")
+        self._encoder = ThreadPoolExecutor(1, thread_name_prefix="mistique-encode-ahead")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="mistique-write-ahead")
         self._staged: StagedWrite | None = None
-        self._jobs: list[Future[None]] = []
+        self._jobs: list[Future[list[Future[None]]]] = []
 
     def add(self, outputs: OutputSet) -> None:
         """Begin to encode some outputs, whose arrays must not change any more."""
         if self._staged is None:
             self._staged = self._committer.stage()
-        self._jobs.append(self._pool.submit(self._staged.add, outputs))
+        self._jobs.append(self._encoder.submit(self._make_ready, self._staged, outputs))
+
+    def _make_ready(self, staged: StagedWrite, outputs: OutputSet) -> list[Future[None]]:
+        return [self._writer.submit(staged.add, whole) for whole in staged.encode(outputs)]
 
     def take(self) -> StagedWrite | None:
         """Wait for everything that was added, and hand it over.
@@ -47,7 +51,8 @@ class WriteAhead:
         self._staged, self._jobs = None, []
         try:
             for job in jobs:
-                job.result()
+                for added in job.result():
+                    added.result()
         except MistiqueError as error:
             log.info("nothing was made ready: %s", error)
             self._give_up(staged, jobs)
@@ -62,11 +67,13 @@ class WriteAhead:
         staged, jobs = self._staged, self._jobs
         self._staged, self._jobs = None, []
         self._give_up(staged, jobs)
-        self._pool.shutdown()
+        self._encoder.shutdown()
+        self._writer.shutdown()
 
-    def _give_up(self, staged: StagedWrite | None, jobs: list[Future[None]]) -> None:
+    def _give_up(self, staged: StagedWrite | None, jobs: list[Future[list[Future[None]]]]) -> None:
         for job in jobs:
             job.cancel()
         wait(jobs)
+        self._writer.submit(lambda: None).result()  # after all that they have handed on
         if staged is not None:
             self._committer.discard(staged)
