@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from mistique_core.catalogue.chunks import NewColumn
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.engine.chunk_writer import ChunkStream, ChunkWriter, WholeChunk, WrittenChunks
 from mistique_core.engine.outputs import OutputSet
-
-_CHUNKS_AT_ONCE = 16
 
 
 class StagedWrite:
@@ -37,18 +35,17 @@ class StagedWrite:
         self._columns: list[NewColumn] = []
         self._looked_up: set[bytes] = set()
 
-    def encode(self, outputs: OutputSet) -> Iterator[list[WholeChunk]]:
-        """Yield, some at a time, what the store does not hold of outputs whose arrays must not change any more."""
+    def encode(self, outputs: OutputSet) -> list[WholeChunk]:
+        """Encode what the store does not hold of some outputs, whose arrays must not change any more."""
         with self._catalogue.read() as connection:
             missing = outputs.missing(connection, skip_known=self._exact_dedup, leave_out=self._looked_up)
-            unknown = list(self._stream.unknown(connection, missing.arrays).items())
+            unknown = self._stream.unknown(connection, missing.arrays)
         self._columns.extend(missing.columns)
         self._looked_up.update(outputs.column_versions)
-        for start in range(0, len(unknown), _CHUNKS_AT_ONCE):
-            yield self._stream.encode(dict(unknown[start : start + _CHUNKS_AT_ONCE]))
+        return self._stream.encode(unknown)
 
     def add(self, whole: Sequence[WholeChunk]) -> None:
-        """Add what :meth:`encode` yielded, in the same order.
+        """Add what :meth:`encode` returned, in the same order.
 
         Raises
         ------

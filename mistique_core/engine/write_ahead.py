@@ -27,7 +27,7 @@ class WriteAhead:
         self._encoder = ThreadPoolExecutor(1, thread_name_prefix="mistique-encode-ahead")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="mistique-write-ahead")
         self._staged: StagedWrite | None = None
-        self._jobs: list[Future[list[Future[None]]]] = []
+        self._jobs: list[Future[Future[None]]] = []
 
     def add(self, outputs: OutputSet) -> None:
         """Begin to encode some outputs, whose arrays must not change any more."""
@@ -35,8 +35,8 @@ class WriteAhead:
             self._staged = self._committer.stage()
         self._jobs.append(self._encoder.submit(self._make_ready, self._staged, outputs))
 
-    def _make_ready(self, staged: StagedWrite, outputs: OutputSet) -> list[Future[None]]:
-        return [self._writer.submit(staged.add, whole) for whole in staged.encode(outputs)]
+    def _make_ready(self, staged: StagedWrite, outputs: OutputSet) -> Future[None]:
+        return self._writer.submit(staged.add, staged.encode(outputs))
 
     def take(self) -> StagedWrite | None:
         """Wait for everything that was added, and hand it over.
@@ -51,8 +51,7 @@ class WriteAhead:
         self._staged, self._jobs = None, []
         try:
             for job in jobs:
-                for added in job.result():
-                    added.result()
+                job.result().result()
         except MistiqueError as error:
             log.info("nothing was made ready: %s", error)
             self._give_up(staged, jobs)
@@ -70,7 +69,7 @@ class WriteAhead:
         self._encoder.shutdown()
         self._writer.shutdown()
 
-    def _give_up(self, staged: StagedWrite | None, jobs: list[Future[list[Future[None]]]]) -> None:
+    def _give_up(self, staged: StagedWrite | None, jobs: list[Future[Future[None]]]) -> None:
         for job in jobs:
             job.cancel()
         wait(jobs)
