@@ -73,6 +73,7 @@ class WriteAhead:
         for job in jobs:
             job.cancel()
         wait(jobs)
-        self._writer.submit(lambda: None).result()  # after all that they have handed on
+        if jobs:
+            self._writer.submit(lambda: None).result()  # after all that they have handed on
         if staged is not None:
             self._committer.discard(staged)
