@@ -34,6 +34,7 @@ from benchmarks.table_systems import (
     Ours,
     OursApart,
     OursCached,
+    OursSession,
     Parquet,
     ParquetCdc,
     ParquetLevel3,
@@ -48,14 +49,24 @@ from mistique_core.workflows.zillow import properties
 
 ROOT = Path(__file__).resolve().parents[1]
 Frames = Mapping[str, pd.DataFrame]
-WRITERS: tuple[type[System], ...] = (Ours, OursApart, Parquet, ParquetLevel3, ParquetCdc, Lance, Hdf5, Zarr)
+WRITERS: tuple[type[System], ...] = (
+    Ours,
+    OursSession,
+    OursApart,
+    Parquet,
+    ParquetLevel3,
+    ParquetCdc,
+    Lance,
+    Hdf5,
+    Zarr,
+)
 SLOW = (Hdf5, Zarr, Lance)
 READERS: tuple[type[System], ...] = (Ours, OursCached, Parquet, Lance, Hdf5, Zarr)
 WRITTEN_BY: Mapping[type[System], type[System]] = {OursCached: Ours}
 PEERS = (Parquet, Lance, Hdf5, Zarr)
 TEN = 10
 BUDGETS = (
-    Budget("write_parquet_over_ours", "15 stages: seconds of Parquet zstd / ours, >= 10", at_least=10),
+    Budget("write_parquet_over_ours", "15 stages in a session: seconds of Parquet zstd / ours, >= 10", at_least=10),
     Budget("bytes_parquet_over_ours", "15 stages: bytes of Parquet zstd / ours, >= 8", at_least=8),
     Budget("bytes_ours_over_cdc", "bytes of ours / of CDC Parquet in 64 KiB blocks, <= 0.75", at_most=0.75),
     Budget("read_column_best_peer_over_ours", "one column: seconds of the fastest peer / ours, >= 1", at_least=1),
@@ -64,7 +75,10 @@ BUDGETS = (
 METHOD = {
     "write": "the frames are as pandas leaves them when one process runs all stages: a column that a stage does not "
     "touch is the same memory; for 'frames apart' no two share memory, strings included, as if each stage had a "
-    "process of its own (write_parquet_over_ours_apart). "
+    "process of its own (write_parquet_over_ours_apart). write_parquet_over_ours and its *_fsynced and *_processor are "
+    "those of a session, which is what one process that logs many stages uses: all stages are durable and visible when "
+    "it ends, which is part of the measured time. With write_parquet_over_ours_stage_by_stage each stage is durable "
+    "and visible before the next begins; first and later stages, and frames apart, are measured that way too. "
     "'seconds' is without fsync for peers and with it for mistique; 'seconds_fsynced' adds an fsync of every file "
     "and folder of a peer. mistique's seconds include opening and ending the run and closing the store, not opening "
     "the store. 'processor_seconds' counts all threads and depends less on what else the machine does",
@@ -211,12 +225,15 @@ def _write_ratios(report: Report, results: Mapping[type[System], Written], frame
         blocks.add((results[ParquetCdc].folder / f"{stage}.parquet").read_bytes())
     report.add("parquet with content-defined chunking in 64 KiB blocks", megabytes=blocks.unique_bytes / 1e6,
                megabytes_of_files=blocks.total_bytes / 1e6)  # fmt: skip
+    session = results[OursSession]
+    together = statistics.median(session.total)
     total, first = statistics.median(ours.total), statistics.median(ours.first)
     report.ratios |= {
-        "write_parquet_over_ours": best("total") / total,
+        "write_parquet_over_ours": best("total") / together,
+        "write_parquet_over_ours_stage_by_stage": best("total") / total,
         "write_parquet_over_ours_apart": best("total") / statistics.median(results[OursApart].total),
-        "write_parquet_fsynced_over_ours": best("fsynced") / total,
-        "write_parquet_over_ours_processor": best("processor") / statistics.median(ours.processor),
+        "write_parquet_fsynced_over_ours": best("fsynced") / together,
+        "write_parquet_over_ours_processor": best("processor") / statistics.median(session.processor),
         "write_first_stage_parquet_over_ours": best("first") / first,
         "write_later_stages_parquet_over_ours": (best("total") - best("first")) / (total - first),
         "bytes_parquet_over_ours": min(parquet.stored_bytes for parquet in parquets) / ours.stored_bytes,

@@ -113,6 +113,28 @@ class Ours(System):
         return OurReader(Mistique.open(self.folder, **self.settings))
 
 
+class OursSession(Ours):
+    """The same through a session, which makes all stages of one process durable and visible together."""
+
+    label = "mistique, session"
+    how = (
+        "one run, log_frame of a session a stage, the session's end, close; everything is fsynced and visible, in one "
+        "transaction, when the session has ended"
+    )
+
+    def begin(self) -> None:
+        super().begin()
+        self._session = self._store.session()
+
+    def write(self, stage: str, frame: pd.DataFrame) -> None:
+        self._session.log_frame(self._run, stage, frame)
+
+    def finish(self) -> None:
+        with self._session:
+            pass
+        super().finish()
+
+
 class OursApart(Ours):
     """The same for frames that share no memory, as if each had been made in a process of its own."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from mistique_core.dedup.words import Array, signed, to_words
+from mistique_core.native import kernels
 
 SCALES = (1, 10, 100, 1_000, 10_000, 1_000_000)
 # Below this, k / scale and back gives k exactly, and k as bits is subnormal or NaN, never k / scale itself.
@@ -64,6 +65,11 @@ def swap_decimals(words: Array, scale: int) -> Array:
         to the float's width, ``k`` not 0), the bits of ``k / scale`` for ``k``, both for
         ``abs(k)`` below 2 ** 50 (2 ** 22 for four bytes), all else as it was.
     """
+    if kernels is not None:
+        contiguous = np.ascontiguousarray(words)
+        made = np.empty_like(contiguous)
+        kernels.swap_decimals(contiguous, words.dtype.itemsize, scale, _MOST_STEPS[words.dtype.itemsize], made)
+        return made
     floats = words.view(f"<f{words.dtype.itemsize}")
     decimal, steps = _steps(floats, scale)
     swapped: Array = np.where(decimal, steps.astype(f"<i{words.dtype.itemsize}").view(words.dtype), words)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from mistique_core.dedup.bands import DEFAULT_TAU, band_keys, ranked
@@ -88,6 +88,22 @@ class DeltaChoice(Generic[EncodedT]):
     tried: int
 
 
+@dataclass
+class Bases:
+    """Chunks of one write that stay whole, which the next chunks of the same write may be differences to.
+
+    Attributes
+    ----------
+    index
+        Band key -> addresses.
+    arrays
+        Address -> values.
+    """
+
+    index: defaultdict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    arrays: dict[bytes, Array] = field(default_factory=dict)
+
+
 def choose_deltas(
     chunks: Sequence[NewChunk],
     stored: Callable[[Sequence[int]], Iterable[tuple[int, bytes]]],
@@ -96,6 +112,7 @@ def choose_deltas(
     *,
     tau: float = DEFAULT_TAU,
     tries: int = 1,
+    bases: Bases | None = None,
 ) -> DeltaChoice[EncodedT]:
     """Choose the new chunks that become deltas against stored chunks or against each other.
 
@@ -115,6 +132,8 @@ def choose_deltas(
         Jaccard similarity from which chunks should be found.
     tries
         Most bases to try for one chunk.
+    bases
+        What earlier calls for the same write have left; the new chunks that stay whole are added.
 
     Returns
     -------
@@ -138,14 +157,15 @@ def choose_deltas(
     if keys:
         for key, address in stored(sorted({key for found in keys.values() for key in found})):
             index[key].append(address)
+    own = Bases() if bases is None else bases
     deltas: dict[bytes, DeltaChunk[EncodedT]] = {}
-    whole: dict[bytes, Array] = {}
     tried = 0
     for chunk in (chunk for chunk in chunks if chunk.address in keys):
         best: DeltaChunk[EncodedT] | None = None
         most = (1 - LEAST_SAVED_SHARE) * chunk.encoded_bytes
-        for base in ranked(base for key in keys[chunk.address] for base in index[key])[:tries]:
-            values = whole[base] if base in whole else read(base)
+        similar = (base for key in keys[chunk.address] for base in (*index[key], *own.index[key]))
+        for base in ranked(similar)[:tries]:
+            values = own.arrays[base] if base in own.arrays else read(base)
             if values is None:
                 continue
             scale = delta_scale(values, chunk.array)
@@ -157,9 +177,10 @@ def choose_deltas(
             if encoded.stored_bytes <= most:
                 best, most = DeltaChunk(base, scale, encoded), encoded.stored_bytes - 1
         if best is None:
-            whole[chunk.address] = chunk.array
+            own.arrays[chunk.address] = chunk.array
             for key in keys[chunk.address]:
-                index[key].append(chunk.address)
+                own.index[key].append(chunk.address)
         else:
             deltas[chunk.address] = best
-    return DeltaChoice(deltas, {address: keys[address] for address in whole}, tried)
+    whole = {address: found for address, found in keys.items() if address not in deltas}
+    return DeltaChoice(deltas, whole, tried)

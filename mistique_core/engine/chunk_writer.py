@@ -7,7 +7,7 @@ their chunks visible. A crash in between leaves a file that nothing refers to.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -27,9 +27,10 @@ from mistique_core.catalogue.chunks import (
 from mistique_core.catalogue.tables import chunk
 from mistique_core.config import StoreConfig
 from mistique_core.dedup import bytes_hash
-from mistique_core.engine.similar import SimilarChunks
+from mistique_core.dedup.delta_choice import Bases
+from mistique_core.engine.similar import Found, SimilarChunks
 from mistique_core.errors import CorruptPartitionError
-from mistique_core.partition import EncodedChunk, Zone, build_partition, encode_chunk, zone_of
+from mistique_core.partition import EncodedChunk, PartitionBuilder, Zone, encode_chunk, zone_of
 from mistique_core.storage import StorageBackend
 
 Array = npt.NDArray[Any]
@@ -79,7 +80,26 @@ def _check_presence(backend: StorageBackend, item: NewPartition) -> None:
 
 
 @dataclass(frozen=True)
-class _Encoded:
+class WholeChunk:
+    """A chunk encoded on its own.
+
+    Attributes
+    ----------
+    array, chunk
+        Before and after.
+    zone
+        Its range, if it has one.
+    """
+
+    array: Array
+    chunk: EncodedChunk
+    zone: Zone | None
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A chunk as it will be stored: on its own or as a difference to `base`."""
+
     chunk: EncodedChunk
     zone: Zone | None
     base: bytes | None = None
@@ -97,13 +117,19 @@ class ChunkWriter:
         Levels and limits.
     similar
         Finds stored chunks that are nearly equal; ``None`` switches that off.
+
+    Attributes
+    ----------
+    partition_bytes
+        Most bytes of the chunks of a partition.
     """
 
     def __init__(self, backend: StorageBackend, config: StoreConfig, similar: SimilarChunks | None) -> None:
         self._backend = backend
         self._config = config
         self._similar = similar
-        self._threads = min(os.cpu_count() or 1, _MOST_THREADS)
+        self._threads = min((os.cpu_count() or 1) - 1, _MOST_THREADS)
+        self.partition_bytes = config.partition_bytes
 
     def write(
         self, connection: sa.Connection, arrays: Mapping[bytes, Array], columns: Sequence[NewColumn]
@@ -117,57 +143,72 @@ class ChunkWriter:
         arrays
             Address -> array.
         columns
-            The new column versions, which the first partition describes for a later rebuild.
+            The new column versions, which the last partition describes for a later rebuild.
 
         Raises
         ------
         StorageError
             If a partition cannot be written; nothing is then registered.
         """
-        known = known_addresses(connection, chunk, arrays) if self._config.exact_dedup else {}
-        new = {address: array for address, array in arrays.items() if address not in known}
-        encoded = self._encode(new)
-        if self._similar is not None:
-            encoded = self._as_differences(connection, new, encoded)
-        documents = [column.document() for column in columns]
-        partitions = []
-        for group in _partition_groups(encoded, self._config.partition_bytes):
-            partitions.append(self._put(group, documents))
-            documents = []
-        if documents:
-            partitions.append(self._put([], documents))
-        return WrittenChunks(tuple(partitions), {item.chunk.address: item.chunk.stored_bytes for item in encoded})
+        stream = self.stream()
+        try:
+            stream.add(connection, stream.encode(stream.unknown(connection, arrays)))
+            return stream.finish(columns)
+        finally:
+            stream.close()
+
+    def stream(self, before_put: Callable[[], None] = lambda: None) -> ChunkStream:
+        """Return a write to which arrays can be added bit by bit.
+
+        Parameters
+        ----------
+        before_put
+            Called before each partition is made durable.
+        """
+        return ChunkStream(self, before_put)
 
     def write_again(self, arrays: Mapping[bytes, Array]) -> WrittenChunks:
         """Make chunks durable that the catalogue knows already; each on its own, none as a difference."""
-        encoded = self._encode(arrays)
-        groups = _partition_groups(encoded, self._config.partition_bytes)
-        sizes = {item.chunk.address: item.chunk.stored_bytes for item in encoded}
-        return WrittenChunks(tuple(self._put(group, ()) for group in groups), sizes)
+        stream = self.stream()
+        try:
+            stream.append([_Stored(item.chunk, item.zone) for item in self.encode(arrays)])
+            return stream.finish(())
+        finally:
+            stream.close()
 
-    def _encode(self, arrays: Mapping[bytes, Array]) -> list[_Encoded]:
-        """Encode chunks in order, on all cores: compression and arithmetic run without Python's lock."""
+    def unknown(self, connection: sa.Connection, arrays: Mapping[bytes, Array]) -> dict[bytes, Array]:
+        """Return those chunks that are not stored."""
+        known = known_addresses(connection, chunk, arrays) if self._config.exact_dedup else {}
+        return {address: array for address, array in arrays.items() if address not in known}
 
-        def encode(item: tuple[bytes, Array]) -> _Encoded:
-            return _Encoded(encode_chunk(item[0], item[1], self._config.zstd_level), zone_of(item[1]))
+    def encode(self, arrays: Mapping[bytes, Array]) -> list[WholeChunk]:
+        """Encode chunks in order; where there are more than two cores, on all but one of them."""
 
-        if len(arrays) < 2:
-            return [encode(item) for item in arrays.items()]
-        with ThreadPoolExecutor(min(self._threads, len(arrays))) as pool:
-            return list(pool.map(encode, arrays.items()))
+        def encode_one(item: tuple[bytes, Array]) -> WholeChunk:
+            return WholeChunk(item[1], encode_chunk(item[0], item[1], self._config.zstd_level), zone_of(item[1]))
 
-    def _as_differences(
-        self, connection: sa.Connection, arrays: Mapping[bytes, Array], encoded: list[_Encoded]
-    ) -> list[_Encoded]:
-        assert self._similar is not None
-        found = self._similar.differences(connection, arrays, [item.chunk for item in encoded])
+        threads = min(self._threads, len(arrays))
+        if threads < 2:
+            return [encode_one(item) for item in arrays.items()]
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(encode_one, arrays.items()))
+
+    def as_differences(self, connection: sa.Connection, whole: Sequence[WholeChunk], bases: Bases) -> list[_Stored]:
+        """Make differences of those chunks that are smaller as such."""
+        found: Mapping[bytes, Found] = {}
+        if self._similar is not None:
+            arrays = {item.chunk.address: item.array for item in whole}
+            found = self._similar.differences(connection, arrays, [item.chunk for item in whole], bases)
         return [
-            _Encoded(made.chunk, item.zone, made.base, made.bands) if made is not None else item
-            for item, made in ((item, found.get(item.chunk.address)) for item in encoded)
+            _Stored(item.chunk, item.zone) if made is None else _Stored(made.chunk, item.zone, made.base, made.bands)
+            for item, made in ((item, found.get(item.chunk.address)) for item in whole)
         ]
 
-    def _put(self, group: Sequence[_Encoded], documents: Sequence[dict[str, Any]]) -> NewPartition:
-        data, locations = build_partition([item.chunk for item in group], documents)
+    def put(
+        self, builder: PartitionBuilder, group: Sequence[_Stored], documents: Sequence[dict[str, Any]]
+    ) -> NewPartition:
+        """Make the partition durable that holds the chunks of `group`."""
+        data, locations = builder.finish(documents)
         name = f"{bytes_hash(data).hex()}.h5"
         is_new = self._backend.put_if_absent(name, data)
         if not is_new and not self._is_intact(name, data):
@@ -187,17 +228,95 @@ class ChunkWriter:
             return False
 
 
-def _partition_groups(chunks: Sequence[_Encoded], limit: int) -> Iterator[list[_Encoded]]:
-    group: list[_Encoded] = []
-    size = 0
-    for item in chunks:
-        if group and size + item.chunk.stored_bytes > limit:
-            yield group
-            group, size = [], 0
-        group.append(item)
-        size += item.chunk.stored_bytes
-    if group:
-        yield group
+class ChunkStream:
+    """Chunks that are added bit by bit, until all of them are durable.
+
+    Parameters
+    ----------
+    writer
+        Encodes them and puts partitions.
+    before_put
+        Called before each partition is made durable.
+    """
+
+    def __init__(self, writer: ChunkWriter, before_put: Callable[[], None]) -> None:
+        self._writer = writer
+        self._before_put = before_put
+        self._seen: set[bytes] = set()
+        self._bases = Bases()
+        self._builder: PartitionBuilder | None = None
+        self._group: list[_Stored] = []
+        self._partitions: list[NewPartition] = []
+        self._sizes: dict[bytes, int] = {}
+
+    def unknown(self, connection: sa.Connection, arrays: Mapping[bytes, Array]) -> dict[bytes, Array]:
+        """Return those chunks that are neither stored nor were asked for before.
+
+        Parameters
+        ----------
+        connection
+            For looking up what is stored.
+        arrays
+            Address -> array, which must not change any more.
+        """
+        unseen = {address: array for address, array in arrays.items() if address not in self._seen}
+        self._seen.update(unseen)
+        return self._writer.unknown(connection, unseen)
+
+    def encode(self, arrays: Mapping[bytes, Array]) -> list[WholeChunk]:
+        """Encode chunks on their own, for :meth:`add`, which another thread may call."""
+        return self._writer.encode(arrays)
+
+    def add(self, connection: sa.Connection, whole: Sequence[WholeChunk]) -> None:
+        """Add encoded chunks, or differences instead; a full partition is made durable.
+
+        Raises
+        ------
+        StorageError
+            If a partition cannot be written.
+        """
+        if whole:
+            self.append(self._writer.as_differences(connection, whole, self._bases))
+
+    def append(self, encoded: Sequence[_Stored]) -> None:
+        """Add chunks as they are."""
+        for item in encoded:
+            size = item.chunk.stored_bytes
+            if self._builder is not None and self._builder.stored_bytes + size > self._writer.partition_bytes:
+                self._put(())
+            if self._builder is None:
+                self._builder = PartitionBuilder()
+            self._builder.add(item.chunk)
+            self._group.append(item)
+            self._sizes[item.chunk.address] = size
+
+    def finish(self, columns: Sequence[NewColumn]) -> WrittenChunks:
+        """Make the rest durable; the last partition describes the new column versions for a later rebuild.
+
+        Raises
+        ------
+        StorageError
+            If a partition cannot be written; nothing is then registered.
+        """
+        if self._builder is not None or columns:
+            self._put([column.document() for column in columns])
+        return WrittenChunks(tuple(self._partitions), self._sizes)
+
+    def close(self) -> None:
+        """Let go of what is not durable yet."""
+        if self._builder is not None:
+            self._builder.close()
+            self._builder = None
+
+    def _put(self, documents: Sequence[dict[str, Any]]) -> None:
+        builder = self._builder or PartitionBuilder()
+        self._builder = None
+        try:
+            self._before_put()
+            self._partitions.append(self._writer.put(builder, self._group, documents))
+        finally:
+            builder.close()
+        self._group = []
 
 
 def bytes_array(data: bytes) -> Array:

@@ -1,4 +1,4 @@
-"""Columns into hashed chunks, several columns at a time: hashing runs without Python's lock."""
+"""Columns into hashed chunks, several at a time where there are more than two cores: hashing needs no Python lock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from mistique_core.catalogue.chunks import NewColumn
 from mistique_core.dedup import chunk_hash, column_hash
-from mistique_core.engine.address_memo import AddressMemo
+from mistique_core.engine.column_memo import ColumnMemo
 from mistique_core.engine.unit_columns import hash_group
 from mistique_core.errors import InvalidInputError
 from mistique_core.frames import EncodedColumn, TextCache, encode_column
@@ -45,7 +45,7 @@ def hash_columns(
     block_rows: int,
     texts: TextCache | None,
     quantizer: Quantizer | None = None,
-    memo: AddressMemo | None = None,
+    memo: ColumnMemo | None = None,
 ) -> list[HashedColumn]:
     """Encode and hash columns; nothing is written.
 
@@ -60,7 +60,7 @@ def hash_columns(
     quantizer
         A lossy scheme for the columns of floats; all others are stored as they are.
     memo
-        Remembers the addresses of arrays that lie unchanged in memory.
+        Remembers the versions of columns that lie unchanged in memory.
 
     Raises
     ------
@@ -80,27 +80,32 @@ def hash_columns(
             return HashedColumn((new,), arrays)
         return hash_column(column, block_rows, memo)
 
-    threads = min(os.cpu_count() or 1, _MOST_THREADS, len(items))
+    threads = min((os.cpu_count() or 1) - 1, _MOST_THREADS, len(items))
     if threads < 2 or sum(len(series) for _, series in items) < _LEAST_VALUES:
         return [work(item) for item in items]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work, items))
 
 
-def hash_column(column: EncodedColumn, block_rows: int, memo: AddressMemo | None = None) -> HashedColumn:
+def hash_column(column: EncodedColumn, block_rows: int, memo: ColumnMemo | None = None) -> HashedColumn:
     """Cut a column into row blocks and hash each part of each block."""
     parent = None if column.categories is None else hash_column(column.categories, block_rows, memo)
-    arrays: dict[bytes, Array] = {} if parent is None else dict(parent.arrays)
-    chunks = []
-    for block, parts in enumerate(column.blocks(block_rows)):
-        for part, array in sorted(parts.items()):
-            if part == "missing" and not array.any():
-                continue
-            address = chunk_hash(array) if memo is None else memo.address(array)
-            arrays[address] = array
-            chunks.append((part, block, address))
-    logical = column.logical.to_json()
     categories = None if parent is None else parent.versions[-1].address
-    address = column_hash(logical, column.rows, block_rows, chunks, categories)
-    new = NewColumn(address, logical, column.rows, block_rows, column.logical_bytes, tuple(chunks), categories)
+    logical = column.logical.to_json()
+    blocks = list(column.blocks(block_rows))
+
+    def make() -> NewColumn:
+        chunks = tuple(
+            (part, block, chunk_hash(array))
+            for block, parts in enumerate(blocks)
+            for part, array in sorted(parts.items())
+            if part != "missing" or array.any()
+        )
+        address = column_hash(logical, column.rows, block_rows, chunks, categories)
+        return NewColumn(address, logical, column.rows, block_rows, column.logical_bytes, chunks, categories)
+
+    facts = (logical, column.rows, block_rows, categories)
+    new = make() if memo is None else memo.version(facts, column.parts, make)
+    arrays: dict[bytes, Array] = {} if parent is None else dict(parent.arrays)
+    arrays.update((address, blocks[block][part]) for part, block, address in new.chunks)
     return HashedColumn((*(() if parent is None else parent.versions), new), arrays)

@@ -13,6 +13,7 @@ import platform
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -22,10 +23,11 @@ from mistique_core.catalogue.chunks import ChunksGoneError, NewColumn
 from mistique_core.catalogue.database import Catalogue, ConflictError
 from mistique_core.catalogue.open_writes import begin_write, end_write, hold_shared
 from mistique_core.config import StoreConfig
-from mistique_core.engine.address_memo import AddressMemo
 from mistique_core.engine.chunk_writer import Array, ChunkWriter, WrittenChunks
+from mistique_core.engine.column_memo import ColumnMemo
 from mistique_core.engine.outputs import OutputSet, register_shared
 from mistique_core.engine.similar import SimilarChunks
+from mistique_core.engine.staged_write import StagedWrite
 from mistique_core.errors import CatalogueError, MistiqueError
 from mistique_core.frames import TextCache
 from mistique_core.storage import StorageBackend
@@ -34,7 +36,7 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 _MOST_TRIES = 8
-_PLACES_KEPT = 16_384
+_COLUMNS_KEPT = 4_096
 _TEXT_CACHE_BYTES = 64 * 1024 * 1024
 
 
@@ -73,15 +75,32 @@ class Committer:
         self._writer = ChunkWriter(backend, config, similar)
         self._exact_dedup = config.exact_dedup
         self._block_rows = config.block_rows
-        self._memo = AddressMemo(_PLACES_KEPT if config.cache_bytes else 0)
+        self._memo = ColumnMemo(_COLUMNS_KEPT if config.cache_bytes else 0)
         self._texts = TextCache(min(config.cache_bytes, _TEXT_CACHE_BYTES))
 
     def outputs(self) -> OutputSet:
         """Return an empty set of outputs for this store."""
         return OutputSet(self._block_rows, self._texts, self._memo)
 
-    def commit(self, items: Sequence[Pending[Result]]) -> list[Result]:
+    def stage(self) -> StagedWrite:
+        """Begin a write whose outputs are made ready as they come, for :meth:`commit` or :meth:`discard`."""
+        write_id = uuid.uuid4().hex
+        return StagedWrite(write_id, self._catalogue, self._writer, self._exact_dedup, lambda: self._announce(write_id))
+
+    def discard(self, staged: StagedWrite) -> None:
+        """Give up a write; files that it has put already are left to garbage collection."""
+        staged.close()
+        self._withdraw(staged.id)
+
+    def commit(self, items: Sequence[Pending[Result]], staged: StagedWrite | None = None) -> list[Result]:
         """Commit everything together, or nothing.
+
+        Parameters
+        ----------
+        items
+            What is committed.
+        staged
+            A write to which the outputs of all items were added already; it ends here.
 
         Returns
         -------
@@ -95,10 +114,15 @@ class Committer:
         CatalogueError
             If the catalogue refuses, or deletions keep coming between.
         """
-        write_id = uuid.uuid4().hex
+        write_id = uuid.uuid4().hex if staged is None else staged.id
         try:
             for _ in range(_MOST_TRIES):
-                written = self._write(write_id, items)
+                if staged is None:
+                    written = self._write(write_id, items)
+                else:
+                    with closing(staged):
+                        written = staged.finish()
+                    staged = None  # if it has been overtaken, everything is looked up again
                 try:
                     return self._register(write_id, items, written)
                 except (ChunksGoneError, ConflictError) as error:
@@ -119,10 +143,13 @@ class Committer:
                 columns.extend(column for column in missing.columns if column not in columns)
         if not arrays and not columns:
             return WrittenChunks((), {})
-        with self._catalogue.write() as connection:
-            begin_write(connection, write_id, platform.node(), os.getpid(), time.time())
+        self._announce(write_id)
         with self._catalogue.read() as connection:
             return self._writer.write(connection, arrays, columns)
+
+    def _announce(self, write_id: str) -> None:
+        with self._catalogue.write() as connection:
+            begin_write(connection, write_id, platform.node(), os.getpid(), time.time())
 
     def _register(self, write_id: str, items: Sequence[Pending[Result]], written: WrittenChunks) -> list[Result]:
         with self._catalogue.write() as connection:

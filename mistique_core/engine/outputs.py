@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +17,9 @@ from mistique_core.catalogue.layouts import Layout, frame_address, register_layo
 from mistique_core.catalogue.stages import output_name, register_fitted
 from mistique_core.catalogue.tables import chunk, column_version
 from mistique_core.dedup import chunk_hash
-from mistique_core.engine.address_memo import AddressMemo
 from mistique_core.engine.chunk_writer import Array, bytes_array
 from mistique_core.engine.column_hasher import HashedColumn, hash_columns
+from mistique_core.engine.column_memo import ColumnMemo
 from mistique_core.engine.stored_frame import StoredFrame
 from mistique_core.engine.unit_columns import hash_units
 from mistique_core.errors import InvalidInputError
@@ -105,20 +105,23 @@ class OutputSet:
     texts
         Remembers string columns that consist of the very same Python objects.
     memo
-        Remembers the addresses of arrays that lie unchanged in memory.
+        Remembers the versions of columns that lie unchanged in memory.
     arrays
         Address -> array of every chunk that the outputs need.
     frames, fitted
         The prepared outputs.
+    version_ids
+        Address -> id of the column versions, where :func:`register_shared` has registered them in this transaction.
     """
 
     block_rows: int
     texts: TextCache | None = None
-    memo: AddressMemo | None = None
+    memo: ColumnMemo | None = None
     arrays: dict[bytes, Array] = field(default_factory=dict)
     column_versions: dict[bytes, NewColumn] = field(default_factory=dict)
     frames: list[PreparedFrame] = field(default_factory=list)
     fitted: list[PreparedFitted] = field(default_factory=list)
+    version_ids: Mapping[bytes, int] = field(default_factory=dict)
     _unread: set[bytes] = field(default_factory=set)
 
     def add_frame(
@@ -260,7 +263,9 @@ class OutputSet:
         if len(known_addresses(connection, column_version, self._unread)) < len(self._unread):
             raise ChunksGoneError("columns that a stage passes on unread were deleted while it ran; run it again")
 
-    def missing(self, connection: sa.Connection, *, skip_known: bool = True) -> MissingOutputs:
+    def missing(
+        self, connection: sa.Connection, *, skip_known: bool = True, leave_out: Collection[bytes] = ()
+    ) -> MissingOutputs:
         """Return what may have to be written: the columns that are not stored yet and their arrays.
 
         Parameters
@@ -269,6 +274,8 @@ class OutputSet:
             For looking up what is stored.
         skip_known
             Whether to leave out columns that are stored already.
+        leave_out
+            Addresses of columns that are left out without a look.
 
         Raises
         ------
@@ -276,12 +283,13 @@ class OutputSet:
             If a column that was passed on unread has been deleted.
         """
         self.check_unread(connection)
-        known = known_addresses(connection, column_version, self.column_versions) if skip_known else {}
-        columns = [
-            column
+        wanted = {
+            address: column
             for address, column in self.column_versions.items()
-            if address not in known and address not in self._unread
-        ]
+            if address not in leave_out and address not in self._unread
+        }
+        known = known_addresses(connection, column_version, wanted) if skip_known else {}
+        columns = [column for address, column in wanted.items() if address not in known]
         needed = {address for column in columns for _, _, address in column.chunks}
         needed.update(item.chunk for item in self.fitted)
         arrays = {address: array for address, array in self.arrays.items() if address in needed}
@@ -312,7 +320,7 @@ class OutputSet:
         tuple
             Output -> intermediate id; output -> fitted id; output -> bytes added by that frame.
         """
-        versions = register_columns(connection, list(self.column_versions.values()))
+        versions = self.version_ids or register_columns(connection, list(self.column_versions.values()))
         intermediates, fitted, added = {}, {}, {}
         for frame in self.frames:
             stored = self._claim(frame, unclaimed)
@@ -389,7 +397,9 @@ def register_shared(connection: sa.Connection, outputs: Sequence[OutputSet]) -> 
     """
     if len(outputs) < 2:
         return
-    register_columns(connection, [column for item in outputs for column in item.column_versions.values()])
+    ids = register_columns(connection, [column for item in outputs for column in item.column_versions.values()])
+    for item in outputs:
+        item.version_ids = ids
     layouts = {frame.layout.address: frame.layout for item in outputs for frame in item.frames}
     for address in sorted(layouts):
         register_layout(connection, layouts[address])

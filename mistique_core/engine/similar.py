@@ -11,7 +11,7 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from mistique_core.catalogue.chunks import StoredChunk, similar_chunks
-from mistique_core.dedup.delta_choice import NewChunk, choose_deltas
+from mistique_core.dedup.delta_choice import Bases, NewChunk, choose_deltas
 from mistique_core.engine.chunk_reader import ChunkReader, ChunkRequest
 from mistique_core.errors import CorruptPartitionError
 from mistique_core.partition import EncodedChunk, encode_delta
@@ -56,7 +56,11 @@ class SimilarChunks:
         self._level = level
 
     def differences(
-        self, connection: sa.Connection, arrays: Mapping[bytes, Array], encoded: Sequence[EncodedChunk]
+        self,
+        connection: sa.Connection,
+        arrays: Mapping[bytes, Array],
+        encoded: Sequence[EncodedChunk],
+        bases: Bases | None = None,
     ) -> dict[bytes, Found]:
         """Return address -> what to store, for chunks that become differences or may be bases of others.
 
@@ -68,6 +72,8 @@ class SimilarChunks:
             Address -> values of the new chunks.
         encoded
             The new chunks, encoded on their own.
+        bases
+            What earlier calls for the same write have left.
         """
         whole = {chunk.address: chunk for chunk in encoded}
         candidates: dict[bytes, StoredChunk] = {}
@@ -91,7 +97,7 @@ class SimilarChunks:
             return encode_delta(whole[chunk.address], chunk.array, base, delta, scale, self._level)
 
         new = [NewChunk(chunk.address, arrays[chunk.address], chunk.stored_bytes) for chunk in encoded]
-        choice = choose_deltas(new, stored, read, encode)
+        choice = choose_deltas(new, stored, read, encode, bases=bases)
         found = {address: Found(item.encoded, item.base) for address, item in choice.deltas.items()}
         found.update((address, Found(whole[address], bands=keys)) for address, keys in choice.keys.items())
         return found

@@ -112,7 +112,7 @@ def encode_column(name: str, series: pd.Series[Any] | pd.Index[Any], texts: Text
         column = EncodedColumn(logical, rows, _masked_parts(series))
     else:
         column = EncodedColumn(logical, rows, {"values": _physical(series, logical)})
-    if logical.kind != "object" and not _comes_back(logical, series.dtype):
+    if not isinstance(series.dtype, np.dtype) and not _comes_back(logical, series.dtype):
         raise UnsupportedColumnError(
             f"column {name!r} has dtype {series.dtype}, which would not come back the same; convert it with .astype()"
         )

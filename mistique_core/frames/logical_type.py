@@ -133,6 +133,8 @@ def logical_type(name: str, series: pd.Series[Any] | pd.Index[Any]) -> LogicalTy
         If values of this dtype cannot be stored losslessly; the message says what to do.
     """
     dtype = series.dtype
+    if isinstance(dtype, np.dtype):
+        return _numpy_type(name, dtype)
     for refused, remedy in _REMEDIES:
         if isinstance(dtype, refused):
             raise UnsupportedColumnError(f"column {name!r} has dtype {dtype}, which is not supported; {remedy}")
@@ -144,10 +146,8 @@ def logical_type(name: str, series: pd.Series[Any] | pd.Index[Any]) -> LogicalTy
         return LogicalType("string", "str", (("na", na), ("storage", str(dtype.storage))))
     if isinstance(dtype, pd.DatetimeTZDtype):
         return LogicalType("datetime_tz", f"<M8[{dtype.unit}]", (("tz", str(dtype.tz)),))
-    if str(dtype) in _NULLABLE and not isinstance(dtype, np.dtype):
+    if str(dtype) in _NULLABLE:
         return LogicalType("nullable", str(dtype))
-    if isinstance(dtype, np.dtype):
-        return _numpy_type(name, dtype)
     raise UnsupportedColumnError(
         f"column {name!r} has dtype {dtype}, which is not supported; convert it with .astype() to a NumPy dtype"
     )

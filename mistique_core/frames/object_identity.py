@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from blake3 import blake3
+from xxhash import xxh3_128_digest
 
 Array = npt.NDArray[Any]
 Parts = dict[str, Array]
@@ -22,11 +22,12 @@ _SAMPLE = 1_024
 
 
 def identities(objects: Array) -> npt.NDArray[np.intp]:
-    """Return the addresses of an object array's items, intp (n,)."""
+    """Return the addresses of an object array's items, intp (n,), which must not outlive the array."""
     contiguous = np.ascontiguousarray(objects)
     if not contiguous.size:
         return np.empty(0, np.intp)
-    memory = ctypes.string_at(contiguous.ctypes.data, contiguous.nbytes)
+    memory: Any = (ctypes.c_char * contiguous.nbytes).from_address(contiguous.ctypes.data)
+    memory.owner = contiguous  # which may be a copy
     return np.frombuffer(memory, np.intp)
 
 
@@ -67,7 +68,7 @@ class TextCache:
 
     def find(self, objects: Array) -> tuple[bytes, Parts | None]:
         """Return the key of an object array, and its parts if it was encoded before."""
-        key = blake3(identities(objects).data.cast("B")).digest() + len(objects).to_bytes(8, "little")
+        key = xxh3_128_digest(identities(objects).data.cast("B")) + len(objects).to_bytes(8, "little")
         with self._lock:
             found = self._entries.get(key)
             if found is None:

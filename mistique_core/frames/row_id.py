@@ -90,7 +90,7 @@ def check_row_id(values: Any, what: str) -> RowIds:
         )
     if ids.dtype.kind == "u" and len(ids) and ids.max() > np.iinfo(np.int64).max:
         raise InvalidInputError(f"row_id {ids.max()} of {what} does not fit int64; give smaller integers")
-    ids = ids.astype(np.int64)
+    ids = ids.astype(np.int64, copy=False)
     if bool((ids[1:] > ids[:-1]).all()):
         return ids
     order = np.sort(ids)

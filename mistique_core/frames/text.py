@@ -17,6 +17,7 @@ import pandas as pd
 from mistique_core.errors import CorruptPartitionError, UnsupportedColumnError
 from mistique_core.frames.logical_type import LogicalType, pandas_dtype
 from mistique_core.frames.object_identity import TextCache, identities, repeated
+from mistique_core.native import kernels
 
 Array = npt.NDArray[Any]
 
@@ -100,6 +101,10 @@ def _from_objects(name: str, objects: Array) -> dict[str, Array]:
 
 def _expand(text: Array, lengths: Array, codes: Array) -> Array:
     """Return the bytes of the strings that `codes` name, end to end."""
+    if kernels is not None:
+        gathered = np.empty(int(lengths[codes].sum(dtype=np.int64)), np.uint8)
+        kernels.gather(text, np.cumsum(lengths, dtype=np.int64), codes.astype(np.int64, copy=False), gathered)
+        return gathered
     strings = _to_bytes(text, lengths)
     return np.frombuffer(b"".join(strings[codes].tolist()), np.uint8)
 

@@ -1,7 +1,7 @@
 """The partition file format and the encodings of its chunks."""
 
 from mistique_core.partition.encoding import Codec, EncodedChunk, decode_chunk, encode_chunk, encode_delta
-from mistique_core.partition.hdf5 import FORMAT_VERSION, build_partition, read_columns, scan_partition
+from mistique_core.partition.hdf5 import FORMAT_VERSION, PartitionBuilder, build_partition, read_columns, scan_partition
 from mistique_core.partition.location import ChunkLocation, decode_location, pack_extents, unpack_extents
 from mistique_core.partition.transform import Transform
 from mistique_core.partition.zone import Zone, may_match, zone_of
@@ -11,6 +11,7 @@ __all__ = [
     "ChunkLocation",
     "Codec",
     "EncodedChunk",
+    "PartitionBuilder",
     "Transform",
     "Zone",
     "build_partition",

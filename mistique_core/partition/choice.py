@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 
+from mistique_core.partition.decimal_codes import EXACT_INTEGER, MOST_PATTERNS, narrow_decimals, scan_decimals
 from mistique_core.partition.digits import fold_signs, split_digits
+from mistique_core.partition.factorize import factorize_words
 from mistique_core.partition.transform import UNSIGNED, Array, Transform, Transformed, as_bits, plain
 
 _MOST_TABLE = 8_192
@@ -18,13 +18,10 @@ _LEAST_VALUES = 64
 _FEW_FOR_BYTES = 0.97
 _FEW_FOR_CODES = 0.85
 _SCALES = (1, 10, 100, 1_000, 10_000, 1_000_000)
-_EXACT_INTEGER = float(1 << 53)
 # Codes as wide as the values: larger whole numbers than these are no finer than the float itself.
 _WORTH_WIDE = {"<f4": 1 << 22, "<f8": 1 << 51}
-_TILE = 8_192
 _LEAST_DIGITS = 4_096
 _DIGIT_SAMPLE = 4_096
-_MOST_EXCEPTIONS = 16
 _TABLE_VALUE_BITS = 40.0
 
 
@@ -113,37 +110,16 @@ def _offset(array: Array) -> Transformed | None:
 
 def _decimal(array: Array, sample: Array) -> Transformed | None:
     scale = _scale_of(sample)
-    if scale is None:
+    found = None if scale is None else scan_decimals(array, scale)
+    if scale is None or found is None:
         return None
-    whole = np.empty(array.size, "<f8")
-    exceptions: set[int] = set()
-    for start in range(0, array.size, _TILE):
-        tile, target = array[start : start + _TILE], whole[start : start + _TILE]
-        bad = _to_whole(tile, scale, target)
-        if bad is not None:
-            exceptions.update(_patterns(as_bits(tile), bad))
-            if len(exceptions) > _MOST_EXCEPTIONS:
-                return None
-    low = np.fmin.reduce(whole)
-    if np.isnan(low):
-        return None
-    base, high = int(low), int(np.fmax.reduce(whole))
-    top = high - base + 1
-    dtype = _codes_of(base, high + len(exceptions), array.dtype)
+    base = found.low
+    top = found.high - base + 1
+    dtype = _codes_of(base, found.high + len(found.patterns), array.dtype)
     if dtype is None:
         return None
-    whole -= base
-    if not exceptions:
-        return Transformed(Transform("decimal", dtype, base=base, scale=scale), whole.astype(dtype))
-    patterns = tuple(sorted(exceptions))
-    bad = np.isnan(whole)
-    if len(patterns) == 1:
-        np.copyto(whole, float(top), where=bad)
-    else:
-        known = np.asarray(patterns, UNSIGNED[array.dtype.itemsize])
-        whole[bad] = top + np.searchsorted(known, as_bits(array)[bad])
-    item = Transform("decimal", dtype, base=base, scale=scale, top=top, exceptions=patterns)
-    return Transformed(item, whole.astype(dtype))
+    item = Transform("decimal", dtype, base, scale, top if found.patterns else None, found.patterns)
+    return Transformed(item, narrow_decimals(array, found, top, dtype))
 
 
 def _codes_of(low: int, high: int, dtype: np.dtype[Any]) -> str | None:
@@ -154,36 +130,6 @@ def _codes_of(low: int, high: int, dtype: np.dtype[Any]) -> str | None:
     return codes
 
 
-def _patterns(bits: Array, bad: npt.NDArray[np.bool_]) -> list[int]:
-    """Return the different items where `bad`; most often there is one, and it is nowhere else."""
-    first = bits[bad.argmax()]
-    if np.array_equal(bits == first, bad):
-        return [int(first)]
-    return [int(pattern) for pattern in np.unique(bits[bad])]
-
-
-def _to_whole(tile: Array, scale: int, whole: Array) -> npt.NDArray[np.bool_] | None:
-    """Write `tile * scale` into `whole` where that is whole and gives back the same bits, NaN elsewhere.
-
-    Returns
-    -------
-    ndarray or None
-        Where it is not; ``None`` if it is everywhere.
-    """
-    with np.errstate(all="ignore"):
-        np.multiply(tile, float(scale), out=whole, dtype="<f8")
-        np.rint(whole, out=whole)
-        whole += 0.0  # so that -0.0, which no code stands for, does not compare equal below
-        good = np.abs(whole) < _EXACT_INTEGER
-        back = (whole / scale if scale != 1 else whole).astype(tile.dtype, copy=False)
-        good &= as_bits(back) == as_bits(tile)
-    if good.all():
-        return None
-    bad = np.logical_not(good, out=good)
-    np.copyto(whole, np.nan, where=bad)
-    return bad
-
-
 def _scale_of(sample: Array) -> int | None:
     """Return the first scale by which values of a sample are decimals, and few different ones are not."""
     bits = as_bits(sample)
@@ -192,8 +138,8 @@ def _scale_of(sample: Array) -> int | None:
         for scale in _SCALES:
             whole = np.rint(wide * scale) + 0.0
             good = as_bits((whole / scale).astype(sample.dtype)) == bits
-            good &= np.abs(whole) < _EXACT_INTEGER
-            few_others = good.any() and len(set(bits[~good][:_LEAST_VALUES].tolist())) <= _MOST_EXCEPTIONS // 2
+            good &= np.abs(whole) < EXACT_INTEGER
+            few_others = good.any() and len(set(bits[~good][:_LEAST_VALUES].tolist())) <= MOST_PATTERNS // 2
             if few_others:
                 found = whole[good]
                 return scale if _codes_of(int(found.min()), int(found.max()), sample.dtype) is not None else None
@@ -201,12 +147,11 @@ def _scale_of(sample: Array) -> int | None:
 
 
 def _dictionary(array: Array) -> Transformed | None:
-    bits = as_bits(array)
-    signed = bits.view(bits.dtype.str.replace("u", "i"))
-    positions, found = pd.factorize(signed)
-    if len(found) > _most_table(array.dtype):
+    made = factorize_words(as_bits(array), _most_table(array.dtype))
+    if made is None:
         return None
-    values = np.asarray(found).view(array.dtype)
+    positions, words = made
+    values = words.view(array.dtype)
     order = np.argsort(values, kind="stable")
     rank = np.empty(len(order), _narrowest(max(len(order) - 1, 0)))
     rank[order] = np.arange(len(order))

@@ -180,15 +180,15 @@ def encode_delta(whole: EncodedChunk, array: Array, base: bytes, delta: Array, s
         As in :func:`encode_chunk`.
     """
     item = Transform("delta", delta.dtype.str, scale=scale, delta=base.hex())
-    made = _encode(whole.address, array, Transformed(item, delta), level)
     table = choose_dictionary(delta)
-    if table is not None:
-        named = replace(item, dtype=table.transform.dtype)
-        made = min(
-            made,
-            _encode(whole.address, array, Transformed(named, table.codes, table.table), level),
-            key=lambda chunk: chunk.stored_bytes,
-        )
+    named = None if table is None else replace(item, dtype=table.transform.dtype)
+    encodings = [] if table is None or named is None else [Transformed(named, table.codes, table.table)]
+    if table is None or np.count_nonzero(table.codes) * 2 > table.codes.size:
+        # Where most values did not change, nearly every word is one and the same: the table is always smaller.
+        encodings.append(Transformed(item, delta))
+    made = min(
+        (_encode(whole.address, array, encoding, level) for encoding in encodings), key=lambda chunk: chunk.stored_bytes
+    )
     item = replace(made.codec.transform, saved=max(0, whole.stored_bytes - made.stored_bytes))
     return replace(made, codec=replace(made.codec, transform=item))
 

@@ -1,7 +1,8 @@
 """A session: what several calls log is collected in memory and written in full partitions (thesis 5.3).
 
 This is the thesis's InMemoryStore: a buffer pool with a limit in bytes. What it holds becomes visible when
-it is flushed: when the buffer is full, when the session ends, or on request.
+it is flushed: when the buffer is full, when the session ends, or on request. Until then a thread encodes what
+it holds, while the caller makes what comes next.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mistique_core.engine.commit import Pending
+from mistique_core.engine.write_ahead import WriteAhead
 from mistique_core.errors import InvalidInputError
 from mistique_core.model import LogReport
 
@@ -41,6 +43,7 @@ class Session:
         self._limit = limit_bytes
         self._waiting: list[Pending[LogReport]] = []
         self._held: dict[bytes, npt.NDArray[Any]] = {}
+        self._ahead = WriteAhead(store.committer)
         self._is_open = True
         self.reports: list[LogReport] = []
         self.buffered_bytes = 0
@@ -52,9 +55,12 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._is_open = False
-        if error is None:
-            self.flush()
-        self._forget()
+        try:
+            if error is None:
+                self.flush()
+        finally:
+            self._ahead.close()
+            self._forget()
 
     def log_frame(self, run: Run, intermediate: str, frame: pd.DataFrame, **options: Any) -> None:
         """Collect a frame as an intermediate of `run`; options as in :meth:`Run.log_frame`.
@@ -82,7 +88,7 @@ class Session:
         """Write and register everything that waits, all of it or nothing; return its reports."""
         if not self._waiting:
             return []
-        reports = self._store.committer.commit(self._waiting)
+        reports = self._store.committer.commit(self._waiting, self._ahead.take())
         self.reports.extend(reports)
         self._forget()
         return reports
@@ -95,6 +101,7 @@ class Session:
                 self.buffered_bytes += array.nbytes
             arrays[address] = self._held[address]
         self._waiting.append(item)
+        self._ahead.add(item.outputs)
         if self.buffered_bytes >= self._limit:
             self.flush()
 

@@ -1,0 +1,65 @@
+"""The compiled kernels, or ``None`` where they were not built or are switched off.
+
+They are built on installation where there is a C compiler. Each caller has the same in NumPy, which gives the
+same bits in more passes over the values. ``MISTIQUE_KERNELS=off`` switches them off.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+import numpy.typing as npt
+
+Buffer = npt.NDArray[Any]
+
+
+class Kernels(Protocol):
+    """What ``_kernels.c`` defines; buffers are contiguous, and those that are filled come last."""
+
+    def decimal_scan(
+        self, values: Buffer, itemsize: int, scale: float, whole: Buffer
+    ) -> tuple[float, float, tuple[int, ...]] | None:
+        """Fill `whole` (float64) with ``values * scale`` where that is exact, else NaN.
+
+        Returns
+        -------
+        tuple or None
+            Smallest and largest of `whole`, and the bit patterns of the others, at most 16 and in order of
+            occurrence; ``None`` where there are more, or no decimal at all.
+        """
+
+    def decimal_codes(
+        self, values: Buffer, itemsize: int, whole: Buffer, base: float, top: float, patterns: Buffer, codes: Buffer,
+        width: int,
+    ) -> None:  # fmt: skip
+        """Fill `codes`, `width` bytes each: ``whole - base``, or ``top`` and the place of a pattern (uint64)."""
+
+    def swap_decimals(self, words: Buffer, itemsize: int, scale: float, most: int, swapped: Buffer) -> None:
+        """Fill `swapped` with :func:`mistique_core.dedup.decimals.swap_decimals` of `words`."""
+
+    def factorize(self, words: Buffer, itemsize: int, positions: Buffer, found: Buffer) -> int:
+        """Fill `found` with the different words in order of occurrence, `positions` (uint16) with where each is.
+
+        Returns
+        -------
+        int
+            How many there are; -1 where `found` has no room for them.
+        """
+
+    def gather(self, text: Buffer, ends: Buffer, codes: Buffer, gathered: Buffer) -> None:
+        """Fill `gathered` with the strings that `codes` (int64) name, which end at `ends` (int64) of `text`."""
+
+
+def load() -> Kernels | None:
+    """Return the compiled kernels, ``None`` where they were not built or are switched off."""
+    if os.environ.get("MISTIQUE_KERNELS") == "off":
+        return None
+    try:
+        return cast(Kernels, import_module("mistique_core.native._kernels"))
+    except ImportError:
+        return None
+
+
+kernels = load()

@@ -1,0 +1,164 @@
+"""The compiled loops give, bit for bit, what NumPy gives; where they were not built, these tests are skipped."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from mistique_core.dedup import decimals
+from mistique_core.frames import text
+from mistique_core.native import kernels
+from mistique_core.partition import decimal_codes, factorize
+from mistique_core.partition.choice import choose_transform
+from mistique_core.partition.transform import UNSIGNED, invert
+
+pytestmark = pytest.mark.skipif(kernels is None, reason="the kernels were not built (no C compiler)")
+
+SCALES = (1, 10, 100, 1_000, 10_000, 1_000_000)
+FLOATS = st.sampled_from(["<f4", "<f8"])
+
+
+def without_kernels(module, function, *arguments):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "kernels", None)
+        return function(*arguments)
+
+
+def specials(dtype):
+    """Values at which arithmetic on floats changes its ways, as bit patterns and as numbers."""
+    width = np.dtype(dtype).itemsize
+    numbers = [0.0, -0.0, 0.5, 1.5, 2.5, -0.5, 1e-320, 1e300, -1e300, np.inf, -np.inf, np.nan, 2.0**52, 2.0**53,
+               2.0**51 + 0.5, -(2.0**53), 4503599627370495.5, 16777217.0, 0.1, 12.34, -12.34, 1e15 / 3]  # fmt: skip
+    with np.errstate(over="ignore"):
+        values = np.array(numbers, "<f8").astype(dtype)
+    payloads = np.array([1, 3, (1 << (8 * width)) - 1], UNSIGNED[width]).view(dtype)
+    return np.concatenate([values, payloads])
+
+
+@st.composite
+def columns(draw):
+    """Decimals of one scale with any other values between them, sometimes none, sometimes only those."""
+    dtype = np.dtype(draw(FLOATS))
+    scale = draw(st.sampled_from(SCALES))
+    whole = draw(arrays.arrays(np.int64, st.integers(1, 200), elements=st.integers(-(1 << 40), 1 << 40)))
+    column = (whole / scale).astype(dtype)
+    others = specials(dtype)
+    places = draw(arrays.arrays(np.int64, len(column), elements=st.integers(0, 4 * len(others))))
+    pool = draw(st.integers(1, len(others)))
+    hit = places < len(others)
+    column[hit] = others[places[hit] % pool]
+    return np.tile(column, draw(st.sampled_from([1, 13]))), scale
+
+
+@given(columns())
+@example((np.repeat(np.array([np.nan, -0.0, 7.25]), 5_000), 100))
+@example((np.arange(3_000, dtype="<f4") / np.float32(10), 10))
+@example((np.full(100, np.nan), 1))
+@example((np.arange(1_000) * np.pi, 1))
+def test_decimals_are_those_of_numpy(case):
+    column, scale = case
+    ours = decimal_codes.scan_decimals(column, scale)
+    theirs = without_kernels(decimal_codes, decimal_codes.scan_decimals, column, scale)
+    assert (ours is None) == (theirs is None)
+    if ours is None or theirs is None:
+        return
+    assert (ours.low, ours.high, ours.patterns) == (theirs.low, theirs.high, theirs.patterns)
+    np.testing.assert_array_equal(ours.whole.view("u8"), theirs.whole.view("u8"))
+    top = ours.high - ours.low + 1
+    if top + 16 >= 1 << 52:
+        return  # no codes are made of so wide a range
+    for width, dtype in UNSIGNED.items():
+        if top + 16 < 1 << (8 * width):
+            codes = decimal_codes.narrow_decimals(column, ours, top, dtype)
+            expected = without_kernels(decimal_codes, decimal_codes.narrow_decimals, column, theirs, top, dtype)
+            np.testing.assert_array_equal(codes, expected)
+
+
+@given(columns())
+def test_a_chunk_gets_the_same_codes_and_comes_back(case):
+    column = np.resize(case[0], max(len(case[0]), 100))
+    ours = choose_transform(column)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decimal_codes, "kernels", None)
+        patch.setattr(factorize, "kernels", None)
+        theirs = choose_transform(column)
+    assert ours.transform == theirs.transform
+    assert ours.codes.dtype == theirs.codes.dtype
+    assert ours.codes.tobytes() == theirs.codes.tobytes()
+    assert (ours.table is None) == (theirs.table is None)
+    if ours.table is not None and theirs.table is not None:
+        assert ours.table.tobytes() == theirs.table.tobytes()
+    assert invert(ours.transform, ours.codes, column.dtype, ours.table).tobytes() == column.tobytes()
+
+
+@given(st.sampled_from(["<u4", "<u8"]), st.sampled_from(SCALES), st.data())
+def test_decimals_change_places_as_in_numpy_and_back(dtype, scale, data):
+    floats = dtype.replace("u", "f")
+    random = data.draw(arrays.arrays(dtype, st.integers(0, 50)))
+    small = data.draw(arrays.arrays(dtype.replace("u", "i"), st.integers(0, 50), elements=st.integers(-100, 100)))
+    prices = (data.draw(arrays.arrays(np.int64, 20, elements=st.integers(-(1 << 51), 1 << 51))) / scale).astype(floats)
+    words = np.concatenate([random, small.view(dtype), prices.view(dtype), specials(floats).view(dtype)])
+    ours = decimals.swap_decimals(words, scale)
+    np.testing.assert_array_equal(ours, without_kernels(decimals, decimals.swap_decimals, words, scale))
+    np.testing.assert_array_equal(decimals.swap_decimals(ours, scale), words)
+
+
+@given(st.sampled_from(["<u2", "<u4", "<u8"]), st.integers(1, 300), st.data())
+def test_different_words_are_found_in_order_of_occurrence(dtype, different, data):
+    pool = data.draw(arrays.arrays(dtype, different))
+    words = pool[data.draw(arrays.arrays(np.int64, st.integers(1, 400), elements=st.integers(0, different - 1)))]
+    most = data.draw(st.integers(1, 256))
+    first = {}
+    for word in words.tolist():
+        first.setdefault(word, len(first))
+    found = factorize.factorize_words(words, most)
+    expected = without_kernels(factorize, factorize.factorize_words, words, most)
+    assert (found is None) == (expected is None) == (len(first) > most)
+    if found is not None and expected is not None:
+        assert found[1].tolist() == expected[1].tolist() == list(first)
+        assert found[0].tolist() == expected[0].tolist() == [first[word] for word in words.tolist()]
+
+
+def test_as_many_words_as_a_table_may_have():
+    words = np.random.default_rng(5).permutation(np.arange(8_192, dtype="<u8") << 40)
+    positions, found = factorize.factorize_words(words, 8_192)
+    np.testing.assert_array_equal(found[positions], words)
+    assert factorize.factorize_words(np.append(words, np.uint64(1)), 8_192) is None
+
+
+@given(st.lists(st.binary(max_size=6), min_size=1, max_size=20), st.data())
+def test_strings_are_put_end_to_end(strings, data):
+    codes = data.draw(arrays.arrays(np.intp, st.integers(0, 50), elements=st.integers(0, len(strings) - 1)))
+    content = np.frombuffer(b"".join(strings), np.uint8)
+    lengths = np.array([len(item) for item in strings], np.int32)
+    expected = b"".join(strings[code] for code in codes)
+    assert text._expand(content, lengths, codes).tobytes() == expected
+    assert without_kernels(text, text._expand, content, lengths, codes).tobytes() == expected
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_written():
+    eight, four = np.zeros(8), np.zeros(4)
+    with pytest.raises(ValueError, match="as many"):
+        kernels.decimal_scan(eight, 8, 1.0, four)
+    with pytest.raises(ValueError, match="as many"):
+        kernels.decimal_codes(eight, 8, eight, 0.0, 1.0, np.zeros(0, "u8"), np.zeros(8, "u2"), 4)
+    with pytest.raises(ValueError, match="as many"):
+        kernels.swap_decimals(eight, 8, 1.0, 1 << 50, four)
+    with pytest.raises(ValueError, match="as many"):
+        kernels.factorize(eight, 8, np.zeros(4, "u2"), eight)
+    with pytest.raises(ValueError, match="room"):
+        kernels.gather(np.zeros(4, "u1"), np.array([2, 4]), np.array([0, 2]), np.zeros(4, "u1"))
+    frozen = np.zeros(8)
+    frozen.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        kernels.decimal_scan(eight, 8, 1.0, frozen)
+
+
+def test_they_can_be_switched_off():
+    code = "from mistique_core.native import kernels; raise SystemExit(kernels is not None)"
+    environment = {"MISTIQUE_KERNELS": "off", "PYTHONPATH": ":".join(filter(None, sys.path))}
+    assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0
