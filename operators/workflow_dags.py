@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from airflow.sdk import DAG, BaseOperator, Param
 from mistique_core.errors import InvalidInputError, MistiqueError, NotFoundError
 from mistique_core.workflows.specification import WorkflowSpec, load_workflow
 from operators.connection import DEFAULT_CONNECTION
+from operators.materialize import MaterializeOperator
 from operators.workflow_stage import WorkflowStageOperator
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ SUFFIXES = (".yaml", ".yml")
 MAX_DAG_ID = 250
 BROKEN = "broken workflow"
 """Tag of the DAG that stands for a file which cannot be used."""
+
+
+POLICY_TASK = "materialize"
+"""Task that ends the run of a workflow whose policy does not keep everything."""
 
 
 def dags_from_yaml(
@@ -108,7 +114,29 @@ def _workflow_dag(spec: WorkflowSpec, schedule: Any, mistique_conn_id: str, dag_
     for stage in spec.stages:
         for reference in stage.inputs.values():
             dag.get_task(reference.stage).set_downstream(dag.get_task(stage.name))
+    if not spec.materialization.keeps_all:
+        _end_with_policy(dag, spec, mistique_conn_id)
     return dag
+
+
+def _end_with_policy(dag: DAG, spec: WorkflowSpec, mistique_conn_id: str) -> None:
+    """Let the last task of a run let go of what the workflow's policy does not keep."""
+    last = list(dag.leaves)
+    end = MaterializeOperator(
+        task_id=_free_name(POLICY_TASK, dag.task_ids),
+        project=spec.project,
+        model=spec.model,
+        policy=spec.materialization.to_json(),
+        mistique_conn_id=mistique_conn_id,
+        dag=dag,
+    )
+    end.set_upstream(last)
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
 
 
 class BrokenWorkflowOperator(BaseOperator):

@@ -12,6 +12,7 @@ from mistique_core.catalogue.facts import gather_facts
 from mistique_core.catalogue.intermediates import UNSTORED, ColumnRecord, IntermediateRecord, columns_of
 from mistique_core.cost import ReadRate
 from mistique_core.engine.frame_reader import FrameReader, is_units
+from mistique_core.engine.recent_columns import RecentColumns
 from mistique_core.engine.rerun import rerun
 from mistique_core.engine.stored_frame import StoredFrame
 from mistique_core.frames import LazyFrame
@@ -27,6 +28,7 @@ def lazy_frame(
     reader: FrameReader,
     connect: Callable[[], AbstractContextManager[sa.Connection]],
     block_rows: int,
+    recent: RecentColumns,
 ) -> pd.DataFrame:
     """Return an intermediate as a frame whose columns are read when they are touched; re-run where it is not kept.
 
@@ -40,6 +42,8 @@ def lazy_frame(
         How and over which connections its columns are read later.
     block_rows
         Rows of a row block of the store: columns stored in others are not passed on unread.
+    recent
+        Columns that are in memory.
     """
     columns = columns_of(connection, record.ref.id)
     if any(column.version.id == UNSTORED for column in columns):
@@ -48,7 +52,7 @@ def lazy_frame(
     if any(map(is_units, columns)):
         return reader.frame(connection, record)
     handles: Mapping[str, ColumnRecord] = {column.name: column for column in columns}
-    return LazyFrame.over(StoredFrame(record, reader, connect, block_rows), handles)
+    return LazyFrame.over(StoredFrame(record, reader, connect, block_rows, recent), handles)
 
 
 def obtain(connection: sa.Connection, record: IntermediateRecord, reader: FrameReader) -> pd.DataFrame:

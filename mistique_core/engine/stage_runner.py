@@ -34,6 +34,7 @@ from mistique_core.config import StoreConfig
 from mistique_core.engine.commit import Committer, Pending
 from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.engine.outputs import OutputSet
+from mistique_core.engine.recent_columns import RecentColumns
 from mistique_core.engine.stage_input import lazy_frame, obtain
 from mistique_core.engine.stored_frame import StoredFrame
 from mistique_core.errors import InvalidInputError, MistiqueError
@@ -128,6 +129,7 @@ class StageRunner:
         self._committer = committer
         self._reader = reader
         self._config = config
+        self._recent = RecentColumns(config.cache_bytes)
 
     def run(self, place: StagePlace, item: Stage, inputs: Mapping[str, Ref], *, reuse: bool = True) -> StageOutcome:
         """Run one stage.
@@ -226,6 +228,17 @@ class StageRunner:
             )
 
         self._committer.commit([Pending(outputs, register)])
+        self._remember(outputs, result)
+
+    def _remember(self, outputs: OutputSet, result: StageResult) -> None:
+        """Keep what was computed in memory for the next stage."""
+        for prepared in outputs.frames:
+            frame = result.frames[prepared.output]
+            untouched = frame.untouched() if isinstance(frame, LazyFrame) else None
+            unread = set() if untouched is None else set(untouched[1])
+            for name, version in zip(prepared.layout.names, prepared.versions, strict=True):
+                if name not in unread and prepared.layout.members is None:
+                    self._recent.put(version.address, frame[name])
 
     def _load_inputs(self, inputs: Mapping[str, Ref], *, lazy: bool) -> _Loaded:
         loaded = _Loaded()
@@ -246,7 +259,7 @@ class StageRunner:
     def _frame(self, connection: sa.Connection, record: IntermediateRecord, *, lazy: bool) -> pd.DataFrame:
         if not lazy:
             return obtain(connection, record, self._reader)
-        return lazy_frame(connection, record, self._reader, self._catalogue.read, self._config.block_rows)
+        return lazy_frame(connection, record, self._reader, self._catalogue.read, self._config.block_rows, self._recent)
 
     def _prepare(self, place: StagePlace, item: Stage, result: StageResult) -> OutputSet:
         if not (result.frames or result.fitted or result.metrics):

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from mistique_core.catalogue.chunks import NewColumn
 from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord
 from mistique_core.engine.frame_reader import FrameReader
+from mistique_core.engine.recent_columns import RecentColumns
 from mistique_core.frames import ROW_ID, LogicalType, pandas_dtype
 
 
@@ -33,8 +34,10 @@ class StoredFrame:
         reader: FrameReader,
         connect: Callable[[], AbstractContextManager[sa.Connection]],
         block_rows: int,
+        recent: RecentColumns,
     ) -> None:
         self.record = record
+        self._recent = recent
         self.seconds = 0.0
         self._reader = reader
         self._connect = connect
@@ -61,9 +64,19 @@ class StoredFrame:
     def read(self, handles: Sequence[ColumnRecord]) -> list[pd.Series[Any]]:
         """Return the values of some columns."""
         index = self.index()
+        found: dict[int, pd.Series[Any]] = {}
+        for place, handle in enumerate(handles):
+            kept = self._recent.get(handle.version.address) if handle.scheme is None else None
+            if kept is not None:
+                found[place] = kept.set_axis(index)
+        missing = [place for place in range(len(handles)) if place not in found]
         with self._timed() as connection:
-            frame = self._reader.frame_of(connection, handles, index.to_numpy(), None)
-            return [frame[handle.name].set_axis(index) for handle in handles]
+            frame = self._reader.frame_of(connection, [handles[place] for place in missing], index.to_numpy(), None)
+            for place in missing:
+                found[place] = frame[handles[place].name].set_axis(index)
+        for place in missing:
+            self._recent.put(handles[place].version.address, found[place])
+        return [found[place] for place in range(len(handles))]
 
     def passed_on(self, handle: ColumnRecord) -> NewColumn | None:
         """Return a column as it is registered again without its values; ``None`` where it has to be read."""

@@ -77,7 +77,11 @@ def run_workflow(
     facts = {"params": dict(resolved.parameters), "environment": environment}
     reports = []
     outputs: Outputs = {}
-    with store.run(spec.project, spec.model, facts=facts) as run, RunProgress(len(resolved.stages), progress) as bar:
+    policy = spec.materialization.to_json()
+    with (
+        store.run(spec.project, spec.model, facts=facts, policy=policy) as run,
+        RunProgress(len(resolved.stages), progress) as bar,
+    ):
         for stage in resolved.stages:
             bar.start(stage.name)
             if stage.name in frames:

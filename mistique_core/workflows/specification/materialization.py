@@ -54,6 +54,11 @@ class Materialization:
         """Return the policy of a value that matches the schema."""
         return cls(policy=value) if isinstance(value, str) else cls(**value)
 
+    @property
+    def keeps_all(self) -> bool:
+        """Whether everything stays stored."""
+        return self.policy in ("dedup", "store_all")
+
     def to_json(self) -> dict[str, Any]:
         """Return the policy as JSON values."""
         fields = {"policy": self.policy, "gamma_min": self.gamma_min, "bytes": self.bytes}

@@ -1,0 +1,12 @@
+"""The Zillow workload: ten templates of pipelines in five variations each (thesis Table 5.3), from workflow files.
+
+They read the competition's files in ``$MISTIQUE_ZILLOW_DIR``; where that is not set, the tables are generated.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from operators import dags_from_yaml
+
+globals().update(dags_from_yaml(Path(__file__).parent / "zillow", default_args={"retries": 0}))
