@@ -82,10 +82,10 @@ class JoinStage(Stage):
         state = {"has_gaps": not bool(found.all())} if learned is None else dict(learned[_STATE])
         if self.how == "inner" and not found.all():
             left, places = left[found], places[found]
-        if left.index.equals(right.index) and self.on is None:
+        gaps = state["has_gaps"] and self.how == "left"
+        if self.on is None and not gaps and left.index.equals(right.index):
             frame = _beside(left, right.rename(columns=names) if names else right)
         else:
-            gaps = state["has_gaps"] and self.how == "left"
             taken = {names.get(name, name): _taken(right[name], places, gaps) for name in self._added(right)}
             frame = with_columns(left, taken, what="join")
         return StageResult(frames={"": frame}, fitted={_STATE: state})
@@ -110,8 +110,9 @@ class JoinStage(Stage):
             return right.index.get_indexer(left.index)
         keys = pd.Index(require_column(right, self.on, "key"))
         if not keys.is_unique:
+            again = keys[keys.duplicated()][0]
             raise InvalidInputError(
-                f"key {keys[keys.duplicated()][0]!r} occurs more than once in column {self.on!r} of the right side; "
+                f"key {getattr(again, 'item', lambda: again)()!r} occurs more than once in column {self.on!r} of the right side; "
                 "drop the duplicates before the join"
             )
         wanted = require_column(left, self.on, "key")

@@ -21,7 +21,8 @@ class PredictStage(Stage):
     """Predict every row of a frame; takes the inputs ``model`` and ``data``.
 
     A prediction depends on its own row only, bit for bit: models that multiply matrices, whose last bits can depend on
-    how many rows they are given, always get blocks of 4,096 rows, of which the last is filled up.
+    how many rows they are given and how these lie in memory, always get blocks of 4,096 rows, column after column, of
+    which the last is filled up.
 
     Parameters
     ----------
@@ -72,11 +73,17 @@ def _by_blocks(model: Any, method: str, features: pd.DataFrame) -> npt.NDArray[A
     call = getattr(model, method)
     if type(model).__module__.partition(".")[0] in _ROW_BY_ROW or not len(features):
         return np.asarray(call(features))
-    rows = len(features)
-    filling = -rows % _BLOCK_ROWS
-    places = np.append(np.arange(rows), np.full(filling, rows - 1))
-    parts = [
-        np.asarray(call(features.iloc[places[start : start + _BLOCK_ROWS]]))
-        for start in range(0, rows + filling, _BLOCK_ROWS)
-    ]
-    return np.concatenate(parts)[:rows]
+    starts = range(0, len(features), _BLOCK_ROWS)
+    parts = [np.asarray(call(_block(features.iloc[start : start + _BLOCK_ROWS]))) for start in starts]
+    return np.concatenate(parts)[: len(features)]
+
+
+def _block(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows filled up to a whole block by the last one, in one memory layout: that decides bits, too."""
+    places = np.minimum(np.arange(_BLOCK_ROWS), len(rows) - 1)
+    if not all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in rows.dtypes):
+        return rows.iloc[places]
+    values = np.empty((_BLOCK_ROWS, len(rows.columns)), np.result_type(*rows.dtypes), order="F")
+    for number, name in enumerate(rows.columns):
+        values[:, number] = rows[name].to_numpy()[places]
+    return pd.DataFrame(values, columns=rows.columns, copy=False)
