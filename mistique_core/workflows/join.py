@@ -110,9 +110,9 @@ class JoinStage(Stage):
             return right.index.get_indexer(left.index)
         keys = pd.Index(require_column(right, self.on, "key"))
         if not keys.is_unique:
-            again = keys[keys.duplicated()][0]
+            again = keys[keys.duplicated()].tolist()[0]
             raise InvalidInputError(
-                f"key {getattr(again, 'item', lambda: again)()!r} occurs more than once in column {self.on!r} of the right side; "
+                f"key {again!r} occurs more than once in column {self.on!r} of the right side; "
                 "drop the duplicates before the join"
             )
         wanted = require_column(left, self.on, "key")

@@ -73,17 +73,28 @@ def _by_blocks(model: Any, method: str, features: pd.DataFrame) -> npt.NDArray[A
     call = getattr(model, method)
     if type(model).__module__.partition(".")[0] in _ROW_BY_ROW or not len(features):
         return np.asarray(call(features))
-    starts = range(0, len(features), _BLOCK_ROWS)
-    parts = [np.asarray(call(_block(features.iloc[start : start + _BLOCK_ROWS]))) for start in starts]
+    matrix = _matrix(features)
+    parts = [np.asarray(call(_block(features, matrix, start))) for start in range(0, len(features), _BLOCK_ROWS)]
     return np.concatenate(parts)[: len(features)]
 
 
-def _block(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows filled up to a whole block by the last one, in one memory layout: that decides bits, too."""
-    places = np.minimum(np.arange(_BLOCK_ROWS), len(rows) - 1)
-    if not all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in rows.dtypes):
-        return rows.iloc[places]
-    values = np.empty((_BLOCK_ROWS, len(rows.columns)), np.result_type(*rows.dtypes), order="F")
-    for number, name in enumerate(rows.columns):
-        values[:, number] = rows[name].to_numpy()[places]
-    return pd.DataFrame(values, columns=rows.columns, copy=False)
+def _matrix(features: pd.DataFrame) -> npt.NDArray[Any] | None:
+    """Return plain numbers as one array, filled up to whole blocks by the last row; ``None`` for anything else."""
+    if not all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in features.dtypes):
+        return None
+    rows = len(features)
+    matrix = np.empty(
+        (-(-rows // _BLOCK_ROWS) * _BLOCK_ROWS, len(features.columns)), np.result_type(*features.dtypes), "F"
+    )
+    for number, name in enumerate(features.columns):
+        matrix[:rows, number] = features[name].to_numpy()
+    matrix[rows:] = matrix[rows - 1]
+    return matrix
+
+
+def _block(features: pd.DataFrame, matrix: npt.NDArray[Any] | None, start: int) -> pd.DataFrame:
+    """Return one whole block of rows in one memory layout, column after column: that decides bits, too."""
+    if matrix is None:
+        return features.iloc[np.minimum(np.arange(start, start + _BLOCK_ROWS), len(features) - 1)]
+    values = np.asfortranarray(matrix[start : start + _BLOCK_ROWS])
+    return pd.DataFrame(values, columns=features.columns, copy=False)

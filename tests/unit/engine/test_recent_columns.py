@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mistique_core.engine.recent_columns import RecentColumns
@@ -54,6 +54,7 @@ def test_what_is_no_plain_array_is_left_to_the_store(values: pd.Series) -> None:
     assert found is None or found.equals(values)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 6), st.integers(1, 60)), max_size=40), st.integers(0, 2_000))
 def test_the_limit_is_kept_and_the_least_used_go_first(steps: list[tuple[bool, int, int]], limit: int) -> None:
     kept = RecentColumns(limit)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mistique_core.frames import LazyFrame
@@ -229,6 +229,7 @@ STEPS: dict[str, Callable[[pd.DataFrame, str, str], pd.DataFrame | None]] = {
 names = st.sampled_from(["a", "b", "c", "d", "e", "f", "ar"])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(sorted(STEPS)), names, names), max_size=12))
 def test_any_steps_give_what_pandas_gives(steps: list[tuple[str, str, str]]) -> None:
     expected, got = plain(), lazy()[0]

@@ -7,7 +7,7 @@ from collections.abc import Set
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mistique_core.errors import InvalidInputError
@@ -41,6 +41,7 @@ def rerun_of(chain: list[tuple[Candidate, float]]) -> Any:
     return rerun
 
 
+@settings(deadline=None)
 @given(chains(), st.floats(0, 1e6))
 def test_adaptive_keeps_exactly_what_passes_the_threshold(
     chain: list[tuple[Candidate, float]], threshold: float
@@ -53,12 +54,14 @@ def test_adaptive_keeps_exactly_what_passes_the_threshold(
         assert (item.id in kept) == (gamma >= threshold)
 
 
+@settings(deadline=None)
 @given(chains())
 def test_what_nobody_asked_for_does_not_stay(chain: list[tuple[Candidate, float]]) -> None:
     kept = choose_kept([item for item, _ in chain], Adaptive(), rerun_of(chain))
     assert all(chain[item][0].queries for item in kept)
 
 
+@settings(deadline=None)
 @given(chains(), st.integers(0, 3 * 10**9))
 def test_a_budget_is_kept_and_used(chain: list[tuple[Candidate, float]], limit: int) -> None:
     items = [item for item, _ in chain]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mistique_core.errors import InvalidInputError
@@ -56,6 +56,7 @@ def expected(left: pd.DataFrame, right: pd.DataFrame, on: str | None, how: str) 
     return made.loc[[item for item in left.index if item in made.index]]
 
 
+@settings(deadline=None)
 @given(sides(), st.sampled_from([None, "key"]), st.sampled_from(["left", "inner"]), st.data())
 def test_it_is_pandas_and_a_few_rows_are_those_of_all(
     pair: tuple[pd.DataFrame, pd.DataFrame], on: str | None, how: str, data: st.DataObject

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
@@ -42,6 +42,7 @@ def test_centres_are_those_of_kmeans() -> None:
     np.testing.assert_array_equal(result.frames[""]["neighborhood"].loc[known.index], model.labels_)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["grid", "kmeans"]), st.lists(st.integers(0, 399), unique=True, min_size=1, max_size=30))
 def test_a_few_rows_are_those_of_all(method: str, rows: list[int]) -> None:
     frame = homes()
