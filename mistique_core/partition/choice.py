@@ -44,7 +44,7 @@ def choose_transform(array: Array) -> Transformed:
     share = _FEW_FOR_BYTES if narrow is None else _FEW_FOR_CODES
     if _distinct(sample) <= min(sample.size * share, _most_table(array.dtype)):
         table = _dictionary(array)
-        if table is not None and _bits(table) <= _bits(narrow):
+        if table is not None and _bits(table) <= _bits(narrow) and _raw_bytes(table) <= array.nbytes:
             return table
     return plain(array) if narrow is None else narrow
 
@@ -92,6 +92,11 @@ def _bits(item: Transformed | None) -> float:
         return float(item.codes.size * np.log2(max(len(item.table), 2)) + len(item.table) * _TABLE_VALUE_BITS)
     top = int(item.codes.max(initial=0)) + 1
     return float(item.codes.size * np.log2(max(top, 2)))
+
+
+def _raw_bytes(item: Transformed) -> int:
+    """Return the bytes of codes and table before compression, to which random values come near."""
+    return item.codes.nbytes + (0 if item.table is None else item.table.nbytes)
 
 
 def _narrowest(top: int) -> str:

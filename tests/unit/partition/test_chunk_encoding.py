@@ -57,6 +57,16 @@ def test_round_trip(array: np.ndarray, level: int) -> None:
     assert Codec.from_json(chunk.codec.to_json()) == chunk.codec
 
 
+@pytest.mark.parametrize("distinct", [64, 200, 255, 280, 299])
+def test_a_table_that_is_larger_than_the_values_is_not_made(distinct: int) -> None:
+    random = np.random.default_rng(distinct)
+    words = random.integers(0, 2**32, distinct, dtype="u4")
+    array = np.concatenate([words, random.choice(words, 300 - distinct)])
+    chunk = encode_chunk(chunk_hash(array), array, 3)
+    assert_same_bits(decode(chunk), array)
+    assert chunk.stored_bytes <= 1.02 * array.nbytes + 64 * (len(chunk.pages) + 1)
+
+
 @settings(deadline=None, max_examples=100)
 @given(st.data())
 def test_some_pages_decode_alone(data: st.DataObject) -> None:
