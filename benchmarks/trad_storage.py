@@ -81,17 +81,19 @@ def measure(report: Report, chosen: Sequence[Pipeline], folder: Path) -> None:
                 distinct_columns_mb=peers.distinct_columns / 1e6,
                 dedup_mb=stored_bytes(store) / 1e6,
             )
-        ours["dedup"] = _compacted(store)
-        _describe(report, store, len(seen))
+        report.add("intermediates", count=len(seen))
+    ours["dedup"] = _at_rest(report, folder / "dedup")
     shutil.rmtree(folder / "dedup")
     with Mistique.open(folder / "recipes") as store:
         for pipeline in chosen:
             pipeline.run(store)
-        ours["recipes"] = _compacted(store)
+    ours["recipes"] = _at_rest(report, folder / "recipes")
+    with Mistique.open(folder / "recipes") as store:
         expected = _sample(store, chosen)
         for pipeline in chosen:
             store.materialize(PROJECT, pipeline.model, policy="adaptive")
-        ours["adaptive"] = _compacted(store)
+    ours["adaptive"] = _at_rest(report, folder / "recipes")
+    with Mistique.open(folder / "recipes") as store:
         _check_answers(report, store, expected)
     report.add("bytes", **{f"{name}_mb": size / 1e6 for name, size in ours.items()})
     report.ratios.update(
@@ -134,22 +136,16 @@ def _read(store: Mistique, record: IntermediateRecord) -> pd.DataFrame:
     return store.get_intermediates(key, strategy="read").to_pandas()
 
 
-def _compacted(store: Mistique) -> int:
-    """Return the bytes of a store after its dead bytes are gone."""
-    store.gc(grace_seconds=0)
-    store.compact()
-    store.gc(grace_seconds=0)
-    return stored_bytes(store)
-
-
-def _describe(report: Report, store: Mistique, intermediates: int) -> None:
-    stats = store.stats()
-    report.add(
-        "store (dedup)",
-        intermediates=intermediates,
-        partitions_mb=stats.partition_bytes / 1e6,
-        catalogue_mb=(stored_bytes(store) - stats.partition_bytes) / 1e6,
-    )
+def _at_rest(report: Report, folder: Path) -> int:
+    """Return the bytes of a store that is closed, after its dead bytes are gone."""
+    with Mistique.open(folder) as store:
+        store.gc(grace_seconds=0)
+        store.compact()
+        store.gc(grace_seconds=0)
+        partitions = store.stats().partition_bytes
+    total = stored_bytes(store)
+    report.add(f"closed store: {folder.name}", partitions_mb=partitions / 1e6, catalogue_mb=(total - partitions) / 1e6)
+    return total
 
 
 def _sample(store: Mistique, chosen: Sequence[Pipeline]) -> dict[tuple[str, Any], pd.DataFrame]:

@@ -15,6 +15,7 @@ from mistique_core.catalogue.chunks import version_records
 from mistique_core.catalogue.intermediates import IntermediateRecord, intermediate_by_id
 from mistique_core.catalogue.stages import fitted_by_id, fitted_of_stage
 from mistique_core.catalogue.tables import intermediate, stage_input
+from mistique_core.catalogue.tables import stage as stage_table
 from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.engine.outputs import OutputSet
 from mistique_core.engine.stage_loader import load_stage
@@ -179,7 +180,8 @@ def _run_rows(connection: sa.Connection, step: Step, made: _Given, reader: Frame
     name, stage = load_stage(connection, step.stage)
     output = connection.execute(sa.select(intermediate.c.output).where(intermediate.c.id == step.output)).scalar_one()
     given = connection.execute(sa.select(stage_input).where(stage_input.c.stage_id == step.stage)).all()
-    needs = stage.needs(output, [row.name for row in given if row.intermediate_id is not None])
+    recorded = connection.execute(sa.select(stage_table.c.needs).where(stage_table.c.id == step.stage)).scalar_one()
+    needs = {name: Need(value) for name, value in recorded[output].items()}
     inputs: dict[str, Any] = {}
     for row in given:
         if row.fitted_id is not None:

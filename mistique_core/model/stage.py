@@ -71,6 +71,8 @@ class Stage(ABC):
     def needs(self, output: str, inputs: Collection[str]) -> Mapping[str, Need]:
         """Return what the stage needs of each input frame to give some rows of one output.
 
+        Asked after the stage was executed; the answer is recorded, and holds for what that execution made.
+
         Parameters
         ----------
         output

@@ -138,7 +138,7 @@ def _rerun_way(fact: IntermediateFact, facts: Facts, memo: _Memo, rows: int | No
     if stage.obstacle:
         return _Way(0.0, obstacle=stage.obstacle)
     needs = stage.needs.get(fact.output) if rows is not None else None
-    if not needs:
+    if needs is None or Need.ROWS not in needs.values():
         own, needs = Step(stage.id, None), dict.fromkeys(stage.inputs, Need.WHOLE)
     else:
         own = Step(stage.id, fact.id)

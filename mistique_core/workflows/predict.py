@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,19 +10,23 @@ import numpy.typing as npt
 import pandas as pd
 
 from mistique_core.errors import InvalidInputError
-from mistique_core.model import Stage, StageResult
+from mistique_core.model import Need, Stage, StageResult
 from mistique_core.workflows.inputs import require_columns, require_frame
 
 _BLOCK_ROWS = 4_096
 _ROW_BY_ROW = ("lightgbm", "xgboost")
+_TREES = ("DecisionTree", "ExtraTree", "RandomForest", "GradientBoosting", "HistGradientBoosting")
+
+_Call = Callable[[Callable[[pd.DataFrame], Any], pd.DataFrame], npt.NDArray[Any]]
 
 
 class PredictStage(Stage):
     """Predict every row of a frame; takes the inputs ``model`` and ``data``.
 
-    A prediction depends on its own row only, bit for bit: models that multiply matrices, whose last bits can depend on
-    how many rows they are given and how these lie in memory, always get blocks of 4,096 rows, column after column, of
-    which the last is filled up.
+    A prediction depends on its own row only, bit for bit. Trees are like that by themselves. The last bits of other
+    models can depend on how many rows are multiplied at once and how these lie in memory: they get blocks of 4,096
+    rows, column after column, of which the last is filled up. Up to 4,096 rows are predicted in one call instead, as
+    plain code does it; a few of them are then re-run with all.
 
     Parameters
     ----------
@@ -35,6 +39,16 @@ class PredictStage(Stage):
 
     def __init__(self, keep: Sequence[str] = ()) -> None:
         self.keep = list(keep)
+        self._is_one_call = False
+
+    def needs(self, output: str, inputs: Collection[str]) -> Mapping[str, Need]:
+        """See :class:`Stage`: what was predicted in one call is predicted in one call again."""
+        return dict.fromkeys(inputs, Need.WHOLE if self._is_one_call else Need.ROWS)
+
+    def execute_rows(self, output: str, inputs: Mapping[str, Any], learned: Mapping[str, Any]) -> pd.DataFrame:
+        """See :class:`Stage`."""
+        model, data = _checked(inputs)
+        return self._predicted(model, data, _by_rows(model) or _in_blocks)
 
     def params(self) -> dict[str, Any]:
         """See :class:`Stage`."""
@@ -50,32 +64,51 @@ class PredictStage(Stage):
 
     def execute(self, inputs: Mapping[str, Any], learned: Mapping[str, Any] | None = None) -> StageResult:
         """Return ``prediction``, ``probability_<class>`` for classifiers, and the kept columns."""
-        if set(inputs) != {"model", "data"}:
-            raise InvalidInputError(
-                f"predict takes the inputs 'model' and 'data' but got: {', '.join(inputs) or 'none'}"
-            )
-        model, data = inputs["model"], require_frame(inputs["data"], "data")
-        if isinstance(model, pd.DataFrame):
-            raise InvalidInputError("input 'model' is a frame; pass the output 'model' of a fit stage")
-        features = require_columns(data, [str(name) for name in model.feature_names_in_], "feature")
-        features = pd.DataFrame(features)
-        columns = {"prediction": pd.Series(_by_blocks(model, "predict", features), index=data.index)}
+        model, data = _checked(inputs)
+        call = _by_rows(model)
+        self._is_one_call = call is None and len(data) <= _BLOCK_ROWS
+        if call is None:
+            call = _in_one_call if self._is_one_call else _in_blocks
+        return StageResult(frames={"": self._predicted(model, data, call)})
+
+    def _predicted(self, model: Any, data: pd.DataFrame, call: _Call) -> pd.DataFrame:
+        features = pd.DataFrame(require_columns(data, [str(name) for name in model.feature_names_in_], "feature"))
+        columns = {"prediction": pd.Series(call(model.predict, features), index=data.index)}
         if hasattr(model, "predict_proba"):
-            probabilities = _by_blocks(model, "predict_proba", features)
+            probabilities = call(model.predict_proba, features)
             for position, label in enumerate(model.classes_):
                 columns[f"probability_{label}"] = pd.Series(probabilities[:, position], index=data.index)
         kept = require_columns(data, self.keep, "kept")
-        return StageResult(frames={"": pd.concat([pd.DataFrame(columns), kept], axis=1)})
+        return pd.concat([pd.DataFrame(columns), kept], axis=1)
 
 
-def _by_blocks(model: Any, method: str, features: pd.DataFrame) -> npt.NDArray[Any]:
-    """Return what a method of the model gives for each row, shape (n_rows, ...)."""
-    call = getattr(model, method)
-    if type(model).__module__.partition(".")[0] in _ROW_BY_ROW or not len(features):
-        return np.asarray(call(features))
+def _checked(inputs: Mapping[str, Any]) -> tuple[Any, pd.DataFrame]:
+    if set(inputs) != {"model", "data"}:
+        raise InvalidInputError(f"predict takes the inputs 'model' and 'data' but got: {', '.join(inputs) or 'none'}")
+    model, data = inputs["model"], require_frame(inputs["data"], "data")
+    if isinstance(model, pd.DataFrame):
+        raise InvalidInputError("input 'model' is a frame; pass the output 'model' of a fit stage")
+    return model, data
+
+
+def _by_rows(model: Any) -> _Call | None:
+    """Return how to call a model whose predictions depend on their own row only, or ``None`` for any other."""
+    kind = type(model)
+    is_tree = kind.__module__.startswith("sklearn.") and kind.__name__.startswith(_TREES)
+    return _in_one_call if is_tree or kind.__module__.partition(".")[0] in _ROW_BY_ROW else None
+
+
+def _in_one_call(method: Callable[[pd.DataFrame], Any], features: pd.DataFrame) -> npt.NDArray[Any]:
+    return np.asarray(method(features))
+
+
+def _in_blocks(method: Callable[[pd.DataFrame], Any], features: pd.DataFrame) -> npt.NDArray[Any]:
+    """Return what a method of a model gives for each row, shape (n_rows, ...), block by block."""
+    if not len(features):
+        return np.asarray(method(features))
     matrix = _matrix(features)
-    parts = [np.asarray(call(_block(features, matrix, start))) for start in range(0, len(features), _BLOCK_ROWS)]
-    return np.concatenate(parts)[: len(features)]
+    starts = range(0, len(features), _BLOCK_ROWS)
+    return np.concatenate([np.asarray(method(_block(features, matrix, start))) for start in starts])[: len(features)]
 
 
 def _matrix(features: pd.DataFrame) -> npt.NDArray[Any] | None:

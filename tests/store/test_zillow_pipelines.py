@@ -78,6 +78,8 @@ def features(spec: WorkflowSpec, frames: dict[str, pd.DataFrame]) -> pd.DataFram
 def predict(model: Any, data: pd.DataFrame) -> np.ndarray:
     if isinstance(model, (LGBMRegressor, XGBRegressor)):
         return model.predict(data)
+    if len(data) <= BLOCK:  # how the columns lie in memory decides last bits too: a store gives each by itself
+        return model.predict(pd.DataFrame({name: data[name].copy() for name in data}, index=data.index, copy=False))
     parts = []
     for start in range(0, len(data), BLOCK):
         part = data.iloc[start : start + BLOCK]

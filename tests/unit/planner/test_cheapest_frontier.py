@@ -51,7 +51,7 @@ def cost_of(facts: Facts, item: int, read: frozenset[int], rows: int | None, *, 
     if fact.stage is None or facts.stages[fact.stage].obstacle:
         return None
     stage = facts.stages[fact.stage]
-    by_rows = rows is not None and bool(stage.needs.get(""))
+    by_rows = rows is not None and Need.ROWS in stage.needs.get("", {}).values()
     needs = stage.needs[""] if by_rows else dict.fromkeys(stage.inputs, Need.WHOLE)
     total = stage.cost.transformer_seconds + stage.cost.exec_seconds * (rows / LENGTH if rows and by_rows else 1.0)
     for child, need in needs.items():
@@ -84,7 +84,7 @@ def test_no_frontier_is_cheaper(facts: Facts, rows: int | None) -> None:
     assert plan.rerun_seconds == pytest.approx(best)
     assert cost_of(facts, 0, frozenset(plan.frontier), rows, forced=True) == pytest.approx(best)
     assert all(facts.intermediates[item].materialized for item in plan.frontier)
-    assert plan.by_rows == bool(rows and facts.stages[0].needs.get(""))
+    assert plan.by_rows == bool(rows and Need.ROWS in facts.stages[0].needs.get("", {}).values())
 
 
 def test_a_shared_ancestor_is_paid_once() -> None:

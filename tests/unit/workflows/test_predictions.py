@@ -19,6 +19,7 @@ from xgboost import XGBRegressor
 
 from mistique_core.errors import InvalidInputError, UntrustedTypeError
 from mistique_core.fitted import dump_fitted, load_fitted
+from mistique_core.model import Need
 from mistique_core.workflows.combine_predictions import CombinePredictionsStage
 from mistique_core.workflows.fit import FitStage
 from mistique_core.workflows.predict import PredictStage
@@ -67,6 +68,18 @@ def test_a_few_predictions_are_those_of_all(name: str, seed: int, count: int) ->
         "", {"model": MODELS[name], "data": few} if whole(name) is not None else {}, {}
     )
     pd.testing.assert_frame_equal(got, whole(name).loc[few.index], check_exact=True)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_few_rows_are_predicted_as_plain_code_does_it(name: str) -> None:
+    """Bit for bit; a few of them are re-run with all where the number of rows may matter."""
+    assert whole(name) is not None
+    data = DATA.iloc[:500]
+    stage = PredictStage()
+    made = stage.execute({"model": MODELS[name], "data": data}).frames[""]
+    np.testing.assert_array_equal(made["prediction"], MODELS[name].predict(data.drop(columns="y")))
+    is_tree = name in ("xgboost", "lightgbm", "forest", "lightgbm classifier")
+    assert stage.needs("", ["data"]) == {"data": Need.ROWS if is_tree else Need.WHOLE}
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
