@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from mistique_core.errors import InvalidInputError
-from mistique_core.workflows.categories import codes_of, sorted_categories
+from mistique_core.workflows.categories import Category, codes_of, sorted_categories
 from mistique_core.workflows.column_views import view_columns, with_columns
 from mistique_core.workflows.inputs import require_column
 from mistique_core.workflows.learning import LearningStage
 
 
 class OneHotEncodingStage(LearningStage):
-    """Add a uint8 column ``<column>_<category>`` for each category of some columns.
+    """Add a uint8 column ``<column>_<category>`` for each category of some columns; ``kind_3`` for the category 3.0.
 
     The categories are the values of the input to learn from, in ascending order. A missing value and one
     that was not seen there have 0 in all columns. The new columns follow the others, which are not copied.
@@ -77,9 +77,14 @@ class OneHotEncodingStage(LearningStage):
         for name in self.columns:
             codes = codes_of(require_column(frame, name, "encoded"), learned[name])
             for position, category in enumerate(learned[name]):
-                title = f"{name}_{category}"
+                title = f"{name}_{_shown(category)}"
                 if title in new:
                     raise InvalidInputError(f"two categories would give the column {title!r}; rename a column before")
                 new[title] = (codes == position).astype(np.uint8)
         kept = [str(name) for name in frame.columns if self.keep or name not in set(self.columns)]
         return with_columns(view_columns(frame, kept, "kept"), new, what="one-hot encoding")
+
+
+def _shown(category: Category) -> Category:
+    """Return a category as it stands in a column's name: whole numbers without a point."""
+    return int(category) if isinstance(category, float) and category.is_integer() else category

@@ -57,7 +57,7 @@ def features(spec: WorkflowSpec, frames: dict[str, pd.DataFrame]) -> pd.DataFram
         counts = data[name].value_counts()
         chosen = sorted(counts.index, key=lambda value, counts=counts: (-counts[value], value))
         for value in sorted(chosen[: encoded["max_categories"]]):
-            flags[f"{name}_{value}"] = (data[name] == value).astype("uint8")
+            flags[f"{name}_{value:g}"] = (data[name] == value).astype("uint8")
     frames["one_hot"] = data = data.drop(columns=encoded["columns"]).assign(**flags)
     zero = params(spec, "filled_zero")["columns"]
     frames["filled_zero"] = data = data.assign(**{name: data[name].fillna(0.0) for name in zero})
