@@ -159,6 +159,37 @@ def test_default_arguments_reach_the_tasks(workflow: Path) -> None:
     assert {(task.reuse, task.retries) for task in tasks} == {(False, 2)}
 
 
+def test_a_policy_ends_the_run(workflow: Path, run_dag: RunDag, home: Path) -> None:
+    text = workflow.read_text().replace("stages:", "materialization: adaptive\nstages:", 1)
+    workflow.write_text(text)
+    dag = dags(workflow.parent)["homes_linear_weak"]
+    end = dag.get_task("materialize")
+    assert end.downstream_task_ids == set()
+    assert end.upstream_task_ids == {"evaluate"}
+    assert run_dag(dag).state == "success"
+    with Mistique.open(home) as store:
+        listed = store.intermediates("homes", "linear_weak").set_index("intermediate")["kept"]
+        assert listed["read"]
+        assert not listed.drop("read").any()
+        store.gc(grace_seconds=0)
+        predictions = store.get_intermediates("homes.linear_weak@1.predictions.*")
+        assert predictions.plan.strategy == "rerun"
+
+
+def test_the_zillow_workload_is_fifty_dags(run_dag: RunDag, home: Path, tmp_path: Path) -> None:
+    """None is broken, and one of them logs what it logs without Airflow."""
+    found = dags(ROOT / "dags" / "zillow")
+    assert len(found) == 50
+    assert not [name for name in found if name.startswith("broken")]
+    parameters = {"rows": 1_500}
+    assert run_dag(found["zillow_p5_v1"], parameters).state == "success"
+    with Mistique.open(tmp_path / "plain") as plain, Mistique.open(home) as store:
+        plain.log_intermediates(
+            ROOT / "dags" / "zillow" / "p5.yaml", variation="v1", parameters=parameters, progress=False
+        )
+        assert addresses(store, "zillow", "p5_v1") == addresses(plain, "zillow", "p5_v1")
+
+
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="has no files"):
         dags(tmp_path)
