@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from operators.diagnose import DiagnoseOperator
     from operators.hook import MistiqueHook
     from operators.materialize import MaterializeOperator
+    from operators.named_stage import NamedStageOperator
     from operators.stage import StageOperator
     from operators.stages import (
         EvaluateOperator,
@@ -29,6 +30,7 @@ _HOMES = {
     "FitOperator": "operators.stages",
     "MaterializeOperator": "operators.materialize",
     "MistiqueHook": "operators.hook",
+    "NamedStageOperator": "operators.named_stage",
     "PredictOperator": "operators.stages",
     "ReadCsvOperator": "operators.stages",
     "ReadSklearnOperator": "operators.stages",
@@ -45,6 +47,7 @@ __all__ = [
     "FitOperator",
     "MaterializeOperator",
     "MistiqueHook",
+    "NamedStageOperator",
     "PredictOperator",
     "ReadCsvOperator",
     "ReadSklearnOperator",

@@ -12,6 +12,7 @@ from operators import (
     EvaluateOperator,
     FitOperator,
     MaterializeOperator,
+    NamedStageOperator,
     PredictOperator,
     ReadCsvOperator,
     SplitOperator,
@@ -131,4 +132,24 @@ def thrifty_dag(csv: Path) -> DAG:
         split = SplitOperator(task_id="split", inputs=read.output, test_size=0.25)
         end = MaterializeOperator(task_id="let_go")
         split.set_downstream(end)
+    return dag
+
+
+def named_dag(csv: Path) -> DAG:
+    """Return a DAG of stages by name."""
+    with DAG("sample_named", schedule=None, default_args=PLACE, params={"columns": ["rooms", "area"]},
+             render_template_as_native_obj=True) as dag:  # fmt: skip
+        read = ReadCsvOperator(task_id="read", path=str(csv))
+        mean = NamedStageOperator(
+            task_id="mean",
+            stage="Avg",
+            inputs=read.output,
+            arguments={"columns": "{{ params.columns }}", "output": "mean", "keep": False},
+        )
+        NamedStageOperator(
+            task_id="joined",
+            stage="Join",
+            inputs={"left": mean.output, "right": read.output},
+            arguments={"columns": ["area"]},
+        )
     return dag

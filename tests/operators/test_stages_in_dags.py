@@ -14,6 +14,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from mistique_core import Mistique
+from mistique_core.errors import InvalidInputError
 from mistique_core.model.ref import ref_from_json
 from mistique_core.modeldb.records import RunDetail
 from mistique_core.modeldb.runs import find_run
@@ -161,6 +162,22 @@ def test_what_can_be_rerun_is_let_go_at_the_end(run_dag: RunDag, home: Path, csv
         store.gc(grace_seconds=0)
         parts = [store.get_intermediates(f"homes.linear@1.split_{name}.*").to_pandas() for name in ("train", "test")]
     pd.testing.assert_frame_equal(pd.concat(parts).sort_index(), houses, check_names=False)
+
+
+def test_stages_by_name(run_dag: RunDag, home: Path, csv: Path, houses: pd.DataFrame) -> None:
+    """What workflow files can use, a DAG file can use too."""
+    from operators import NamedStageOperator
+    from tests.operators.sample_dags import PLACE, named_dag
+
+    dag = named_dag(csv)
+    assert dag.get_task("joined").operator_name == "Join"
+    assert run_dag(dag).state == "success"
+    with Mistique.open(home) as store:
+        got = store.get_intermediates("homes.linear.joined.*").to_pandas()
+    expected = houses[["price"]].assign(mean=(houses["rooms"] + houses["area"]) / 2, area=houses["area"])
+    pd.testing.assert_frame_equal(got, expected, check_names=False)
+    with pytest.raises(InvalidInputError, match="did you mean 'Join'"):
+        NamedStageOperator(task_id="x", stage="Jion", **PLACE)
 
 
 def test_a_failing_stage(run_dag: RunDag, home: Path, csv: Path) -> None:
