@@ -212,29 +212,37 @@ def let_go(connection: sa.Connection, intermediate_id: int, gamma_min: float | N
     )
 
 
-def keep_again(connection: sa.Connection, intermediate_id: int, versions: Sequence[int], stored_bytes: int) -> None:
+def keep_again(
+    connection: sa.Connection, record: IntermediateRecord, versions: Sequence[int], stored_bytes: int
+) -> bool:
     """Let an intermediate refer to its columns again, which are registered.
 
     Parameters
     ----------
     connection
         The transaction.
-    intermediate_id
-        Its row.
+    record
+        The intermediate, which is not kept.
     versions
         Ids of its column versions, in order.
     stored_bytes
         What storing them has added.
+
+    Returns
+    -------
+    bool
+        Whether it was still there, and not kept.
     """
-    connection.execute(
+    updated = connection.execute(
         sa.update(intermediate)
-        .where(intermediate.c.id == intermediate_id)
-        .values(
-            columns=pack_versions(versions),
-            unstored=None,
-            stored_bytes=intermediate.c.stored_bytes + stored_bytes,
+        .where(
+            intermediate.c.id == record.ref.id,
+            intermediate.c.created_at == record.created_at,
+            intermediate.c.unstored.is_not(None),
         )
+        .values(columns=pack_versions(versions), unstored=None, stored_bytes=stored_bytes)
     )
+    return updated.rowcount > 0
 
 
 def intermediate_by_id(connection: sa.Connection, intermediate_id: int) -> IntermediateRecord:

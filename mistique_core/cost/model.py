@@ -7,6 +7,9 @@ from dataclasses import dataclass
 BYTES_PER_GB = 1e9
 ROWS_READ_FOR_ONE = 4_096
 """A stored chunk is read by pages, of about this many rows."""
+ROWS_STEP_SECONDS = 0.004
+"""What re-running a stage for some rows costs besides its share of the measured time: rebuilding it from its record,
+loading what it has learned, and pandas' cost of a call (2 to 10 ms a stage were seen)."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,10 @@ def rerun_seconds(stage: StageCost, input_seconds: float, wanted: int | None = N
     wanted
         Rows to make, n_ex of Eq. 5.2; ``None`` for all.
     """
-    share = 1.0 if wanted is None else min(1.0, wanted / max(stage.rows, 1))
-    return stage.transformer_seconds + input_seconds + stage.exec_seconds * share
+    if wanted is None:
+        return stage.transformer_seconds + input_seconds + stage.exec_seconds
+    share = min(1.0, wanted / max(stage.rows, 1))
+    return stage.transformer_seconds + input_seconds + stage.exec_seconds * share + ROWS_STEP_SECONDS
 
 
 def gamma(rerun: float, read: float, queries: int, stored_bytes: float) -> float:

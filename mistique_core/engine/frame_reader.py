@@ -178,9 +178,13 @@ class FrameReader:
         units = self.units(connection, [column for column in columns if is_units(column)], positions, tally)
         index = pd.Index(row_ids, name=ROW_ID, copy=False)
         data: dict[str, Any] = {}
+        given: set[VersionKey] = set()
         for column in columns:
             if not is_units(column):
-                data[column.name] = _values(encoded[column.version], index)
+                values = _values(encoded[column.version], index)
+                # Equal columns are one version: what a caller writes into one must not show in the other.
+                data[column.name] = values.copy() if column.version in given else values
+                given.add(column.version)
                 continue
             values = units[column.version, column.unit or 0]
             if values.ndim > 1:

@@ -37,7 +37,8 @@ def keep(committer: Committer, record: IntermediateRecord, made: Rerun) -> int:
     def register(connection: sa.Connection, unclaimed: dict[bytes, int]) -> int:
         ids = register_columns(connection, list(outputs.column_versions.values()))
         added = sum(unclaimed.values())
-        keep_again(connection, record.ref.id, [ids[version.address] for version in prepared.versions], added)
+        if not keep_again(connection, record, [ids[version.address] for version in prepared.versions], added):
+            log.info("%s.%s was deleted or kept meanwhile", record.ref.model, record.ref.intermediate)
         return added
 
     (added,) = committer.commit([Pending(outputs, register)])

@@ -16,6 +16,8 @@ import pandas as pd
 from xxhash import xxh3_128_digest
 
 _KINDS = "biufmM"
+_COPIES_ON_WRITE = int(pd.__version__.partition(".")[0]) >= 3
+"""Whether pandas copies what a column shares with others before it writes into it."""
 
 
 class RecentColumns:
@@ -58,7 +60,7 @@ class RecentColumns:
         column, checksum = kept
         values = _plain(column)
         if values is not None and xxh3_128_digest(values.view(np.uint8).data) == checksum:
-            return column.copy(deep=False)
+            return column.copy(deep=not _COPIES_ON_WRITE)
         with self._lock:
             if self._kept.get(address) is kept:
                 self._forget(address)

@@ -83,6 +83,8 @@ def _run_stage(
         elif row.intermediate_id is None:
             raise RerunError(f"input {row.name!r} of stage {name!r} was deleted; the stage can no longer be re-run")
         else:
+            if row.intermediate_id not in made:
+                raise RerunError(f"the plan left out input {row.name!r} of stage {name!r}; use strategy='read'")
             inputs[row.name] = made[row.intermediate_id].copy(deep=False)
     learned = _learned(connection, stage_id, name, reader)
     log.info("re-running stage %s (%s)", name, stage.label())

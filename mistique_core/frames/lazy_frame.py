@@ -15,6 +15,7 @@ from typing import Any, Protocol, cast
 import pandas as pd
 
 # pandas declares these otherwise than they are.
+_COPIES_ON_WRITE = int(pd.__version__.partition(".")[0]) >= 3
 _FLAGS: Any = type(pd.DataFrame().flags)
 _COLUMNS: Any = pd.DataFrame.__dict__["columns"]
 _INDEX: Any = pd.DataFrame.__dict__["index"]
@@ -87,6 +88,9 @@ class LazyFrame(pd.DataFrame):
         frame = cls.__new__(cls)
         object.__setattr__(frame, "_unread", unread)
         object.__setattr__(frame, "_attrs", {})
+        if not _COPIES_ON_WRITE:
+            object.__setattr__(frame, "_item_cache", {})
+            object.__setattr__(frame, "_is_copy", None)
         object.__setattr__(frame, "_flags", _FLAGS(frame, allows_duplicate_labels=True))
         return frame
 
@@ -268,7 +272,8 @@ class LazyFrame(pd.DataFrame):
         lazy = self._lazy
         if lazy is None:
             return super().copy(deep=deep)  # type: ignore[arg-type]
-        values = {name: item.copy(deep=bool(deep)) for name, item in lazy.values.items()}
+        is_deep = not _COPIES_ON_WRITE if deep is None else deep
+        values = {name: item.copy(deep=is_deep) for name, item in lazy.values.items()}
         return self._make(_Unread(lazy.source, dict(lazy.handles), values, lazy.names))
 
     def _chosen(self, names: pd.Index[Any]) -> LazyFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -87,8 +88,9 @@ def delete(
     project_name, model_name, version, intermediate_name
         What to delete: what is left out is not restricted.
     force
-        Delete although a run is in progress, or a stage of another model version has taken something
-        of it as input. The stage keeps its outputs, but can no longer be re-run.
+        Delete although a run is in progress, a stage of another model version has taken something of it as
+        input (the stage keeps its outputs, but can no longer be re-run), or intermediates that are not kept could no
+        longer be re-run, which loses them.
     dry_run
         Change nothing.
 
@@ -106,6 +108,7 @@ def delete(
         _check_runs(selected, force)
         dependents = _dependents(connection, selected)
         _check_dependents(selected, [item for item in dependents if item.is_elsewhere], force)
+        _check_lost(selected, _lost(connection, selected), force)
         report = DeleteReport(
             selected.label,
             len(selected.models),
@@ -169,6 +172,42 @@ def _check_dependents(selected: Selected, dependents: list[_Dependent], force: b
         raise InvalidInputError(
             f"{selected.label} is an input of {_listed(item.label for item in dependents)}, which could then no longer "
             "be re-run; delete that first, or use force=True (--force)"
+        )
+
+
+def _lost(connection: sa.Connection, selected: Selected) -> list[str]:
+    """Return the intermediates that are not kept, stay, and could no longer be re-run from what stays."""
+    outputs: dict[int, list[tuple[int, bool, str]]] = defaultdict(list)
+    rows = sa.select(intermediate.c.id, intermediate.c.stage_id, intermediate.c.unstored, intermediate.c.name)
+    for row in connection.execute(rows.where(intermediate.c.stage_id.is_not(None))):
+        outputs[int(row.stage_id)].append((int(row.id), row.unstored is not None, str(row.name)))
+    if not any(is_gone for items in outputs.values() for _, is_gone, _ in items):
+        return []
+    users: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for row in connection.execute(sa.select(stage_input)):
+        if row.intermediate_id is not None:
+            users["intermediate", int(row.intermediate_id)].append(int(row.stage_id))
+        if row.fitted_id is not None:
+            users["fitted", int(row.fitted_id)].append(int(row.stage_id))
+    waiting = [("intermediate", item) for item in selected.intermediates]
+    waiting += [("fitted", item) for item in selected.fitted]
+    seen, lost = set(waiting), []
+    while waiting:
+        for stage_id in users[waiting.pop()]:
+            for item, is_gone, name in outputs[stage_id]:
+                # One that is kept is read; what is made from it goes on.
+                if is_gone and item not in selected.intermediates and ("intermediate", item) not in seen:
+                    seen.add(("intermediate", item))
+                    waiting.append(("intermediate", item))
+                    lost.append(name)
+    return lost
+
+
+def _check_lost(selected: Selected, lost: list[str], force: bool) -> None:
+    if lost and not force:
+        raise InvalidInputError(
+            f"{selected.label} is needed to re-run {_listed(lost)}, which is not kept and would be lost; delete that "
+            "first, or use force=True (--force)"
         )
 
 

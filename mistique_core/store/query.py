@@ -41,6 +41,7 @@ from mistique_core.store.selection import Predicate, Selection
 log = logging.getLogger(__name__)
 
 _FACTS_KEPT = 1_024
+_ANY_RATE = ReadRate(1e9, 1e-4)
 
 
 @dataclass
@@ -164,7 +165,7 @@ class QueryEngine:
             if strategy == "read" or target.plan.rerun_seconds is None:
                 raise error
             try:
-                made = rerun(connection, target.plan, target.record, self._reader)
+                made = rerun(connection, self._whole_plan(target), target.record, self._reader)
             except MistiqueError as second:
                 log.warning("%s can neither be read nor re-run: %s", target.plan.label, second)
                 raise error from second
@@ -232,7 +233,9 @@ class QueryEngine:
         memory; its id alone would not do, because a database may give it to a later row.
         """
         key = (record.ref.id, record.created_at)
-        facts = self._facts.get(key) if record.is_kept else None
+        if not record.is_kept:
+            self._facts.drop(key)
+        facts = self._facts.get(key)
         if facts is None:
             facts = gather_facts(connection, record)
             if record.is_kept:
@@ -277,7 +280,7 @@ class QueryEngine:
                 continue
             try:
                 if named is not None and target.plan.by_rows:
-                    target.rerun_frame = rerun_rows(connection, target.plan, target.record, self._reader, named)
+                    target.rerun_frame = self._rerun_rows(connection, target, named)
                 else:
                     made = rerun(connection, target.plan, target.record, self._reader)
                     target.rerun_frame = made.frame
@@ -291,6 +294,24 @@ class QueryEngine:
                 log.warning("reading %s, because the re-run failed: %s", target.plan.label, error)
                 target.plan = replace(target.plan, strategy="read", reason=f"the re-run failed: {error}")
         return verified
+
+    def _rerun_rows(self, connection: sa.Connection, target: _Target, named: RowIds) -> pd.DataFrame:
+        """Return the named rows, made from these rows only, or else with all others."""
+        assert target.plan is not None
+        try:
+            return rerun_rows(connection, target.plan, target.record, self._reader, named)
+        except NotMaterializedError:
+            raise
+        except MistiqueError as error:
+            log.info(
+                "re-running all rows of %s, because some rows alone could not be made: %s", target.plan.label, error
+            )
+            return rerun(connection, self._whole_plan(target), target.record, self._reader).frame
+
+    def _whole_plan(self, target: _Target) -> TargetPlan:
+        """Return the plan of re-running all rows."""
+        facts = target.facts.facts(list(target.known), _ANY_RATE)
+        return plan_target(target.record.ref.id, facts, "rerun")
 
     def _kept_if_it_pays(self, target: _Target, made: Rerun) -> TargetPlan:
         """Store a re-run result, where queries have shown that reading it would save enough (thesis Algorithm 4)."""
@@ -307,6 +328,7 @@ class QueryEngine:
         except MistiqueError as error:
             log.warning("%s could not be kept: %s", plan.label, error)
             return plan
+        self.forget()
         return replace(plan, reason=f"{plan.reason[:-1]}; it is kept from now on, after {queries} queries.")
 
     def _choose_rows(

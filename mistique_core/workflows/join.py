@@ -102,7 +102,11 @@ class JoinStage(Stage):
             raise InvalidInputError(
                 f"both sides of the join have a column {clashing[0]!r}; pass a suffix, or columns= without it"
             )
-        return {name: f"{name}{self.suffix}" for name in clashing}
+        names = {name: f"{name}{self.suffix}" for name in clashing}
+        for name in names.values():
+            if name in left.columns or name in added:
+                raise InvalidInputError(f"the join would give the column {name!r} twice; pass another suffix")
+        return names
 
     def _places(self, left: pd.DataFrame, right: pd.DataFrame) -> npt.NDArray[np.intp]:
         """Return where the partner of each left row stands in the right side; -1 for none."""

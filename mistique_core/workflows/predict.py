@@ -99,16 +99,24 @@ def _by_rows(model: Any) -> _Call | None:
 
 
 def _in_one_call(method: Callable[[pd.DataFrame], Any], features: pd.DataFrame) -> npt.NDArray[Any]:
-    return np.asarray(method(features))
+    """Return what a method of a model gives for each row, shape (n_rows, ...).
+
+    Forests add up their trees one after the other: in several threads, the one that is ready first would come first.
+    """
+    from joblib import parallel_config
+
+    with parallel_config(backend="sequential"):
+        return np.asarray(method(features))
 
 
 def _in_blocks(method: Callable[[pd.DataFrame], Any], features: pd.DataFrame) -> npt.NDArray[Any]:
     """Return what a method of a model gives for each row, shape (n_rows, ...), block by block."""
     if not len(features):
-        return np.asarray(method(features))
+        return _in_one_call(method, features)
     matrix = _matrix(features)
     starts = range(0, len(features), _BLOCK_ROWS)
-    return np.concatenate([np.asarray(method(_block(features, matrix, start))) for start in starts])[: len(features)]
+    parts = [_in_one_call(method, _block(features, matrix, start)) for start in starts]
+    return np.concatenate(parts)[: len(features)]
 
 
 def _matrix(features: pd.DataFrame) -> npt.NDArray[Any] | None:

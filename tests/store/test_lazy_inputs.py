@@ -137,3 +137,29 @@ def test_an_input_that_is_deleted_while_the_stage_runs_fails_the_stage(store: Mi
     with pytest.raises(ChunksGoneError, match="deleted while it ran"), store.run("p", "m") as run:
         run.stage("made", *FunctionStage.bind(deletes, [given], {}))
     assert store.check().problems == ()
+
+
+def twins() -> pd.DataFrame:
+    values = np.random.default_rng(1).standard_normal(20_000)
+    return pd.DataFrame({"a": values, "b": values.copy()})
+
+
+def writes_into_one(data: pd.DataFrame) -> pd.DataFrame:
+    data.loc[data.index[0], "b"] = 99.0
+    return data
+
+
+def test_equal_columns_can_be_written_apart(tmp_path: Path) -> None:
+    """They are one column version, but not one array."""
+    expected = twins()
+    with Mistique.open(tmp_path / "store") as store, store.run("p", "m") as run:
+        run.stage("twins", FunctionStage(twins, {}))
+    with Mistique.open(tmp_path / "store") as store:
+        got = store.get_intermediates("p.m.twins.*").to_pandas()
+        got.loc[0, "b"] = 99.0
+        assert got.loc[0, "a"] == expected.loc[0, "a"]
+        with store.run("p", "n") as run:
+            given = run.stage("twins", FunctionStage(twins, {}), reuse=False).outputs[""]
+            run.stage("made", *FunctionStage.bind(writes_into_one, [given], {}))
+        made = store.get_intermediates("p.n.made.*", strategy="read").to_pandas()
+    assert made.loc[0].tolist() == [expected.loc[0, "a"], 99.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -234,3 +235,35 @@ def test_a_run_lets_go_when_it_has_succeeded(store: Mistique) -> None:
     assert store.intermediates("p", "m").query("version == 3")["kept"].all()
     with pytest.raises(InvalidInputError, match="did you mean 'adaptive'"):
         store.run("p", "m", policy="adaptve")
+
+
+def test_what_is_needed_to_rerun_what_was_let_go_is_not_deleted(store: Mistique) -> None:
+    """Also through others that were let go, and within one version."""
+    expected = answers(store)
+    store.materialize("p", "m")
+    store.gc(grace_seconds=0)
+    with pytest.raises(InvalidInputError, match=r"is needed to re-run .*centred"):
+        store.delete("p", "m", version=1, intermediate="source")
+    with pytest.raises(InvalidInputError, match="is needed to re-run"):
+        store.delete("p", "m", intermediate="centred")
+    assert_equal(answers(store), expected)
+    assert store.delete("p", "m").intermediates == len(NAMES)
+
+
+def test_what_lost_its_way_meanwhile_stays(store: Mistique, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ancestor is deleted while the re-runs are compared."""
+    module = importlib.import_module("mistique_core.maintenance.materialize")
+    compare = module._comes_out_equal
+
+    def deletes_first(*arguments: Any) -> bool:
+        is_equal = compare(*arguments)
+        if "source" in set(store.intermediates("p", "m")["intermediate"]):
+            store.delete("p", "m", intermediate="source", force=True)
+        return is_equal
+
+    monkeypatch.setattr(module, "_comes_out_equal", deletes_first)
+    report = store.materialize("p", "m")
+    assert "centred" not in report.let_go
+    store.gc(grace_seconds=0)
+    for name in NAMES[1:]:
+        assert len(store.get_intermediates(f"p.m.{name}.*").to_pandas()) == ROWS

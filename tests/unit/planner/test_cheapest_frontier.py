@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mistique_core.cost import ReadRate, StageCost, read_rows_seconds, read_seconds
+from mistique_core.cost.model import ROWS_STEP_SECONDS
 from mistique_core.errors import MistiqueError
 from mistique_core.model import Need
 from mistique_core.planner import Facts, IntermediateFact, StageFact, plan_target
@@ -54,6 +55,7 @@ def cost_of(facts: Facts, item: int, read: frozenset[int], rows: int | None, *, 
     by_rows = rows is not None and Need.ROWS in stage.needs.get("", {}).values()
     needs = stage.needs[""] if by_rows else dict.fromkeys(stage.inputs, Need.WHOLE)
     total = stage.cost.transformer_seconds + stage.cost.exec_seconds * (rows / LENGTH if rows and by_rows else 1.0)
+    total += ROWS_STEP_SECONDS if by_rows else 0.0
     for child, need in needs.items():
         if need is not Need.NOTHING:
             seconds = cost_of(facts, child, read, rows if need is Need.ROWS else None, forced=False)

@@ -107,6 +107,13 @@ def test_a_suffix_tells_columns_apart() -> None:
     assert made.to_dict("list") == {"a": [1.0, 2.0], "a_r": [4.0, 3.0], "b": [6, 5]}
 
 
+def test_a_suffix_that_clashes_is_refused() -> None:
+    left = pd.DataFrame({"key": [1], "x": [1.0]}, index=index([1]))
+    right = pd.DataFrame({"key": [1], "x": [2.0], "x_r": [3.0]}, index=index([1]))
+    with pytest.raises(InvalidInputError, match="'x_r' twice"):
+        JoinStage(on="key", suffix="_r").execute({"left": left, "right": right})
+
+
 def test_missing_keys_have_no_partner() -> None:
     left = pd.DataFrame({"key": [1.0, np.nan]}, index=index([1, 2]))
     right = pd.DataFrame({"key": [np.nan, 1.0], "b": [5.0, 6.0]}, index=index([1, 2]))

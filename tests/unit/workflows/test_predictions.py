@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightgbm import LGBMClassifier, LGBMRegressor
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import ElasticNet, LogisticRegression
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
@@ -133,6 +133,14 @@ def test_a_model_may_scale_its_features() -> None:
     assert load_fitted(*dump_fitted(model)).predict(TRAIN.drop(columns="y")).shape == (600,)
     with pytest.raises(InvalidInputError, match="scaling method 'standrd' is unknown"):
         FitStage("sklearn.linear_model.ElasticNet", "y", normalize="standrd")
+
+
+def test_forests_in_threads_give_the_same_bits_each_time() -> None:
+    model = RandomForestRegressor(60, n_jobs=4, random_state=0).fit(TRAIN.drop(columns="y"), TRAIN["y"])
+    stage = PredictStage()
+    first, *others = (stage.execute({"model": model, "data": DATA}).frames[""] for _ in range(5))
+    for other in others:
+        pd.testing.assert_frame_equal(other, first, check_exact=True)
 
 
 def test_combined_predictions_are_aligned_by_row_id() -> None:
