@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -73,9 +74,10 @@ class PredictStage(Stage):
 
     def _predicted(self, model: Any, data: pd.DataFrame, call: _Call) -> pd.DataFrame:
         features = pd.DataFrame(require_columns(data, [str(name) for name in model.feature_names_in_], "feature"))
-        columns = {"prediction": pd.Series(call(model.predict, features), index=data.index)}
-        if hasattr(model, "predict_proba"):
-            probabilities = call(model.predict_proba, features)
+        with _one_after_the_other(model):
+            columns = {"prediction": pd.Series(call(model.predict, features), index=data.index)}
+            probabilities = call(model.predict_proba, features) if hasattr(model, "predict_proba") else None
+        if probabilities is not None:
             for position, label in enumerate(model.classes_):
                 columns[f"probability_{label}"] = pd.Series(probabilities[:, position], index=data.index)
         kept = require_columns(data, self.keep, "kept")
@@ -99,14 +101,24 @@ def _by_rows(model: Any) -> _Call | None:
 
 
 def _in_one_call(method: Callable[[pd.DataFrame], Any], features: pd.DataFrame) -> npt.NDArray[Any]:
-    """Return what a method of a model gives for each row, shape (n_rows, ...).
+    """Return what a method of a model gives for each row, shape (n_rows, ...)."""
+    return np.asarray(method(features))
 
-    Forests add up their trees one after the other: in several threads, the one that is ready first would come first.
-    """
-    from joblib import parallel_config
 
-    with parallel_config(backend="sequential"):
-        return np.asarray(method(features))
+@contextmanager
+def _one_after_the_other(model: Any) -> Iterator[None]:
+    """Let scikit-learn's models work in one thread: of a forest's trees, the one that is ready first is added first."""
+    given: dict[str, Any] = {}
+    if type(model).__module__.partition(".")[0] not in _ROW_BY_ROW:
+        given = {name: value for name, value in model.get_params().items() if name.rpartition("__")[2] == "n_jobs"}
+    if not given:
+        yield
+        return
+    model.set_params(**dict.fromkeys(given, 1))
+    try:
+        yield
+    finally:
+        model.set_params(**given)
 
 
 def _in_blocks(method: Callable[[pd.DataFrame], Any], features: pd.DataFrame) -> npt.NDArray[Any]:
