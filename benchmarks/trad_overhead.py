@@ -22,6 +22,7 @@ from mistique_core import Mistique
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOWN = ("p1", "p5", "p9")
+LEFT_OUT_QUICKLY = ("store_all", "adaptive", "again")
 BUDGETS = (
     Budget("dedup_overhead", "dedup, empty store: share of the time without logging, <= 0.25", at_most=0.25),
     Budget("dedup_overhead_known_source", "dedup, source tables stored: share, <= 0.10", at_most=0.10),
@@ -44,11 +45,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
             pipelines(("p1",))[0].run_without_logging()  # imports
             for template in SHOWN:
-                compare(report, template, folder / "store", options.repetitions)
+                left_out = LEFT_OUT_QUICKLY if options.quick else ()
+                compare(report, template, folder / "store", 3 if options.quick else options.repetitions, left_out)
             for ratio, field in (("dedup_overhead", "dedup"), ("dedup_overhead_known_source", "known_source")):
                 report.ratios[ratio] = max(row[field] / row["without"] - 1 for row in report.rows)
             report.ratios["second_variation"] = max(row["second"] / row["second_alone"] for row in report.rows)
-            run_all(report, folder / "store", 1 if options.quick else 5)
+            run_all(report, folder / "store", pipelines(SHOWN, 2) if options.quick else pipelines())
     if options.plot is not None:
         plot(report, options.plot)
     finish(report, BUDGETS, options.json)
@@ -59,7 +61,7 @@ def _own_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plot", type=Path, metavar="PATH", help="write a picture there (PNG)")
 
 
-def compare(report: Report, template: str, folder: Path, repetitions: int) -> None:
+def compare(report: Report, template: str, folder: Path, repetitions: int, left_out: Sequence[str]) -> None:
     """Run the first two variations of a template in every way, in turn."""
     first, second = pipelines((template,))[:2]
     ways: dict[str, Callable[[], float]] = {
@@ -72,6 +74,7 @@ def compare(report: Report, template: str, folder: Path, repetitions: int) -> No
         "second_alone": lambda: _second(folder, first, second, reuse=False),
         "again": lambda: _second(folder, first, first, reuse=True),
     }
+    ways = {name: way for name, way in ways.items() if name not in left_out}
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for repetition in range(repetitions):
         names = list(ways)
@@ -115,9 +118,8 @@ def _second(folder: Path, first: Pipeline, second: Pipeline, *, reuse: bool) -> 
         return second.run(store, reuse=reuse)
 
 
-def run_all(report: Report, folder: Path, variations: int) -> None:
+def run_all(report: Report, folder: Path, chosen: Sequence[Pipeline]) -> None:
     """Run all pipelines with reuse into one store, and without logging."""
-    chosen = pipelines(variations=variations)
     with _opened(folder) as store:
         logged = sum(pipeline.run(store) for pipeline in chosen)
     without = sum(pipeline.run_without_logging()[0] for pipeline in chosen)

@@ -29,6 +29,7 @@ from mistique_core.catalogue.intermediates import IntermediateRecord, columns_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = "zillow"
+QUICK_TEMPLATES = ("p1", "p5", "p9")
 BUDGETS = (
     Budget("distinct_columns_over_dedup", "bytes: distinct columns (zstd) / dedup, >= 1/1.05", at_least=1 / 1.05),
     Budget("distinct_columns_over_recipes", "bytes: distinct columns / with differences, >= 1/0.85", at_least=1 / 0.85),
@@ -47,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(dir=build, prefix="trad-storage-") as name:
         folder = Path(name)
         with competition_files(folder / "csv", options.rows) as csv_bytes:
-            chosen = pipelines(options.templates.split(","))
+            templates = options.templates or ",".join(QUICK_TEMPLATES if options.quick else TEMPLATES)
+            chosen = pipelines(templates.split(","), 2 if options.quick else 5)
             sizes = {"rows": options.rows, "pipelines": len(chosen), "input_csv_bytes": csv_bytes, "thesis": THESIS}
             report = Report("trad_storage", sizes)
             report.add("input", gzip_megabytes=_gzipped(folder / "csv") / 1e6, csv_megabytes=csv_bytes / 1e6)
@@ -58,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _own_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--templates", default=",".join(TEMPLATES), metavar="P,P", help="templates (default: all ten)")
+    parser.add_argument("--templates", metavar="P,P", help="templates (default: all ten)")
     parser.add_argument("--plot", type=Path, metavar="PATH", help="write a picture there (PNG)")
 
 
