@@ -31,6 +31,10 @@ class ReadRate:
     samples: int = 0
 
 
+ANY_RATE = ReadRate(1e9, 1e-4)
+"""For plans in which no measured rate matters, because the strategy is given."""
+
+
 @dataclass(frozen=True)
 class StageCost:
     """Measured seconds of one stage, the terms of Eq. 5.2.

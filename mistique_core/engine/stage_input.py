@@ -10,16 +10,13 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.facts import gather_facts
 from mistique_core.catalogue.intermediates import UNSTORED, ColumnRecord, IntermediateRecord, columns_of
-from mistique_core.cost import ReadRate
+from mistique_core.cost import ANY_RATE
 from mistique_core.engine.frame_reader import FrameReader, is_units
 from mistique_core.engine.recent_columns import RecentColumns
 from mistique_core.engine.rerun import rerun
 from mistique_core.engine.stored_frame import StoredFrame
 from mistique_core.frames import LazyFrame
 from mistique_core.planner import plan_target
-
-# It cannot be read, so that the rate decides only between ways to re-run it.
-_ANY_RATE = ReadRate(1e9, 1e-4)
 
 
 def lazy_frame(
@@ -68,5 +65,5 @@ def obtain(connection: sa.Connection, record: IntermediateRecord, reader: FrameR
     if all(column.version.id != UNSTORED for column in columns_of(connection, record.ref.id)):
         return reader.frame(connection, record)
     facts = gather_facts(connection, record)
-    plan = plan_target(record.ref.id, facts.facts(list(facts.columns), _ANY_RATE), "rerun")
+    plan = plan_target(record.ref.id, facts.facts(list(facts.columns), ANY_RATE), "rerun")
     return rerun(connection, plan, record, reader).frame

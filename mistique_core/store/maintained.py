@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,7 +37,7 @@ from mistique_core.store.own_runs import OwnRuns
 from mistique_core.store.query import QueryEngine
 
 
-class Maintained:
+class Maintained(ABC):
     """What :class:`Mistique` can do about its own bytes and rows."""
 
     config: StoreConfig
@@ -47,8 +48,9 @@ class Maintained:
     _rate: ReadRate
     _queries: QueryEngine
 
+    @abstractmethod
     def _try_to_save_measurements(self) -> None:
-        raise NotImplementedError
+        """Save how often intermediates were asked for, so that a policy can see it."""
 
     def materialize(
         self,

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.facts import TargetFacts, gather_facts
 from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord, find_intermediate
-from mistique_core.cost import ReadRate, gamma
+from mistique_core.cost import ANY_RATE, ReadRate, gamma
 from mistique_core.engine.chunk_reader import ReadTally
 from mistique_core.engine.commit import Committer
 from mistique_core.engine.frame_reader import FrameReader, RowIds
@@ -41,7 +41,6 @@ from mistique_core.store.selection import Predicate, Selection
 log = logging.getLogger(__name__)
 
 _FACTS_KEPT = 1_024
-_ANY_RATE = ReadRate(1e9, 1e-4)
 
 
 @dataclass
@@ -310,7 +309,7 @@ class QueryEngine:
 
     def _whole_plan(self, target: _Target) -> TargetPlan:
         """Return the plan of re-running all rows."""
-        facts = target.facts.facts(list(target.known), _ANY_RATE)
+        facts = target.facts.facts(list(target.known), ANY_RATE)
         return plan_target(target.record.ref.id, facts, "rerun")
 
     def _kept_if_it_pays(self, target: _Target, made: Rerun) -> TargetPlan:
