@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import Budget, Report, arguments, finish
+from benchmarks.pictures import add_plot_option, picture
 from benchmarks.trad_workload import Pipeline, competition_files, pipelines
 from mistique_core import Mistique
 
@@ -58,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _own_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repetitions", type=int, default=5, metavar="N", help="times to run each (default 5)")
-    parser.add_argument("--plot", type=Path, metavar="PATH", help="write a picture there (PNG)")
+    add_plot_option(parser)
 
 
 def compare(report: Report, template: str, folder: Path, repetitions: int, left_out: Sequence[str]) -> None:
@@ -129,11 +130,6 @@ def run_all(report: Report, folder: Path, chosen: Sequence[Pipeline]) -> None:
 
 def plot(report: Report, path: Path) -> None:
     """Draw the seconds of each way, as in Fig. 5-13."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     names = {
         "without": "without logging",
         "store_all": "STORE_ALL",
@@ -144,17 +140,14 @@ def plot(report: Report, path: Path) -> None:
         "again": "again, reuse",
     }
     rows = [row for row in report.rows if row["what"] in SHOWN]
-    figure, axes = pyplot.subplots(figsize=(8, 4))
-    width = 0.8 / len(names)
-    for number, (field, label) in enumerate(names.items()):
-        places = [place + number * width for place in range(len(rows))]
-        axes.bar(places, [row[field] for row in rows], width, label=label)
-    axes.set_xticks([place + 0.4 - width / 2 for place in range(len(rows))], [row["what"].upper() for row in rows])
-    axes.set(ylabel="seconds", title="Time of a pipeline")
-    axes.legend(fontsize=8)
-    figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    with picture(path, 8, 4) as axes:
+        width = 0.8 / len(names)
+        for number, (field, label) in enumerate(names.items()):
+            places = [place + number * width for place in range(len(rows))]
+            axes.bar(places, [row[field] for row in rows], width, label=label)
+        axes.set_xticks([place + 0.4 - width / 2 for place in range(len(rows))], [row["what"].upper() for row in rows])
+        axes.set(ylabel="seconds", title="Time of a pipeline")
+        axes.legend(fontsize=8)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.harness import Budget, Report, arguments, finish
+from benchmarks.pictures import add_plot_option, picture
 from benchmarks.trad_workload import Pipeline, competition_files, pipelines
 from mistique_core import Mistique, diagnostics
 from mistique_core.workflows.specification import load_workflow
@@ -134,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _own_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repetitions", type=int, default=5, metavar="N", help="times to ask each (default 5)")
-    parser.add_argument("--plot", type=Path, metavar="PATH", help="write a picture there (PNG)")
+    add_plot_option(parser)
 
 
 def measure(report: Report, store: Mistique, pipeline: Pipeline, folder: Path, repetitions: int) -> None:
@@ -293,25 +294,17 @@ def _median(action: Callable[[], object], repetitions: int) -> float:
 
 def plot(report: Report, path: Path) -> None:
     """Draw the seconds of each technique and way, log scale, as in Fig. 5-7a."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     rows = [row for row in report.rows if "rerun" in row]
-    figure, axes = pyplot.subplots(figsize=(11, 4.5))
-    ways = {"read": "read", "rerun": "re-run, planned", "pipeline": "re-run of the pipeline", "parquet": "Parquet"}
-    width = 0.8 / len(ways)
-    for number, (field, label) in enumerate(ways.items()):
-        axes.bar(
-            [place + number * width for place in range(len(rows))], [row[field] for row in rows], width, label=label
-        )
-    axes.set_xticks(range(len(rows)), [row["what"] for row in rows], rotation=60, ha="right", fontsize=7)
-    axes.set(yscale="log", ylabel="seconds", title="Queries on P1, P5 and P9")
-    axes.legend(fontsize=8)
-    figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    with picture(path, 11, 4.5) as axes:
+        ways = {"read": "read", "rerun": "re-run, planned", "pipeline": "re-run of the pipeline", "parquet": "Parquet"}
+        width = 0.8 / len(ways)
+        for number, (field, label) in enumerate(ways.items()):
+            axes.bar(
+                [place + number * width for place in range(len(rows))], [row[field] for row in rows], width, label=label
+            )
+        axes.set_xticks(range(len(rows)), [row["what"] for row in rows], rotation=60, ha="right", fontsize=7)
+        axes.set(yscale="log", ylabel="seconds", title="Queries on P1, P5 and P9")
+        axes.legend(fontsize=8)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.harness import Budget, Report, arguments, finish
+from benchmarks.pictures import add_plot_option, picture
 from benchmarks.trad_peers import PeerBytes
 from benchmarks.trad_workload import TEMPLATES, Pipeline, competition_files, pipelines, stored_bytes
 from mistique_core import Mistique
@@ -61,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _own_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--templates", metavar="P,P", help="templates (default: all ten)")
-    parser.add_argument("--plot", type=Path, metavar="PATH", help="write a picture there (PNG)")
+    add_plot_option(parser)
 
 
 def measure(report: Report, chosen: Sequence[Pipeline], folder: Path) -> None:
@@ -190,11 +191,6 @@ def _gzipped(folder: Path) -> int:
 
 def plot(report: Report, path: Path) -> None:
     """Draw cumulative bytes over pipelines, log scale, as in Fig. 5-8a."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     rows = [row for row in report.rows if row["what"].startswith("after ")]
     names = {
         "store_all_mb": "STORE_ALL: gzip'd CSV",
@@ -204,19 +200,18 @@ def plot(report: Report, path: Path) -> None:
         "distinct_columns_mb": "distinct columns, zstd",
         "dedup_mb": "MISTIQUE dedup",
     }
-    figure, axes = pyplot.subplots(figsize=(8, 5))
-    for field, label in names.items():
-        axes.plot(range(1, len(rows) + 1), [row[field] for row in rows], label=label)
-    last = next(row for row in report.rows if row["what"] == "bytes")
-    for name, style in (("recipes_mb", "--"), ("adaptive_mb", ":")):
-        label = {"recipes_mb": "with differences", "adaptive_mb": "adaptive"}[name]
-        axes.axhline(last[name], linestyle=style, color="black", label=f"MISTIQUE {label}, at the end")
-    axes.set(yscale="log", xlabel="pipelines", ylabel="MB, cumulative", title="50 pipelines, every intermediate kept")
-    axes.grid(visible=True, which="both", alpha=0.3)
-    axes.legend(fontsize=8)
-    figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    with picture(path, 8, 5) as axes:
+        for field, label in names.items():
+            axes.plot(range(1, len(rows) + 1), [row[field] for row in rows], label=label)
+        last = next(row for row in report.rows if row["what"] == "bytes")
+        for name, style in (("recipes_mb", "--"), ("adaptive_mb", ":")):
+            label = {"recipes_mb": "with differences", "adaptive_mb": "adaptive"}[name]
+            axes.axhline(last[name], linestyle=style, color="black", label=f"MISTIQUE {label}, at the end")
+        axes.set(
+            yscale="log", xlabel="pipelines", ylabel="MB, cumulative", title="50 pipelines, every intermediate kept"
+        )
+        axes.grid(visible=True, which="both", alpha=0.3)
+        axes.legend(fontsize=8)
 
 
 if __name__ == "__main__":
