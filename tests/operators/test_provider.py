@@ -15,7 +15,8 @@ from tests.airflow_home import ROOT
 pytestmark = pytest.mark.airflow
 
 HEAVY = ("pandas", "sklearn", "xgboost", "tensorflow", "keras", "skops", "h5py")
-DAG_IDS = {"cancer_logistic_regression", "cancer_random_forest", "cancer_xgboost", "mistique_query"}
+CANCER_IDS = {"cancer_logistic_regression", "cancer_random_forest", "cancer_xgboost"}
+ZILLOW_IDS = {f"zillow_p{template}_v{variation}" for template in range(1, 11) for variation in range(1, 6)}
 
 
 def test_airflow_accepts_the_provider() -> None:
@@ -83,12 +84,11 @@ print(json.dumps({{"heavy": heavy, "errors": bag.import_errors, "stages": stages
 """
     found = json.loads(python(code))
     assert found["errors"] == {}
-    assert set(found["stages"]) == DAG_IDS
+    assert set(found["stages"]) == CANCER_IDS | ZILLOW_IDS | {"mistique_query"}
     assert found["heavy"] == []
-    for dag_id, stages in found["stages"].items():
-        if dag_id == "mistique_query":
-            assert stages == []
-            continue
+    assert found["stages"]["mistique_query"] == []
+    for dag_id in CANCER_IDS:
+        stages = found["stages"][dag_id]
         assert len(stages) == 8
         for _, project, model in stages:
             assert (project, model) == ("cancer", dag_id.removeprefix("cancer_"))
