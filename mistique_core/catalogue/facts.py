@@ -119,7 +119,7 @@ def _stage_fact(connection: sa.Connection, stage_id: int, inputs: Mapping[str, i
         obstacle = f"the code of stage {row.name!r} could not be read when it ran"
     elif _has_lost_inputs(connection, stage_id):
         obstacle = f"an input of stage {row.name!r} was deleted"
-    cost = StageCost(row.transformer_seconds or 0.0, row.exec_seconds or 0.0, rows)
+    cost = StageCost(row.transformer_seconds or 0.0, row.exec_seconds or 0.0, rows, row.call_seconds)
     needs = {output: _by_intermediate(of, inputs) for output, of in (row.needs or {}).items()}
     return StageFact(stage_id, row.name, cost, tuple(dict.fromkeys(inputs.values())), obstacle, needs)
 
@@ -133,7 +133,7 @@ def _by_intermediate(needs: Mapping[str, str], inputs: Mapping[str, int]) -> dic
     return found
 
 
-_LEAST_FIRST = (Need.NOTHING, Need.ROWS, Need.WHOLE)
+_LEAST_FIRST = (Need.NOTHING, Need.ROWS, Need.EXACT, Need.WHOLE)
 
 
 def _has_lost_inputs(connection: sa.Connection, stage_id: int) -> bool:
@@ -151,7 +151,7 @@ def _intermediate_fact(
     ref = record.ref
     label = f"{ref.project}.{ref.model}@{ref.version}.{ref.intermediate}"
     blocks = sizes[record.row_id_version.id][1]
-    return IntermediateFact(ref.id, label, record.stage_id, is_stored, stored, chunks, record.output, ref.rows, blocks)
+    return IntermediateFact(ref.id, label, record.stage_id, is_stored, stored, chunks, record.output, ref.rows, blocks, record.exact)
 
 
 _SIZES = (

@@ -28,6 +28,7 @@ from mistique_core.frames import LogicalType
 from mistique_core.model import IntermediateKey, IntermediateRef
 
 _BATCH = 500
+LOSSLESS = "lossless"
 UNSTORED = 0
 """Stands for the id of a column version that the store does not hold."""
 
@@ -98,6 +99,8 @@ class IntermediateRecord:
         Whether its columns stay stored; else a column is stored only as long as another intermediate keeps it.
     gamma_min
         Of one that is not kept: the gamma from which on a re-run result is to be kept; ``None`` for never.
+    scheme
+        Text of the lossy scheme, or ``lossless``.
     """
 
     ref: IntermediateRef
@@ -110,6 +113,12 @@ class IntermediateRecord:
     created_at: float
     is_kept: bool = True
     gamma_min: float | None = None
+    scheme: str = LOSSLESS
+
+    @property
+    def exact(self) -> bool:
+        """Whether what is stored are the values themselves, not what a lossy scheme has made of them."""
+        return self.scheme == LOSSLESS
 
 
 _RECORD = sa.select(
@@ -142,6 +151,7 @@ def _record(row: sa.Row[tuple[Any, ...]]) -> IntermediateRecord:
         fields["created_at"],
         fields["unstored"] is None,
         None if fields["unstored"] is None else unpack_unstored(bytes(fields["unstored"])).gamma_min,
+        fields["scheme"],
     )
 
 
@@ -159,7 +169,7 @@ def register_intermediate(
     versions: Sequence[int],
     logical_bytes: int,
     stored_bytes: int,
-    scheme: str = "lossless",
+    scheme: str = LOSSLESS,
 ) -> int:
     """Insert an intermediate with the names and the column version ids of its columns; return its id.
 

@@ -40,12 +40,15 @@ class StageSeconds:
         Executing it.
     store
         Hashing, encoding and writing its outputs.
+    call
+        What executing it costs however few rows it makes; ``None`` where that was not measured.
     """
 
     load: float
     transformer: float
     execute: float
     store: float
+    call: float | None = None
 
 
 def begin_stage(
@@ -135,6 +138,7 @@ def finish_stage(
             transformer_seconds=seconds.transformer,
             exec_seconds=seconds.execute,
             store_seconds=seconds.store,
+            call_seconds=seconds.call,
             needs={output: {name: need.value for name, need in of.items()} for output, of in needs.items()},
         )
     )
@@ -189,6 +193,7 @@ def take_over_outputs(connection: sa.Connection, source: int, stage_id: int, mod
             transformer_seconds=origin.transformer_seconds,
             exec_seconds=origin.exec_seconds,
             store_seconds=0.0,
+            call_seconds=origin.call_seconds,
             needs=origin.needs,
         )
     )

@@ -211,7 +211,28 @@ stage = Table(
     Column("store_seconds", Float),
     Column("error", Text),
     Column("needs", JSON),
+    Column("call_seconds", Float),
     UniqueConstraint("model_version_id", "name", "map_index", "try_number"),
+)
+
+capture = Table(
+    "capture",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("key", String(64), nullable=False),
+    Column("model_version_id", ForeignKey("model_version.id"), nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("beat_at", Float, nullable=False),
+    UniqueConstraint("model_version_id", "key"),
+)
+
+capture_block = Table(
+    "capture_block",
+    metadata,
+    Column("capture_id", ForeignKey("capture.id"), primary_key=True),
+    Column("block", Integer, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 layout = Table(

@@ -47,11 +47,14 @@ class StageCost:
         Executing it on `rows` rows.
     rows
         Rows that `exec_seconds` was measured on.
+    call_seconds
+        What executing it costs however few rows it makes; ``None`` where nobody has measured it.
     """
 
     transformer_seconds: float
     exec_seconds: float
     rows: int
+    call_seconds: float | None = None
 
 
 def read_seconds(stored_bytes: int, chunks: int, rate: ReadRate) -> float:
@@ -93,7 +96,8 @@ def rerun_seconds(stage: StageCost, input_seconds: float, wanted: int | None = N
     if wanted is None:
         return stage.transformer_seconds + input_seconds + stage.exec_seconds
     share = min(1.0, wanted / max(stage.rows, 1))
-    return stage.transformer_seconds + input_seconds + stage.exec_seconds * share + ROWS_STEP_SECONDS
+    step_seconds = ROWS_STEP_SECONDS if stage.call_seconds is None else stage.call_seconds
+    return stage.transformer_seconds + input_seconds + stage.exec_seconds * share + step_seconds
 
 
 def gamma(rerun: float, read: float, queries: int, stored_bytes: float) -> float:

@@ -290,6 +290,35 @@ class ChunkStream:
             self._group.append(item)
             self._sizes[item.chunk.address] = size
 
+    @property
+    def pending_bytes(self) -> int:
+        """Encoded bytes that are not durable yet."""
+        return 0 if self._builder is None else self._builder.stored_bytes
+
+    def add_whole(self, whole: Sequence[WholeChunk]) -> None:
+        """Add encoded chunks as they are, without a search for similar ones.
+
+        Raises
+        ------
+        StorageError
+            If a partition is full and cannot be written.
+        """
+        self.append([_Stored(item.chunk, item.zone) for item in whole])
+
+    def cut(self) -> WrittenChunks:
+        """Make durable what was added so far, and hand it over to be registered; more can be added afterwards.
+
+        Raises
+        ------
+        StorageError
+            If a partition cannot be written.
+        """
+        if self._builder is not None:
+            self._put(())
+        written = WrittenChunks(tuple(self._partitions), self._sizes)
+        self._partitions, self._sizes = [], {}
+        return written
+
     def finish(self, columns: Sequence[NewColumn]) -> WrittenChunks:
         """Make the rest durable; the last partition describes the new column versions for a later rebuild.
 

@@ -23,6 +23,7 @@ from mistique_core.catalogue.chunks import ChunksGoneError, NewColumn
 from mistique_core.catalogue.database import Catalogue, ConflictError
 from mistique_core.catalogue.open_writes import begin_write, end_write, hold_shared
 from mistique_core.config import StoreConfig
+from mistique_core.engine.block_write import BlockWrite
 from mistique_core.engine.chunk_writer import Array, ChunkWriter, WrittenChunks
 from mistique_core.engine.column_memo import ColumnMemo
 from mistique_core.engine.outputs import OutputSet, register_shared
@@ -86,6 +87,17 @@ class Committer:
         """Begin a write whose outputs are made ready as they come, for :meth:`commit` or :meth:`discard`."""
         write_id = uuid.uuid4().hex
         return StagedWrite(write_id, self._catalogue, self._writer, self._exact_dedup, lambda: self._announce(write_id))
+
+    def blocks(self) -> BlockWrite:
+        """Begin a write whose chunks become registered bit by bit, before anything refers to them."""
+        write_id = uuid.uuid4().hex
+        return BlockWrite(
+            self._catalogue,
+            self._backend,
+            self._writer,
+            lambda: self._announce(write_id),
+            lambda: self._withdraw(write_id),
+        )
 
     def discard(self, staged: StagedWrite) -> None:
         """Give up a write; files that it has put already are left to garbage collection."""

@@ -12,7 +12,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from mistique_core.catalogue.chunks import ChunksGoneError, NewColumn, known_addresses, register_columns
-from mistique_core.catalogue.intermediates import register_intermediate
+from mistique_core.catalogue.intermediates import LOSSLESS, register_intermediate
 from mistique_core.catalogue.layouts import Layout, frame_address, register_layout
 from mistique_core.catalogue.stages import output_name, register_fitted
 from mistique_core.catalogue.tables import chunk, column_version
@@ -27,9 +27,6 @@ from mistique_core.fitted import dump_fitted, type_name
 from mistique_core.frames import ROW_ID, LazyFrame, TextCache, split_row_id
 from mistique_core.model.names import check_name
 from mistique_core.quantizers import Quantizer
-
-LOSSLESS = "lossless"
-
 
 @dataclass(frozen=True)
 class PreparedFrame:

@@ -33,6 +33,7 @@ _MOST_CODES = 1 << 20
 _LEAST_CODES = 1 << 18
 _SAMPLE_ROWS = 1_024
 _MOST_THREADS = 8
+_MOST_SHORTENING = 4
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ class HashedUnits:
 def choose_groups(units: int, map_shape: Sequence[int], most_rows: int) -> UnitGroups:
     """Return group and block sizes that give chunks of a quarter of a million to a million values.
 
-    At least 16 units share a group: they lie in one cache line of the array that is handed over.
+    At least 16 units share a group: they lie in one cache line of the array that is handed over. Where it can be, the
+    rows of a block divide `most_rows`, so that what comes by so many rows at a time fills whole blocks.
 
     Parameters
     ----------
@@ -85,9 +87,16 @@ def choose_groups(units: int, map_shape: Sequence[int], most_rows: int) -> UnitG
         Most rows of a row block.
     """
     size = math.prod(map_shape)
-    rows = max(1, min(most_rows, _MOST_CODES // (max(min(units, _LEAST_UNITS), 1) * max(size, 1))))
+    fitting = max(1, min(most_rows, _MOST_CODES // (max(min(units, _LEAST_UNITS), 1) * max(size, 1))))
+    rows = _divisor(most_rows, fitting)
     together = max(_LEAST_UNITS, _LEAST_CODES // max(rows * size, 1))
     return UnitGroups(max(1, min(units, together)), rows)
+
+
+def _divisor(most_rows: int, fitting: int) -> int:
+    """Return the largest divisor of `most_rows` up to `fitting`, or `fitting` where that would be far smaller."""
+    least = max(1, fitting // _MOST_SHORTENING)
+    return next((rows for rows in range(fitting, least - 1, -1) if most_rows % rows == 0), fitting)
 
 
 def hash_units(values: Array, quantizer: Quantizer | None, most_rows: int) -> HashedUnits:
@@ -159,7 +168,7 @@ def hash_group(values: Array, quantizer: Quantizer | None, block_rows: int) -> t
     for block, start in enumerate(range(0, rows, block_rows)):
         piece = values[:, start : start + block_rows]
         if fitted is None:
-            add(VALUES, block, _little_endian(np.ascontiguousarray(piece)))
+            add(VALUES, block, little_endian(np.ascontiguousarray(piece)))
             continue
         encoded = fitted.encode(piece)
         error = max(error, encoded.max_abs_error)
@@ -181,7 +190,8 @@ def _sample(values: Array) -> Array:
     return values[:, :: max(step, 1)]
 
 
-def _little_endian(array: Array) -> Array:
+def little_endian(array: Array) -> Array:
+    """Return an array whose bytes are in the order that is stored."""
     return array.astype(array.dtype.newbyteorder("<")) if array.dtype.byteorder == ">" else array
 
 

@@ -8,9 +8,10 @@ from mistique_core.fitted.codec import FittedCodec, codec_for_format, find_codec
 from mistique_core.fitted.json_format import JsonCodec
 from mistique_core.fitted.lightgbm_format import LightGBMCodec
 from mistique_core.fitted.sklearn_format import SklearnCodec
+from mistique_core.fitted.weights_format import WeightsCodec
 from mistique_core.fitted.xgboost_format import XGBoostCodec
 
-CODECS: tuple[FittedCodec, ...] = (XGBoostCodec(), LightGBMCodec(), SklearnCodec(), JsonCodec())
+CODECS: tuple[FittedCodec, ...] = (XGBoostCodec(), LightGBMCodec(), SklearnCodec(), WeightsCodec(), JsonCodec())
 
 
 def dump_fitted(value: Any) -> tuple[str, bytes]:

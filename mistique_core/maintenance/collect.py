@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import sqlalchemy as sa
 
+from mistique_core.catalogue.captures import end_captures, silent_captures
 from mistique_core.catalogue.database import Catalogue, upsert
 from mistique_core.catalogue.open_writes import end_write, hold_exclusively, open_writes
 from mistique_core.catalogue.tables import (
@@ -43,6 +44,8 @@ from mistique_core.storage import Leftover, StorageBackend, StoredFile
 log = logging.getLogger(__name__)
 
 DEFAULT_GRACE_SECONDS = 3 * 86_400.0
+ABANDONED_SECONDS = 3 * 86_400.0
+"""A capture in progress that has stored nothing for so long is taken for given up."""
 LEAST_LEFTOVER_SECONDS = 3_600.0
 """Unfinished files younger than this are never removed: a write that just began may own them."""
 _FILES_AT_ONCE = 16
@@ -143,6 +146,7 @@ def collect_garbage(
     with catalogue.read() if dry_run else catalogue.write() as connection:
         if not dry_run:
             hold_exclusively(connection)
+            _end_abandoned_captures(connection, now)
         doomed = _find(connection, documents)
         registered, tombstones = _partition_names(connection)
         if not dry_run:
@@ -174,6 +178,14 @@ def collect_garbage(
         stale_writes=tuple(write.id for write in stale),
         dry_run=dry_run,
     )
+
+
+def _end_abandoned_captures(connection: sa.Connection, now: float) -> None:
+    """Forget captures that have stored nothing for days, however short the grace period for files is."""
+    abandoned = silent_captures(connection, now - ABANDONED_SECONDS)
+    if abandoned:
+        log.info("%d interrupted captures are given up: nobody went on with them", len(abandoned))
+        end_captures(connection, abandoned)
 
 
 def _documents_of_empty_partitions(catalogue: Catalogue, backend: StorageBackend) -> dict[str, list[bytes]]:

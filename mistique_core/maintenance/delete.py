@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import sqlalchemy as sa
 
+from mistique_core.catalogue.captures import captures_of, end_captures
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.open_writes import hold_exclusively
 from mistique_core.catalogue.tables import (
@@ -234,6 +235,7 @@ def _delete_rows(connection: sa.Connection, selected: Selected) -> None:
     delete_in(connection, intermediate.c.id, selected.intermediates)
     delete_in(connection, fitted.c.id, selected.fitted)
     delete_in(connection, stage.c.id, selected.stages)
+    end_captures(connection, captures_of(connection, selected.versions))
     delete_in(connection, model_version.c.id, selected.versions)
     delete_in(connection, model.c.id, selected.models)
     if selected.project is not None:

@@ -37,7 +37,7 @@ def find_garbage(references: References) -> Garbage:
     """Return what can be removed without any answer changing.
 
     An intermediate keeps its column versions alive, these those of their categories and their chunks;
-    a fitted object keeps its chunk alive, and a difference the chunk that it is a difference to.
+    a fitted object keeps its chunk alive, a capture in progress what it has stored, and a difference the chunk that it is a difference to.
     """
     versions = live_versions(references)
     chunks = live_chunks(references, versions)
@@ -60,9 +60,9 @@ def live_versions(references: References) -> Ids:
 
 
 def live_chunks(references: References, versions: Ids) -> Ids:
-    """Return the chunks that the given column versions and all fitted objects need."""
+    """Return the chunks that the given column versions, all fitted objects and captures in progress need."""
     used = references.link_chunks[np.isin(references.link_versions, versions)]
-    return _closure(np.concatenate([used, references.fitted]), references.chunks, references.bases)
+    return _closure(np.concatenate([used, references.fitted, references.captured]), references.chunks, references.bases)
 
 
 def _closure(start: Ids, ids: Ids, targets: Ids) -> Ids:

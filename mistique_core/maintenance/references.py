@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
+from mistique_core.catalogue.captures import captured_addresses
+from mistique_core.catalogue.chunks import known_addresses
 from mistique_core.catalogue.layouts import unpack_versions
 from mistique_core.catalogue.tables import (
     chunk,
@@ -55,6 +57,8 @@ class References:
         Column versions that an intermediate refers to.
     fitted
         Chunks that a fitted object refers to.
+    captured
+        Chunks that a capture in progress has stored.
     used_layouts
         Layouts that an intermediate refers to.
     versions, categories
@@ -71,6 +75,7 @@ class References:
 
     roots: Ids
     fitted: Ids
+    captured: Ids
     used_layouts: Ids
     versions: Ids
     categories: Ids
@@ -97,6 +102,7 @@ def load_references(connection: sa.Connection) -> References:
     return References(
         roots=referred_versions(items),
         fitted=load_fitted_chunks(connection)[1],
+        captured=_captured_chunks(connection),
         used_layouts=np.unique(np.array([item.layout for item in items], np.int64)),
         versions=versions[0],
         categories=versions[1],
@@ -133,6 +139,11 @@ def load_fitted_chunks(connection: sa.Connection) -> tuple[Ids, Ids]:
     """Return (fitted object, chunk) of every fitted object."""
     ids, chunks = _rows(connection, sa.select(fitted.c.id, fitted.c.chunk_id), 2)
     return ids, chunks
+
+
+def _captured_chunks(connection: sa.Connection) -> Ids:
+    found = known_addresses(connection, chunk, captured_addresses(connection))
+    return np.array(sorted(found.values()), np.int64)
 
 
 def _or_none(column: sa.Column[Any]) -> sa.ColumnElement[int]:

@@ -1,5 +1,6 @@
 """Value types that every layer shares."""
 
+from mistique_core.model.array_stage import ArrayFunction, ArrayStage
 from mistique_core.model.key import ALL_COLUMNS, IntermediateKey
 from mistique_core.model.need import Need
 from mistique_core.model.ref import FittedRef, IntermediateRef, Ref
@@ -8,6 +9,8 @@ from mistique_core.model.stage import Stage, StageResult
 
 __all__ = [
     "ALL_COLUMNS",
+    "ArrayFunction",
+    "ArrayStage",
     "FittedRef",
     "IntermediateKey",
     "IntermediateRef",

@@ -14,10 +14,14 @@ class Need(Enum):
         The rows with the same row ids.
     WHOLE
         Every row, as for a look-up table or a mean over all rows.
+    EXACT
+        The rows with the same row ids, and not from a copy that a lossy scheme keeps: the stage was given the values
+        themselves, before they were stored.
     NOTHING
         No row.
     """
 
     ROWS = "rows"
     WHOLE = "whole"
+    EXACT = "exact"
     NOTHING = "nothing"

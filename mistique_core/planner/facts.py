@@ -27,6 +27,8 @@ class IntermediateFact:
         Name of the stage's output that it is; "" for the only one.
     rows, blocks
         Its length, and the number of row blocks that it is stored in.
+    exact
+        Whether what is stored are the values themselves, not what a lossy scheme has made of them.
     """
 
     id: int
@@ -38,6 +40,7 @@ class IntermediateFact:
     output: str = ""
     rows: int = 0
     blocks: int = 1
+    exact: bool = True
 
 
 @dataclass(frozen=True)

@@ -114,15 +114,15 @@ def _read(fact: IntermediateFact, facts: Facts, rows: int | None) -> float:
     return read_rows_seconds(fact.stored_bytes, fact.chunks, fact.rows, fact.blocks, rows, facts.rate)
 
 
-_Memo = dict[tuple[int, bool], _Way]
+_Memo = dict[tuple[int, bool, bool], _Way]
 
 
-def _cheapest(item: int, facts: Facts, memo: _Memo, rows: int | None) -> _Way:
-    key = item, rows is None
+def _cheapest(item: int, facts: Facts, memo: _Memo, rows: int | None, exact: bool) -> _Way:
+    key = item, rows is None, exact
     if key not in memo:
         fact = facts.intermediates[item]
         way = _rerun_way(fact, facts, memo, rows)
-        if fact.materialized:
+        if fact.materialized and (fact.exact or not exact):
             read = _read(fact, facts, rows)
             if way.obstacle or read <= way.seconds:
                 way = _Way(read, frontier={item: rows is None})
@@ -137,15 +137,16 @@ def _rerun_way(fact: IntermediateFact, facts: Facts, memo: _Memo, rows: int | No
     stage = facts.stages[fact.stage]
     if stage.obstacle:
         return _Way(0.0, obstacle=stage.obstacle)
-    needs = stage.needs.get(fact.output) if rows is not None else None
-    if needs is None or Need.ROWS not in needs.values():
+    recorded = stage.needs.get(fact.output, {})
+    exact = {item for item, need in recorded.items() if need is Need.EXACT}
+    if rows is None or not (exact or Need.ROWS in recorded.values()):
         own, needs = Step(stage.id, None), dict.fromkeys(stage.inputs, Need.WHOLE)
     else:
-        own = Step(stage.id, fact.id)
+        own, needs = Step(stage.id, fact.id), dict(recorded)
     found = _Way(0.0)
     for item, need in needs.items():
         if need is not Need.NOTHING:
-            way = _cheapest(item, facts, memo, rows if need is Need.ROWS else None)
+            way = _cheapest(item, facts, memo, None if need is Need.WHOLE else rows, item in exact)
             if way.obstacle:
                 return _Way(0.0, obstacle=way.obstacle)
             found.take_in(way)

@@ -161,6 +161,21 @@ class FittedPool(FittedQuantizer):
         """Pool, then encode by the following scheme; see the class."""
         block = self.layout.check(values, self.scheme.text())
         pooled, error = pool_maps(block, self.scheme.sigma, average=self.scheme.how == "avg")
+        return self._encode(pooled, error)
+
+    def encode_pooled(self, values: npt.NDArray[Any], error: float) -> Encoded:
+        """Encode maps that were pooled already, as by the program that computed them.
+
+        Parameters
+        ----------
+        values
+            Shape ``(units, rows, *decoded_map_shape)``, any memory layout.
+        error
+            No value is further than this from the exact average or largest value of its cell.
+        """
+        return self._encode(np.ascontiguousarray(self._pooled.check(values, self.scheme.text())), error)
+
+    def _encode(self, pooled: npt.NDArray[Any], error: float) -> Encoded:
         if self._then is None:
             return Encoded({"values": pooled}, error)
         encoded = self._then.encode(pooled)

@@ -1,0 +1,173 @@
+"""Captures in progress: which row blocks of a network's layers are stored, before the layers become visible.
+
+The chunks of a finished row block are registered at once, so that a capture which is interrupted goes on at the next
+block, and so that several tasks can each store some blocks. What they are chunks of is kept here until all blocks
+are there; garbage collection takes them for referred to until then.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from mistique_core.catalogue.database import insert_ignore
+from mistique_core.catalogue.entities import RunKey
+from mistique_core.catalogue.tables import capture, capture_block, experiment_run, model, model_version, project
+
+_Chunk = tuple[int, str, int, bytes]
+
+
+@dataclass(frozen=True)
+class CapturedRows:
+    """What is stored of one intermediate in one row block of a capture.
+
+    Attributes
+    ----------
+    chunks
+        (group, part, row block of the column, address) of each chunk.
+    errors
+        Bound of the absolute error, one a group.
+    stored_bytes
+        Bytes that they added to the store.
+    """
+
+    chunks: tuple[_Chunk, ...]
+    errors: tuple[float, ...]
+    stored_bytes: int
+
+
+CapturedBlock = dict[str, CapturedRows]
+"""Tensor -> its rows."""
+
+
+@dataclass(frozen=True)
+class OpenCapture:
+    """A capture in progress.
+
+    Attributes
+    ----------
+    id
+        Its row.
+    document
+        What was decided when it began.
+    """
+
+    id: int
+    document: bytes
+
+
+def open_capture(connection: sa.Connection, version_id: int, key: str, document: bytes) -> OpenCapture:
+    """Return a capture in progress, or begin it; the first to begin it decides its document."""
+    row = {"key": key, "model_version_id": version_id, "document": document, "beat_at": time.time()}
+    insert_ignore(connection, capture, [row])
+    found = find_capture(connection, version_id, key)
+    assert found is not None
+    return found
+
+
+def find_capture(connection: sa.Connection, version_id: int, key: str) -> OpenCapture | None:
+    """Return a capture in progress, or ``None``."""
+    query = sa.select(capture).where(capture.c.model_version_id == version_id, capture.c.key == key)
+    row = connection.execute(query).first()
+    return None if row is None else OpenCapture(int(row.id), bytes(row.document))
+
+
+def find_interrupted(connection: sa.Connection, project_name: str, model_name: str, key: str) -> RunKey | None:
+    """Return the newest run of a model that left this capture unfinished, or ``None``."""
+    query = (
+        sa.select(experiment_run.c.source, experiment_run.c.dag_id, experiment_run.c.run_id)
+        .select_from(
+            capture.join(model_version, model_version.c.id == capture.c.model_version_id)
+            .join(model, model.c.id == model_version.c.model_id)
+            .join(project, project.c.id == model.c.project_id)
+            .join(experiment_run, experiment_run.c.id == model_version.c.run_id)
+        )
+        .where(project.c.name == project_name, model.c.name == model_name, capture.c.key == key)
+        .order_by(capture.c.id.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else RunKey(row.source, row.dag_id, row.run_id)
+
+
+def save_blocks(connection: sa.Connection, capture_id: int, blocks: Sequence[tuple[int, CapturedBlock]]) -> None:
+    """Record row blocks whose chunks are registered; a block that another task has recorded stays as it is."""
+    rows = [{"capture_id": capture_id, "block": number, "document": _pack(block)} for number, block in blocks]
+    insert_ignore(connection, capture_block, rows)
+    connection.execute(sa.update(capture).where(capture.c.id == capture_id).values(beat_at=time.time()))
+
+
+def saved_numbers(connection: sa.Connection, capture_id: int) -> set[int]:
+    """Return the numbers of the row blocks that are stored."""
+    query = sa.select(capture_block.c.block).where(capture_block.c.capture_id == capture_id)
+    return {int(number) for number in connection.scalars(query)}
+
+
+def load_blocks(connection: sa.Connection, capture_id: int) -> list[CapturedBlock]:
+    """Return all row blocks that are stored, in order."""
+    query = (
+        sa.select(capture_block.c.document)
+        .where(capture_block.c.capture_id == capture_id)
+        .order_by(capture_block.c.block)
+    )
+    return [_unpack(bytes(document)) for document in connection.scalars(query)]
+
+
+def end_captures(connection: sa.Connection, capture_ids: Iterable[int]) -> None:
+    """Forget captures: their layers are visible now, or nobody will go on with them."""
+    for capture_id in capture_ids:
+        connection.execute(sa.delete(capture_block).where(capture_block.c.capture_id == capture_id))
+        connection.execute(sa.delete(capture).where(capture.c.id == capture_id))
+
+
+def captures_of(connection: sa.Connection, version_ids: Iterable[int]) -> list[int]:
+    """Return the captures in progress of some model versions."""
+    wanted = set(version_ids)
+    rows = connection.execute(sa.select(capture.c.id, capture.c.model_version_id))
+    return [int(row.id) for row in rows if int(row.model_version_id) in wanted]
+
+
+def silent_captures(connection: sa.Connection, before: float) -> list[int]:
+    """Return the captures that stored their last block before a time (Unix seconds)."""
+    return [int(item) for item in connection.scalars(sa.select(capture.c.id).where(capture.c.beat_at < before))]
+
+
+def captured_addresses(connection: sa.Connection) -> set[bytes]:
+    """Return the addresses of all chunks that captures in progress have stored."""
+    documents = connection.scalars(sa.select(capture_block.c.document))
+    return {
+        address
+        for document in documents
+        for rows in _unpack(bytes(document)).values()
+        for _, _, _, address in rows.chunks
+    }
+
+
+def _pack(block: CapturedBlock) -> bytes:
+    document: dict[str, Any] = {
+        name: {
+            "chunks": [[group, part, number, address.hex()] for group, part, number, address in rows.chunks],
+            "errors": list(rows.errors),
+            "stored_bytes": rows.stored_bytes,
+        }
+        for name, rows in block.items()
+    }
+    return zlib.compress(json.dumps(document, separators=(",", ":")).encode())
+
+
+def _unpack(data: bytes) -> CapturedBlock:
+    return {
+        name: CapturedRows(
+            tuple((group, part, number, bytes.fromhex(address)) for group, part, number, address in rows["chunks"]),
+            tuple(rows["errors"]),
+            rows["stored_bytes"],
+        )
+        for name, rows in json.loads(zlib.decompress(data)).items()
+    }
+

@@ -1,0 +1,49 @@
+"""The contract of a stage whose inputs and outputs are arrays of units, such as a layer of a network."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import numpy.typing as npt
+
+from mistique_core.errors import InvalidInputError
+from mistique_core.model.need import Need
+from mistique_core.model.stage import Stage, StageResult
+
+Array = npt.NDArray[Any]
+ArrayFunction = Callable[[Mapping[str, Array]], Mapping[str, Array]]
+
+
+class ArrayStage(Stage):
+    """Makes arrays of shape ``(rows, *map_shape, units)`` from such arrays, row by row.
+
+    Inputs and outputs carry no row ids: row i of every output comes from row i of every input. It is not run by a
+    task as other stages are, but recorded by whatever runs the whole network, and re-run from that record.
+    """
+
+    row_wise = True
+
+    @abstractmethod
+    def prepare(self, learned: Mapping[str, Any]) -> ArrayFunction:
+        """Return what computes the outputs of some rows.
+
+        Parameters
+        ----------
+        learned
+            The fitted objects of the recorded execution, by the names of :attr:`Stage.learns`.
+
+        Returns
+        -------
+        callable
+            Takes input name -> array, returns output name -> array; may be called from one thread at a time.
+        """
+
+    def needs(self, output: str, inputs: Collection[str]) -> Mapping[str, Need]:
+        """See :class:`Stage`: the wanted rows of each input, as they were, not as a lossy scheme stored them."""
+        return dict.fromkeys(inputs, Need.EXACT)
+
+    def execute(self, inputs: Mapping[str, Any], learned: Mapping[str, Any] | None = None) -> StageResult:
+        """Refuse: frames are not arrays."""
+        raise InvalidInputError(f"{self.label()} works on arrays, not on frames; log its network instead")

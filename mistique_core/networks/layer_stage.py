@@ -1,0 +1,184 @@
+"""The stage that a captured layer is recorded as: some calls of a network between stored intermediates."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from mistique_core.errors import InvalidInputError, RerunError
+from mistique_core.fitted import LayerWeights
+from mistique_core.model import ArrayFunction, ArrayStage
+from mistique_core.networks.calls import CompiledCall, is_random, to_array
+from mistique_core.networks.graph import Call, Tensor
+
+_BUILT_IN = ("keras", "builtins")
+
+
+class LayerStage(ArrayStage):
+    """Computes one or more tensors of a network from others; usually one call of one layer.
+
+    Where layers were left out of a capture, their calls are part of the stages of the layers after them.
+
+    Parameters
+    ----------
+    calls
+        The calls in order, as :meth:`Call.document` gives them.
+    tensors
+        Name -> [shape without rows, dtype, whether masked] of every tensor that the calls take or give.
+    inputs
+        Names of the tensors that are given, which are the names of the stage's inputs.
+    outputs
+        Output of the stage -> name of a tensor; "" for the only one.
+    origin
+        Which of the inputs were read from lossy copies when the stage ran, as name -> scheme.
+    """
+
+    def __init__(
+        self,
+        calls: Sequence[Mapping[str, Any]],
+        tensors: Mapping[str, Sequence[Any]],
+        inputs: Sequence[str],
+        outputs: Mapping[str, str],
+        origin: Mapping[str, str] | None = None,
+    ) -> None:
+        self.calls = [Call.from_document(item) for item in calls]
+        self._tensors = {name: [list(shape), dtype, masked] for name, (shape, dtype, masked) in tensors.items()}
+        self._inputs = list(inputs)
+        self._outputs = dict(outputs)
+        self._origin = dict(origin or {})
+
+    @classmethod
+    def of(
+        cls,
+        calls: Sequence[Call],
+        tensors: Mapping[str, Tensor],
+        outputs: Mapping[str, str],
+        origin: Mapping[str, str] | None = None,
+    ) -> LayerStage:
+        """Return the stage of some calls of a graph."""
+        made = {name for call in calls for name in call.outputs}
+        names = dict.fromkeys(name for call in calls for name in (*call.inputs, *call.outputs))
+        return cls(
+            [call.document() for call in calls],
+            {name: [tensors[name].shape, tensors[name].dtype, tensors[name].is_masked] for name in names},
+            [name for name in names if name not in made],
+            outputs,
+            origin,
+        )
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether no call draws random numbers."""
+        return not any(is_random(call) for call in self.calls)
+
+    @property
+    def learns(self) -> tuple[str, ...]:  # type: ignore[override]
+        """One name a layer with weights, see :func:`weights_name`."""
+        return tuple(dict.fromkeys(weights_name(call.layer) for call in self.calls))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Names of the outputs."""
+        return tuple(self._outputs)
+
+    def params(self) -> dict[str, Any]:
+        """Return the calls and what they take and give."""
+        params: dict[str, Any] = {
+            "calls": [call.document() for call in self.calls],
+            "tensors": self._tensors,
+            "inputs": self._inputs,
+            "outputs": self._outputs,
+        }
+        return {**params, "origin": self._origin} if self._origin else params
+
+    def label(self) -> str:
+        """Return the class of the last layer."""
+        return self.calls[-1].label
+
+    def packages(self) -> Sequence[str]:
+        """Return what the layers run on."""
+        return ("numpy", "keras", "tensorflow")
+
+    def functions(self) -> Sequence[Callable[..., Any]]:
+        """Return the classes of layers that are not Keras' own, whose code decides what they compute."""
+        return tuple(dict.fromkeys(found for call in self.calls if (found := custom_class(call)) is not None))
+
+    def prepare(self, learned: Mapping[str, Any]) -> ArrayFunction:
+        """Rebuild the layers; see :class:`ArrayStage`.
+
+        Raises
+        ------
+        RerunError
+            If a layer cannot be rebuilt from its configuration.
+        """
+        tensors = {
+            name: Tensor(name, tuple(shape), dtype, masked) for name, (shape, dtype, masked) in self._tensors.items()
+        }
+        layers: dict[int, Any] = {}
+        for call in self.calls:
+            if call.layer not in layers:
+                layers[call.layer] = _rebuild(call, tensors, learned.get(weights_name(call.layer)))
+        compiled = [(call, CompiledCall(call, layers[call.layer], tensors)) for call in self.calls]
+
+        def run(values: Mapping[str, Any]) -> Mapping[str, Any]:
+            import tensorflow as tf
+
+            rows = len(next(iter(values.values())))
+            known: dict[str, Any] = {}
+            for name in self._inputs:
+                spec = tensors[name]
+                shape = (rows, *(-1 if size is None else size for size in spec.shape))
+                known[name] = (tf.constant(values[name].reshape(shape), spec.dtype), None)
+            for call, function in compiled:
+                known.update(zip(call.outputs, function([known[name] for name in call.inputs]), strict=True))
+            return {output: to_array(name, known[name][0], rows) for output, name in self._outputs.items()}
+
+        return run
+
+
+def weights_name(layer: int) -> str:
+    """Return the name of the fitted output that holds a layer's weights."""
+    return f"weights_{layer}"
+
+
+def custom_class(call: Call) -> type | None:
+    """Return the class of a layer that is not one of Keras'.
+
+    Raises
+    ------
+    InvalidInputError
+        If it cannot be imported.
+    """
+    module = str(call.config.get("module") or "")
+    if module.partition(".")[0] in _BUILT_IN:
+        return None
+    if call.operation is not None:
+        return type(call.operation)
+    name = str(call.config.get("class_name"))
+    try:
+        found: Any = importlib.import_module(module) if module else None
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise InvalidInputError(
+            f"layer {call.name!r} is a {module}.{name}, which cannot be imported ({error}); make its module importable"
+        ) from error
+    return found if isinstance(found, type) else None
+
+
+def _rebuild(call: Call, tensors: Mapping[str, Tensor], weights: Any) -> Any:
+    """Return a layer as it was recorded."""
+    import keras
+
+    try:
+        layer = keras.saving.deserialize_keras_object(dict(call.config), safe_mode=True)
+        if isinstance(weights, LayerWeights) and weights.arrays:
+            if not layer.built:
+                layer.build(*((None, *tensors[name].shape) for name in call.inputs))
+            layer.set_weights(list(weights.arrays))
+    except Exception as error:  # whatever a layer's constructor raises
+        raise RerunError(
+            f"layer {call.name!r} ({call.label}) cannot be rebuilt: {type(error).__name__}: {error}; use strategy='read'"
+        ) from error
+    return layer
