@@ -14,6 +14,7 @@ from mistique_core.planner import Facts, IntermediateFact, StageFact, plan_targe
 
 RATE = ReadRate(bytes_per_second=10.0, chunk_seconds=0.5)
 LENGTH, BLOCKS = 40, 2
+FOR_ROWS = {Need.ROWS, Need.EXACT}
 
 
 @st.composite
@@ -29,7 +30,16 @@ def trees(draw: st.DrawFn) -> Facts:
         made = bool(children[item]) or draw(st.booleans())
         stored = draw(st.integers(0, 60))
         items[item] = IntermediateFact(
-            item, f"i{item}", item if made else None, draw(st.booleans()), stored, 1, "", LENGTH, BLOCKS
+            item,
+            f"i{item}",
+            item if made else None,
+            draw(st.booleans()),
+            stored,
+            1,
+            "",
+            LENGTH,
+            BLOCKS,
+            draw(st.booleans()),
         )
         if made:
             cost = StageCost(draw(st.integers(0, 3)), draw(st.integers(0, 5)), LENGTH)
@@ -40,11 +50,13 @@ def trees(draw: st.DrawFn) -> Facts:
     return Facts(items, stages, RATE)
 
 
-def cost_of(facts: Facts, item: int, read: frozenset[int], rows: int | None, *, forced: bool) -> float | None:
+def cost_of(
+    facts: Facts, item: int, read: frozenset[int], rows: int | None, *, forced: bool, exact: bool = False
+) -> float | None:
     """Return the seconds to obtain an item, or `rows` rows of it, when exactly the items of `read` are read."""
     fact = facts.intermediates[item]
     if item in read and not forced:
-        if not fact.materialized:
+        if not fact.materialized or (exact and not fact.exact):
             return None
         if rows is None:
             return read_seconds(fact.stored_bytes, fact.chunks, facts.rate)
@@ -52,13 +64,15 @@ def cost_of(facts: Facts, item: int, read: frozenset[int], rows: int | None, *, 
     if fact.stage is None or facts.stages[fact.stage].obstacle:
         return None
     stage = facts.stages[fact.stage]
-    by_rows = rows is not None and Need.ROWS in stage.needs.get("", {}).values()
+    by_rows = rows is not None and bool(FOR_ROWS & set(stage.needs.get("", {}).values()))
     needs = stage.needs[""] if by_rows else dict.fromkeys(stage.inputs, Need.WHOLE)
     total = stage.cost.transformer_seconds + stage.cost.exec_seconds * (rows / LENGTH if rows and by_rows else 1.0)
     total += ROWS_STEP_SECONDS if by_rows else 0.0
     for child, need in needs.items():
         if need is not Need.NOTHING:
-            seconds = cost_of(facts, child, read, rows if need is Need.ROWS else None, forced=False)
+            wanted = rows if need in FOR_ROWS else None
+            as_it_was = stage.needs.get("", {}).get(child) is Need.EXACT
+            seconds = cost_of(facts, child, read, wanted, forced=False, exact=as_it_was)
             if seconds is None:
                 return None
             total += seconds
@@ -86,7 +100,7 @@ def test_no_frontier_is_cheaper(facts: Facts, rows: int | None) -> None:
     assert plan.rerun_seconds == pytest.approx(best)
     assert cost_of(facts, 0, frozenset(plan.frontier), rows, forced=True) == pytest.approx(best)
     assert all(facts.intermediates[item].materialized for item in plan.frontier)
-    assert plan.by_rows == bool(rows and Need.ROWS in facts.stages[0].needs.get("", {}).values())
+    assert plan.by_rows == bool(rows and FOR_ROWS & set(facts.stages[0].needs.get("", {}).values()))
 
 
 def test_a_shared_ancestor_is_paid_once() -> None:
