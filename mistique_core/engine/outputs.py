@@ -48,6 +48,8 @@ class PreparedFrame:
         Its column versions: one a column, or one a group of units.
     scheme
         Text of the lossy scheme, or ``lossless``.
+    registered_bytes
+        Bytes of those chunks that were registered before, bit by bit.
     """
 
     output: str
@@ -57,6 +59,7 @@ class PreparedFrame:
     layout: Layout
     versions: tuple[NewColumn, ...]
     scheme: str = LOSSLESS
+    registered_bytes: int = 0
 
     @property
     def logical_bytes(self) -> int:
@@ -206,6 +209,44 @@ class OutputSet:
         layout = Layout(tuple(names), hashed.members)
         return self._keep(output, len(values), self._add(ids), layout, hashed.versions, scheme)
 
+    def add_columns(
+        self,
+        output: str,
+        columns: Sequence[NewColumn],
+        *,
+        names: Sequence[str],
+        members: Sequence[tuple[int, int]],
+        row_ids: npt.NDArray[np.int64],
+        scheme: str,
+        arrays: Mapping[bytes, Array],
+        registered_bytes: int,
+    ) -> PreparedFrame:
+        """Take in an array of units whose chunks are registered already.
+
+        Parameters
+        ----------
+        output
+            Name of the stage's output; "" for the only one.
+        columns
+            Its column versions, one a group of units.
+        names, members
+            Name of each unit, and (index of its version, position in the group).
+        row_ids
+            int64 (rows,), unique.
+        scheme
+            Text of the lossy scheme, or ``lossless``.
+        arrays
+            Address -> array of those chunks that may not be registered yet.
+        registered_bytes
+            Bytes of the others, as far as they were new.
+        """
+        (ids,) = hash_columns([("row_id", pd.Series(row_ids))], self.block_rows, None)
+        for version in columns:
+            self.column_versions[version.address] = version
+        self.arrays.update(arrays)
+        layout = Layout(tuple(names), tuple(members))
+        return self._keep(output, len(row_ids), self._add(ids), layout, columns, scheme, registered_bytes)
+
     def _keep(
         self,
         output: str,
@@ -214,9 +255,10 @@ class OutputSet:
         layout: Layout,
         versions: Sequence[NewColumn],
         scheme: str = LOSSLESS,
+        registered_bytes: int = 0,
     ) -> PreparedFrame:
         address = frame_address(row_id.address, layout, [version.address for version in versions])
-        prepared = PreparedFrame(output, address, rows, row_id, layout, tuple(versions), scheme)
+        prepared = PreparedFrame(output, address, rows, row_id, layout, tuple(versions), scheme, registered_bytes)
         self.frames.append(prepared)
         return prepared
 
@@ -357,7 +399,7 @@ class OutputSet:
 
     def _claim(self, frame: PreparedFrame, unclaimed: dict[bytes, int]) -> int:
         """Sum the new bytes of a frame's chunks that no earlier frame of this set accounts for."""
-        total = 0
+        total = frame.registered_bytes
         for column in (frame.row_id, *frame.versions):
             categories: Mapping[bytes, NewColumn] = self.column_versions
             owners = [column] if column.categories is None else [column, categories[column.categories]]

@@ -63,6 +63,8 @@ class Mistique(Maintained, LogsWorkflows):
         Its settings.
     catalogue, backend
         Where rows and bytes live.
+    frame_reader
+        Reads columns, rows and fitted objects.
     stage_runner
         Runs stages against this store.
     """
@@ -72,7 +74,7 @@ class Mistique(Maintained, LogsWorkflows):
         self.catalogue = catalogue
         self.backend = backend
         self._chunk_reader = ChunkReader(backend, config.cache_bytes)
-        self._reader = reader = FrameReader(self._chunk_reader, catalogue.read)
+        self.frame_reader = reader = FrameReader(self._chunk_reader, catalogue.read)
         self.committer = Committer(catalogue, backend, config, _similar_chunks(self._chunk_reader, config))
         self.stage_runner = StageRunner(catalogue, self.committer, reader, config)
         self._queries = QueryEngine(

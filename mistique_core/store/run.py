@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from mistique_core.quantizers import Quantizer, parse_scheme
 
 if TYPE_CHECKING:
     from mistique_core.store.mistique import Mistique
+    from mistique_core.store.network_report import NetworkReport
 
 log = logging.getLogger(__name__)
 
@@ -177,6 +178,80 @@ class Run:
         )
         report = self._store.committer.commit([pending])[0]
         return replace(report, seconds=time.perf_counter() - start)
+
+    def log_network(
+        self,
+        network: Any,
+        input_func: Callable[[], Any],
+        *,
+        model_function: str | Callable[[], Any] | None = None,
+        layers: str | Iterable[str] | None = None,
+        scheme: Any = None,
+        batch_rows: int = 1_000,
+        blocks: Iterable[int] | None = None,
+        reuse: bool = True,
+        exact: bool = False,
+        progress: bool | None = None,
+        task_id: str | None = None,
+    ) -> NetworkReport:
+        """Log the layers of a network as intermediates of this run (thesis 5.3.2).
+
+        The network is run in inference mode, by row blocks, in memory for about three of them. Layers that are known
+        already are neither computed nor stored. If it is interrupted, the same call goes on at the next row block.
+
+        Parameters
+        ----------
+        network
+            A Keras model, functional or sequential; the path of a ``.keras`` file; or that of a ``.weights.h5`` file.
+        input_func
+            Returns the input: an array ``(rows, ...)``, a mapping of inputs to arrays that may hold ``row_id``, batches
+            of either (a generator, a ``tf.data.Dataset``), or the key of an intermediate. It is stored first.
+        model_function
+            For a file of weights: what returns the model without them, a callable or ``"module:function"``.
+        layers
+            Names, patterns such as ``block5_*``, or types such as ``Conv2D``; default all layers.
+        scheme
+            A scheme for all layers; or layer, pattern or type -> scheme; default by size, see ``docs/activations.md``.
+        batch_rows
+            Rows of a row block, and of a forward pass.
+        blocks
+            Row blocks to store (from 0), so that several tasks can share the work; the last one makes the layers
+            visible. Default all.
+        reuse
+            Whether layers that are stored already may be taken over, and the pass may begin at them.
+        exact
+            Whether the pass must not begin at lossy copies.
+        progress
+            Whether to show estimates and a progress bar on stderr; ``None`` means only on a terminal.
+        task_id
+            The task that runs this, where there is one.
+
+        Raises
+        ------
+        InvalidInputError
+            If network, input, layers or scheme cannot be used, or batches do not fit into memory.
+        NotFoundError
+            If a file, a layer or a key does not exist.
+        StorageError
+            If the disk cannot hold what will be stored.
+        """
+        from mistique_core.store.workflows import run_network
+
+        return run_network(
+            self._store,
+            lambda key: self,
+            network,
+            input_func,
+            model_function=model_function,
+            layers=layers,
+            scheme=scheme,
+            batch_rows=batch_rows,
+            blocks=blocks,
+            reuse=reuse,
+            exact=exact,
+            progress=progress,
+            task_id=task_id,
+        )
 
     def prepare_frame(
         self,

@@ -1,0 +1,62 @@
+"""An intermediate as one array of units, some rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+
+from mistique_core.catalogue.intermediates import IntermediateRecord, columns_of
+from mistique_core.engine.frame_reader import FrameReader, is_units
+
+Array = npt.NDArray[Any]
+
+
+class StoredArray:
+    """Reads rows of an intermediate as ``(rows, *map_shape, units)``, from units or from a table of numbers.
+
+    Parameters
+    ----------
+    reader
+        Reads columns.
+    read
+        Opens a connection.
+    record
+        The intermediate.
+    """
+
+    def __init__(
+        self, reader: FrameReader, read: Callable[[], AbstractContextManager[sa.Connection]], record: IntermediateRecord
+    ) -> None:
+        self._reader = reader
+        self._read = read
+        self.record = record
+        with read() as connection:
+            self._columns = columns_of(connection, record.ref.id)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return self.record.ref.rows
+
+    def row_ids(self) -> npt.NDArray[np.int64]:
+        """Return the row ids, int64 (rows,)."""
+        with self._read() as connection:
+            return self._reader.row_index(connection, self.record).ids
+
+    def take(self, positions: npt.NDArray[np.intp]) -> Array:
+        """Return the rows at some positions, in that order."""
+        with self._read() as connection:
+            if not self._columns or not is_units(self._columns[0]):
+                ids = np.arange(len(positions), dtype=np.int64)
+                return self._reader.frame_of(connection, self._columns, ids, positions).to_numpy()
+            found = self._reader.units(connection, self._columns, positions)
+        return np.stack([found[column.version, column.unit or 0] for column in self._columns], axis=-1)
+
+    def slice(self, start: int, stop: int) -> Array:
+        """Return the rows from `start` (inclusive) to `stop` (exclusive)."""
+        return self.take(np.arange(start, min(stop, self.rows), dtype=np.intp))

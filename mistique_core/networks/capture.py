@@ -1,0 +1,355 @@
+"""Logging every layer of a network: the input once, then row block by row block (thesis 5.3.2, 5.4.1, 5.4.2)."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mistique_core.catalogue.captures import (
+    CapturedBlock,
+    OpenCapture,
+    find_capture,
+    load_blocks,
+    open_capture,
+    save_blocks,
+    saved_numbers,
+)
+from mistique_core.catalogue.intermediates import IntermediateRecord, intermediate_by_id
+from mistique_core.dedup import json_hash
+from mistique_core.engine.outputs import LOSSLESS
+from mistique_core.engine.stored_array import StoredArray
+from mistique_core.engine.unit_stream import UnitCodec, sample_rows
+from mistique_core.errors import InvalidInputError
+from mistique_core.networks.capture_plan import CapturePlan, StoredCopy, recorded_calls
+from mistique_core.networks.capture_progress import CaptureProgress
+from mistique_core.networks.capture_state import CaptureState
+from mistique_core.networks.estimate import LayerEstimate, check_disk, check_memory, estimate_stored, table_of
+from mistique_core.networks.fingerprints import stored_fingerprint
+from mistique_core.networks.forward import CallSeconds, Encoder, Network
+from mistique_core.networks.graph import Graph
+from mistique_core.networks.layer_record import CapturedLayer, CaptureTakenError, LayerRecorder, RecordedLayer
+from mistique_core.networks.layer_stage import LayerStage
+from mistique_core.store.network_report import LayerReport, State
+from mistique_core.networks.weights import NetworkWeights
+from mistique_core.planner.plan import format_bytes
+from mistique_core.quantizers import KBit, Pool, Quantizer, Threshold
+
+if TYPE_CHECKING:
+    from mistique_core.store import Mistique, Run
+
+log = logging.getLogger(__name__)
+
+Array = npt.NDArray[Any]
+SAMPLE_ROWS = 256
+PERCENTILE_SAMPLE_ROWS = 1_000
+_NO_TIME = CallSeconds(0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class CaptureRequest:
+    """What is to be logged.
+
+    Attributes
+    ----------
+    graph, weights
+        The network.
+    wanted
+        Tensors, in the graph's order.
+    schemes
+        Tensor -> scheme.
+    values
+        Tensor -> fingerprint of its values, or ``None``.
+    input_addresses
+        Input -> address of its values, in hex.
+    rows, batch_rows
+        Rows of the input and of a row block.
+    """
+
+    graph: Graph
+    weights: NetworkWeights
+    wanted: Sequence[str]
+    schemes: Mapping[str, Quantizer | None]
+    values: Mapping[str, str | None]
+    input_addresses: Mapping[str, str]
+    rows: int
+    batch_rows: int
+
+    def text(self, name: str) -> str:
+        """Return the text of a tensor's scheme."""
+        scheme = self.schemes[name]
+        return LOSSLESS if scheme is None else scheme.text()
+
+    @property
+    def blocks(self) -> int:
+        """Number of row blocks."""
+        return -(-self.rows // self.batch_rows)
+
+    def key(self, plan: CapturePlan) -> str:
+        """Return what tells this capture from others: equal captures store the same."""
+        stored = {name: [self.values[name], self.text(name)] for name in plan.stored}
+        return json_hash(
+            {
+                "stored": stored,
+                "inputs": dict(self.input_addresses),
+                "origin": dict(plan.origin),
+                "rows": [self.rows, self.batch_rows],
+            }
+        )
+
+
+class Capture:
+    """One call that logs a network, after its input is stored.
+
+    Parameters
+    ----------
+    store, run
+        Where it logs to.
+    request, plan
+        What it logs, and how.
+    inputs
+        Input -> its intermediate.
+    task_id
+        The task that runs it, where there is one.
+    progress
+        Whether to draw a progress bar; ``None`` means only on a terminal.
+    """
+
+    def __init__(
+        self,
+        store: Mistique,
+        run: Run,
+        request: CaptureRequest,
+        plan: CapturePlan,
+        inputs: Mapping[str, IntermediateRecord],
+        *,
+        task_id: str | None,
+        progress: bool | None,
+    ) -> None:
+        self._store = store
+        self._run = run
+        self._request = request
+        self._plan = plan
+        self._inputs = inputs
+        self._progress = progress
+        self._recorder = LayerRecorder(store, run, request.weights, task_id)
+        self.captured_blocks = 0
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes that the weights have added."""
+        return self._recorder.weight_bytes
+
+    def execute(self, starts: Mapping[str, StoredCopy], blocks: Iterable[int] | None) -> tuple[LayerReport, ...]:
+        """Store what is missing and make the layers visible, unless row blocks are left to others.
+
+        Parameters
+        ----------
+        starts
+            Tensors that are read from copies of the store.
+        blocks
+            The row blocks to store; ``None`` for all.
+
+        Raises
+        ------
+        StorageError
+            If the disk cannot hold what will be stored, or bytes cannot be written.
+        InvalidInputError
+            If batches do not fit into memory, or a layer cannot be stored.
+        """
+        if not self._plan.stored:
+            return self._record(None, None, [])
+        arrays = self._open_starts(starts)
+        network = Network(self._request.graph, self._plan.calls, self._plan.stored)
+        opened, state = self._begin(network, arrays)
+        self._store_blocks(network, arrays, opened, state, self._numbers(opened, blocks))
+        with self._store.catalogue.read() as connection:
+            saved = load_blocks(connection, opened.id)
+        if len(saved) < self._request.blocks:
+            return self._reports(state, {}, "pending")
+        try:
+            return self._record(opened, state, saved)
+        except CaptureTakenError:
+            log.info("another task has made the layers of %s visible", self._run.model)
+            return self._reports(state, {}, "stored")
+
+    def _open_starts(self, starts: Mapping[str, StoredCopy]) -> dict[str, StoredArray]:
+        reader, read = self._store.frame_reader, self._store.catalogue.read
+        records = {name: record for name, record in self._inputs.items() if name in self._plan.starts}
+        with read() as connection:
+            for name in self._plan.starts:
+                if name not in records:
+                    records[name] = intermediate_by_id(connection, starts[name].intermediate)
+        return {name: StoredArray(reader, read, record) for name, record in records.items()}
+
+    def _begin(self, network: Network, arrays: Mapping[str, StoredArray]) -> tuple[OpenCapture, CaptureState]:
+        """Return the capture in progress, or fit the schemes, show what it will take, and begin it."""
+        key = self._request.key(self._plan)
+        with self._store.catalogue.read() as connection:
+            opened = find_capture(connection, self._run.version_id, key)
+        if opened is None:
+            state = self._fit(network, arrays)
+            with self._store.catalogue.write() as connection:
+                opened = open_capture(connection, self._run.version_id, key, state.to_bytes())
+        else:
+            log.info("going on with an interrupted capture of %s.%s", self._run.project, self._run.model)
+        return opened, CaptureState.from_bytes(opened.document)
+
+    def _fit(self, network: Network, arrays: Mapping[str, StoredArray]) -> CaptureState:
+        request = self._request
+        by_percentile = any(_needs_many(request.schemes[name]) for name in self._plan.stored)
+        most = PERCENTILE_SAMPLE_ROWS if by_percentile else SAMPLE_ROWS
+        rows = sample_rows(request.rows, request.batch_rows, most)
+        sample, seconds = network.sample({name: array.take(rows) for name, array in arrays.items()})
+        shapes = {name: tuple(values.shape[1:]) for name, values in sample.items()}
+        batch = sum(math.prod(shapes[name]) * sample[name].itemsize for name in shapes) * request.batch_rows
+        check_memory(batch, request.batch_rows)
+        codecs = {}
+        estimates = []
+        for name in self._plan.stored:
+            try:
+                codecs[name] = UnitCodec.fit(sample[name], request.schemes[name], request.batch_rows)
+            except InvalidInputError as error:
+                raise InvalidInputError(f"layer {name!r}: {error}") from error
+            if request.batch_rows % codecs[name].groups.block_rows:
+                raise InvalidInputError(
+                    f"batch_rows={request.batch_rows} cannot be cut into equal row blocks for layer {name!r}; give a "
+                    f"multiple of {codecs[name].groups.block_rows}, or a round number such as 1000"
+                )
+            estimates.append(self._estimate(name, codecs[name], sample[name]))
+        self._show(estimates)
+        return CaptureState(codecs, shapes, seconds)
+
+    def _estimate(self, name: str, codec: UnitCodec, sample: Array) -> LayerEstimate:
+        request = self._request
+        row = math.prod(sample.shape[1:]) * sample.itemsize
+        stored = estimate_stored(codec, sample, request.rows, self._store.config.zstd_level)
+        label = request.graph.producers()[name].label
+        return LayerEstimate(name, label, request.text(name), tuple(sample.shape[1:]), row * request.rows, stored)
+
+    def _show(self, estimates: list[LayerEstimate]) -> None:
+        stored = sum(item.stored_bytes for item in estimates)
+        logical = sum(item.logical_bytes for item in estimates)
+        line = (
+            f"{len(estimates)} layers, {self._request.rows} rows: {format_bytes(logical)} of values, "
+            f"about {format_bytes(stored)} stored"
+        )
+        log.info("%s", line)
+        CaptureProgress(self._request.rows, 0, self._progress).show(table_of(estimates), line)
+        check_disk(self._store.config.folder, stored)
+
+    def _numbers(self, opened: OpenCapture, blocks: Iterable[int] | None) -> list[int]:
+        """Return the row blocks that are left to do."""
+        all_blocks = range(self._request.blocks)
+        wanted = list(all_blocks) if blocks is None else sorted({int(block) for block in blocks})
+        beyond = [block for block in wanted if block not in all_blocks]
+        if beyond:
+            raise InvalidInputError(
+                f"row block {beyond[0]} does not exist: {self._request.rows} rows are {len(all_blocks)} blocks of "
+                f"{self._request.batch_rows}, numbered from 0"
+            )
+        with self._store.catalogue.read() as connection:
+            saved = saved_numbers(connection, opened.id)
+        return [block for block in wanted if block not in saved]
+
+    def _store_blocks(
+        self,
+        network: Network,
+        arrays: Mapping[str, StoredArray],
+        opened: OpenCapture,
+        state: CaptureState,
+        numbers: Sequence[int],
+    ) -> None:
+        """Run the network over row blocks, and register them as partitions fill."""
+        request = self._request
+        rows_of = {block: min(request.batch_rows, request.rows - block * request.batch_rows) for block in numbers}
+        total = sum(rows_of.values())
+        row = sum(math.prod(state.shapes[name]) * codec.dtype.itemsize for name, codec in state.codecs.items())
+        write = self._store.committer.blocks()
+        try:
+            with (
+                CaptureProgress(total, 0, self._progress) as bar,
+                Encoder(request.graph, state.codecs, state.shapes, write, bar.store) as encoder,
+            ):
+                done: list[tuple[int, CapturedBlock]] = []
+                for block in numbers:
+                    first = block * request.batch_rows
+                    rows = rows_of[block]
+                    given = {name: array.slice(first, first + rows) for name, array in arrays.items()}
+                    for name, value in network.run(given):
+                        encoder.submit(block, name, first, rows, value, row * request.batch_rows)
+                        del value
+                    done += encoder.take_done(self._plan.stored)
+                    if done and write.is_due:
+                        # What lies in the partition must be whole row blocks, so that all of it is registered.
+                        encoder.finish()
+                        done += encoder.take_done(self._plan.stored)
+                        self._register(write, opened, done)
+                        done = []
+                    bar.finish(rows)
+                    self.captured_blocks += 1
+                encoder.finish()
+                done += encoder.take_done(self._plan.stored)
+                if done:
+                    self._register(write, opened, done)
+        finally:
+            write.close()
+
+    def _register(self, write: Any, opened: OpenCapture, done: Sequence[tuple[int, CapturedBlock]]) -> None:
+        addresses = [chunk[3] for _, block in done for rows in block.values() for chunk in rows.chunks]
+        write.register(lambda connection: save_blocks(connection, opened.id, done), addresses)
+
+    def _record(
+        self, opened: OpenCapture | None, state: CaptureState | None, blocks: Sequence[CapturedBlock]
+    ) -> tuple[LayerReport, ...]:
+        first = next(iter(self._inputs.values()))
+        row_ids = StoredArray(self._store.frame_reader, self._store.catalogue.read, first).row_ids()
+        layers = [self._layer(name, state) for name in self._request.wanted]
+        refs = {name: record.ref for name, record in self._inputs.items()}
+        recorded = self._recorder.record(layers, refs, row_ids, blocks, None if opened is None else opened.id)
+        return self._reports(state, recorded, "stored")
+
+    def _layer(self, name: str, state: CaptureState | None) -> CapturedLayer:
+        request, plan = self._request, self._plan
+        calls = recorded_calls(request.graph, name, request.wanted)
+        origin = plan.origin if name in plan.stored else {}
+        stage = LayerStage.of(calls, request.graph.tensors, {"": name}, origin)
+        times = [] if state is None else [state.seconds.get(call.name, _NO_TIME) for call in calls]
+        seconds = CallSeconds(sum(item.row for item in times), sum(item.call for item in times))
+        fingerprint = stored_fingerprint(request.values[name], request.text(name), origin)
+        codec = None if state is None else state.codecs.get(name)
+        return CapturedLayer(
+            name, stage, request.text(name), fingerprint, plan.reused.get(name), codec, seconds
+        )
+
+    def _reports(
+        self, state: CaptureState | None, recorded: Mapping[str, RecordedLayer], otherwise: State
+    ) -> tuple[LayerReport, ...]:
+        found = []
+        producers = self._request.graph.producers()
+        for name in self._request.wanted:
+            call = producers[name]
+            shape = () if state is None else state.shapes.get(name, ())
+            shape = shape or tuple(size or 0 for size in self._request.graph.tensors[name].shape)
+            taken = 0.0 if state is None else state.seconds.get(call.name, _NO_TIME).row * self._request.rows
+            sizes = recorded.get(name, RecordedLayer(0, 0))
+            status: State = "reused" if name in self._plan.reused else otherwise
+            found.append(
+                LayerReport(
+                    name, call.label, self._request.text(name), status, shape, sizes.logical_bytes, sizes.stored_bytes, taken
+                )
+            )
+        return tuple(found)
+
+
+def _needs_many(quantizer: Quantizer | None) -> bool:
+    """Whether a scheme is fitted to percentiles, which few rows do not tell."""
+    if isinstance(quantizer, Pool):
+        return _needs_many(quantizer.then)
+    return isinstance(quantizer, (KBit, Threshold))
+

@@ -1,0 +1,210 @@
+"""The forward pass over row blocks: each layer's output is encoded while the next layers run."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mistique_core.catalogue.captures import CapturedBlock, CapturedRows
+from mistique_core.engine.block_write import BlockWrite
+from mistique_core.engine.chunk_writer import WholeChunk
+from mistique_core.engine.unit_stream import EncodedRows, UnitCodec
+from mistique_core.networks.calls import CompiledCall, Value, to_array
+from mistique_core.networks.graph import Call, Graph
+from mistique_core.networks.pooled_call import GraphPooling, can_pool, not_negative
+
+Array = npt.NDArray[Any]
+_MOST_THREADS = 8
+
+
+@dataclass(frozen=True)
+class CallSeconds:
+    """What a call of a layer takes, measured without anything else running.
+
+    Attributes
+    ----------
+    row
+        A row of a large batch.
+    call
+        A batch of one row.
+    """
+
+    row: float
+    call: float
+
+
+class Network:
+    """The calls of a capture, compiled.
+
+    Parameters
+    ----------
+    graph
+        The network.
+    calls
+        Those that run, in order.
+    kept
+        Tensors whose values are wanted.
+    """
+
+    def __init__(self, graph: Graph, calls: Sequence[Call], kept: Sequence[str]) -> None:
+        self._graph = graph
+        self._kept = set(kept)
+        self.calls = [(call, CompiledCall(call, call.operation, graph.tensors)) for call in calls]
+        self.seconds: dict[str, float] = {}
+
+    def run(self, inputs: Mapping[str, Array]) -> Iterator[tuple[str, Value]]:
+        """Yield (tensor, value) of the kept tensors as soon as they are there; others are let go when they can be.
+
+        Parameters
+        ----------
+        inputs
+            Tensor -> array of some rows.
+        """
+        import tensorflow as tf
+
+        waiting = Counter(name for call, _ in self.calls for name in call.inputs)
+        rows = len(next(iter(inputs.values())))
+        values: dict[str, Value] = {}
+        for name, array in inputs.items():
+            spec = self._graph.tensors[name]
+            shape = (rows, *(-1 if size is None else size for size in spec.shape))
+            values[name] = (tf.constant(array.reshape(shape), spec.dtype), None)
+        for call, function in self.calls:
+            start = time.perf_counter()
+            outputs = function([values[name] for name in call.inputs])
+            self.seconds[call.name] = time.perf_counter() - start
+            for name in call.inputs:
+                waiting[name] -= 1
+                if not waiting[name]:
+                    values.pop(name, None)
+            for name, value in zip(call.outputs, outputs, strict=True):
+                if waiting[name]:
+                    values[name] = value
+                if name in self._kept:
+                    yield name, value
+            del outputs
+
+    def sample(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, CallSeconds]]:
+        """Return the kept tensors of a sample, and what each call takes.
+
+        Parameters
+        ----------
+        inputs
+            Tensor -> array of the sample's rows.
+        """
+        rows = len(next(iter(inputs.values())))
+        first = {name: array[:1] for name, array in inputs.items()}
+        for _ in range(2):  # the first time compiles
+            deque(self.run(first), maxlen=0)
+        alone = dict(self.seconds)
+        found = {name: to_array(name, value, rows) for name, (value, _) in self.run(inputs)}
+        seconds = {name: CallSeconds(taken / rows, alone[name]) for name, taken in self.seconds.items()}
+        return found, seconds
+
+
+@dataclass
+class _Waiting:
+    """A tensor of a row block that is being encoded."""
+
+    block: int
+    name: str
+    size: int
+    future: Future[tuple[EncodedRows, list[WholeChunk]]]
+
+
+class Encoder:
+    """Encodes tensors in other threads, and adds them to a write in the order in which they came.
+
+    Parameters
+    ----------
+    graph
+        The network.
+    codecs
+        Tensor -> how it is cut and quantized.
+    shapes
+        Tensor -> shape of one row.
+    write
+        Where the chunks go.
+    on_stored
+        Told the bytes that a tensor of a block added.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        codecs: Mapping[str, UnitCodec],
+        shapes: Mapping[str, tuple[int, ...]],
+        write: BlockWrite,
+        on_stored: Callable[[int], None],
+    ) -> None:
+        self._codecs = codecs
+        self._write = write
+        self._on_stored = on_stored
+        self._waiting: deque[_Waiting] = deque()
+        self._bytes = 0
+        self._done: dict[int, CapturedBlock] = {}
+        self._pool = ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS), thread_name_prefix="mistique-encode")
+        signs = not_negative(graph)
+        self._pooling: dict[str, GraphPooling] = {}
+        for name, codec in codecs.items():
+            scheme = codec.fitted[0].scheme if codec.fitted and codec.fitted[0] is not None else None
+            if can_pool(scheme, shapes[name], graph.tensors[name].dtype):
+                self._pooling[name] = GraphPooling(scheme, shapes[name][:-1], name in signs)  # type: ignore[arg-type]
+
+    def __enter__(self) -> Encoder:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def submit(self, block: int, name: str, first_row: int, rows: int, value: Value, most_bytes: int) -> None:
+        """Hand over a tensor of a row block; waits while more than so many bytes are waiting."""
+        error = None
+        if name in self._pooling:
+            array, error = self._pooling[name](value[0])
+        else:
+            array = to_array(name, value[0], rows)
+        self._bytes += array.nbytes
+        future = self._pool.submit(self._encode, name, first_row, array, error)
+        self._waiting.append(_Waiting(block, name, array.nbytes, future))
+        del array, value
+        while self._waiting and (self._bytes > most_bytes or self._waiting[0].future.done()):
+            self._take()
+
+    def finish(self) -> None:
+        """Wait for everything."""
+        while self._waiting:
+            self._take()
+
+    def take_done(self, names: Sequence[str]) -> list[tuple[int, CapturedBlock]]:
+        """Return the row blocks of which all tensors have been added, and forget them."""
+        done = sorted(number for number, block in self._done.items() if len(block) == len(names))
+        return [(number, self._done.pop(number)) for number in done]
+
+    def _encode(
+        self, name: str, first_row: int, array: Array, error: float | None
+    ) -> tuple[EncodedRows, list[WholeChunk]]:
+        encoded = self._codecs[name].encode(first_row, array, pooling_error=error)
+        return encoded, self._write.encode(encoded.arrays)
+
+    def _take(self) -> None:
+        item = self._waiting.popleft()
+        encoded, whole = item.future.result()
+        added = self._write.add(whole)
+        self._bytes -= item.size
+        self._done.setdefault(item.block, {})[item.name] = CapturedRows(encoded.chunks, encoded.errors, added)
+        self._on_stored(added)
+
+
+def row_bytes(shape: tuple[int, ...], itemsize: int) -> int:
+    """Return the bytes of one row."""
+    return math.prod(shape) * itemsize

@@ -1,0 +1,247 @@
+"""Making captured layers visible: their stages, intermediates and weights, in one transaction."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+
+from mistique_core.catalogue.captures import CapturedBlock, end_captures
+from mistique_core.catalogue.intermediates import intermediate_by_id
+from mistique_core.catalogue.stages import StageSeconds, begin_stage, finish_stage, take_over_outputs
+from mistique_core.catalogue.tables import capture, intermediate
+from mistique_core.engine.commit import Pending
+from mistique_core.engine.outputs import OutputSet
+from mistique_core.engine.unit_stream import UnitCodec
+from mistique_core.errors import CatalogueError, RerunError
+from mistique_core.lineage import library_versions, stage_code_hash
+from mistique_core.model import IntermediateRef
+from mistique_core.networks.capture_plan import StoredCopy
+from mistique_core.networks.forward import CallSeconds
+from mistique_core.networks.graph import Call
+from mistique_core.networks.layer_stage import LayerStage, weights_name
+from mistique_core.networks.weights import NetworkWeights
+
+if TYPE_CHECKING:
+    from mistique_core.store import Mistique, Run
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CapturedLayer:
+    """A layer to be made visible.
+
+    Attributes
+    ----------
+    name
+        The tensor, the intermediate and the stage.
+    stage
+        What computes it from other intermediates.
+    scheme
+        Text of its scheme, or ``lossless``.
+    fingerprint
+        Of what is stored; ``None`` if it must never be taken over.
+    source
+        The copy that is taken over; ``None`` if it was computed.
+    codec
+        How it was cut and quantized, if it was computed.
+    seconds
+        Of the forward pass: for all rows, and for one row alone.
+    """
+
+    name: str
+    stage: LayerStage
+    scheme: str
+    fingerprint: str | None
+    source: StoredCopy | None
+    codec: UnitCodec | None
+    seconds: CallSeconds
+
+
+@dataclass(frozen=True)
+class RecordedLayer:
+    """A layer that is visible now: bytes of its values, and those that it added."""
+
+    logical_bytes: int
+    stored_bytes: int
+
+
+class CaptureTakenError(CatalogueError):
+    """Another task has made the same capture visible meanwhile."""
+
+
+class LayerRecorder:
+    """Registers the layers of one capture.
+
+    Parameters
+    ----------
+    store, run
+        Where they belong.
+    weights
+        Of the network.
+    task_id
+        The task that ran the capture, where there is one.
+    """
+
+    def __init__(self, store: Mistique, run: Run, weights: NetworkWeights, task_id: str | None) -> None:
+        self._store = store
+        self._run = run
+        self._weights = weights
+        self._task_id = task_id
+        self.weight_bytes = 0
+
+    def record(
+        self,
+        layers: Sequence[CapturedLayer],
+        inputs: Mapping[str, IntermediateRef],
+        row_ids: npt.NDArray[np.int64],
+        blocks: Sequence[CapturedBlock],
+        capture_id: int | None,
+    ) -> dict[str, RecordedLayer]:
+        """Make layers visible, all of them or none.
+
+        Parameters
+        ----------
+        layers
+            In the network's order.
+        inputs
+            Input -> its intermediate.
+        row_ids
+            int64 (rows,).
+        blocks
+            All row blocks of the layers that were computed.
+        capture_id
+            The capture that ends with this; ``None`` if nothing was computed.
+
+        Raises
+        ------
+        CaptureTakenError
+            If another task was first.
+        """
+        refs: dict[str, IntermediateRef] = dict(inputs)
+        pending = [self._end(capture_id)]
+        pending += [self._pending(layer, refs, row_ids, blocks) for layer in layers]
+        found = self._store.committer.commit(pending)
+        return {layer.name: item for layer, item in zip(layers, found[1:], strict=True) if item is not None}
+
+    def _end(self, capture_id: int | None) -> Pending[RecordedLayer | None]:
+        def register(connection: sa.Connection, unclaimed: dict[bytes, int]) -> RecordedLayer | None:
+            if capture_id is not None:
+                self._check_own(connection, capture_id)
+            return None
+
+        return Pending(self._store.committer.outputs(), register)
+
+    def _check_own(self, connection: sa.Connection, capture_id: int) -> None:
+        """Take the capture's row for this transaction, so that of several tasks one ends it."""
+        query = sa.select(capture.c.id).where(capture.c.id == capture_id).with_for_update()
+        if connection.scalar(query) is None:
+            raise CaptureTakenError
+        end_captures(connection, [capture_id])
+
+    def _pending(
+        self,
+        layer: CapturedLayer,
+        refs: dict[str, IntermediateRef],
+        row_ids: npt.NDArray[np.int64],
+        blocks: Sequence[CapturedBlock],
+    ) -> Pending[RecordedLayer | None]:
+        outputs = self._store.committer.outputs()
+        load_seconds = 0.0
+        if layer.source is None:
+            assert layer.codec is not None
+            _add(outputs, layer, layer.codec, row_ids, blocks)
+            load_seconds = self._add_weights(outputs, layer)
+
+        def register(connection: sa.Connection, unclaimed: dict[bytes, int]) -> RecordedLayer | None:
+            given = {name: refs[name] for name in layer.stage.params()["inputs"]}
+            stage_id = begin_stage(
+                connection,
+                model_version_id=self._run.version_id,
+                name=layer.name,
+                task_id=self._task_id,
+                map_index=-1,
+                operator=layer.stage.import_path(),
+                label=layer.stage.label(),
+                params=layer.stage.params(),
+                code_hash=stage_code_hash(layer.stage),
+                libraries=library_versions(tuple(layer.stage.functions()), tuple(layer.stage.packages())),
+                inputs=given,
+            )
+            if layer.source is not None:
+                take_over_outputs(connection, layer.source.stage, stage_id, self._run.version_id, layer.name)
+                item = connection.execute(
+                    sa.select(intermediate.c.id).where(intermediate.c.stage_id == stage_id, intermediate.c.output == "")
+                ).scalar_one()
+            else:
+                new_weights = sum(unclaimed.get(fitted.chunk, 0) for fitted in outputs.fitted)
+                self.weight_bytes += new_weights
+                ids, _, _ = outputs.register(
+                    connection,
+                    unclaimed,
+                    model_version_id=self._run.version_id,
+                    stage_id=stage_id,
+                    name=layer.name,
+                )
+                item = ids[""]
+                finish_stage(
+                    connection,
+                    stage_id,
+                    StageSeconds(0.0, load_seconds, layer.seconds.row * len(row_ids), 0.0, layer.seconds.call),
+                    fingerprint=layer.fingerprint,
+                    deterministic=layer.stage.deterministic,
+                    hyperparameters={},
+                    metrics={},
+                    metrics_intermediate=None,
+                    needs={"": layer.stage.needs("", list(given))},
+                )
+            record = intermediate_by_id(connection, int(item))
+            refs[layer.name] = record.ref
+            return RecordedLayer(record.logical_bytes, record.stored_bytes)
+
+        return Pending(outputs, register)
+
+    def _add_weights(self, outputs: OutputSet, layer: CapturedLayer) -> float:
+        """Add the weights of a layer to its stage; return the seconds that rebuilding the layer from them takes."""
+        learned = {}
+        for call in layer.stage.calls:
+            name = weights_name(call.layer)
+            if name not in learned:
+                learned[name] = self._weights.of(call.layer)
+                outputs.add_fitted(name, learned[name])
+        start = time.perf_counter()
+        try:
+            layer.stage.prepare(learned)
+        except RerunError as error:
+            log.warning("layer %s is stored, but could not be re-run: %s", layer.name, error)
+        return time.perf_counter() - start
+
+
+def _add(
+    outputs: OutputSet,
+    layer: CapturedLayer,
+    codec: UnitCodec,
+    row_ids: npt.NDArray[np.int64],
+    blocks: Sequence[CapturedBlock],
+) -> None:
+    rows = [block[layer.name] for block in blocks]
+    errors = [max(values) for values in zip(*(item.errors for item in rows), strict=True)]
+    chunks = [chunk for item in rows for chunk in item.chunks]
+    outputs.add_columns(
+        "",
+        codec.columns(len(row_ids), chunks, errors),
+        names=[str(unit) for unit in range(codec.units)],
+        members=codec.members,
+        row_ids=row_ids,
+        scheme=layer.scheme,
+        arrays=codec.tables().arrays,
+        registered_bytes=sum(item.stored_bytes for item in rows),
+    )
+

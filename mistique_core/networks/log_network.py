@@ -1,0 +1,120 @@
+"""The call that logs a network: load it, store its input, decide what is new, capture that."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mistique_core.engine.outputs import LOSSLESS
+from mistique_core.errors import InvalidInputError
+from mistique_core.model.names import check_name
+from mistique_core.networks.capture import Capture, CaptureRequest
+from mistique_core.networks.capture_plan import CapturePlan, StoredCopy, plan_capture
+from mistique_core.networks.fingerprints import layer_fingerprints
+from mistique_core.networks.graph import Graph, graph_of
+from mistique_core.networks.input_log import LoggedInput, log_input
+from mistique_core.networks.input_rows import InputFunc
+from mistique_core.networks.layer_choice import choose_layers
+from mistique_core.networks.layer_schemes import Schemes, check_scheme, choose_schemes
+from mistique_core.networks.load_network import ModelFunction, load_network
+from mistique_core.store.network_report import NetworkReport
+from mistique_core.networks.stored_copies import find_copies
+from mistique_core.networks.weights import NetworkWeights
+
+if TYPE_CHECKING:
+    from mistique_core.store import Mistique, Run
+
+log = logging.getLogger(__name__)
+
+
+def log_network(
+    store: Mistique,
+    open_run: Callable[[str | None], Run],
+    network: Any,
+    input_func: InputFunc | None,
+    *,
+    model_function: ModelFunction | None = None,
+    layers: str | Iterable[str] | None = None,
+    scheme: Schemes = None,
+    batch_rows: int = 1_000,
+    blocks: Iterable[int] | None = None,
+    reuse: bool = True,
+    exact: bool = False,
+    progress: bool | None = None,
+    task_id: str | None = None,
+) -> NetworkReport:
+    """Log the layers of a network; the parameters are those of :meth:`mistique_core.store.Run.log_network`.
+
+    Parameters
+    ----------
+    store
+        Where.
+    open_run
+        Returns the run that the layers belong to; told the key of the capture, so that it can return the run of an
+        earlier call that was interrupted.
+    """
+    started = time.perf_counter()
+    check_scheme(scheme)
+    if not isinstance(batch_rows, int) or isinstance(batch_rows, bool) or batch_rows < 1:
+        raise InvalidInputError(f"batch_rows={batch_rows!r} is not a positive integer; 1000 is the default")
+    if input_func is None or not callable(input_func):
+        raise InvalidInputError(
+            f"input_func={input_func!r} is no function; give one that returns the rows, such as lambda: images"
+        )
+    graph = graph_of(load_network(network, model_function))
+    for name in graph.tensors:
+        check_name("layer", name)
+    wanted = choose_layers(graph, layers)
+    logged = log_input(store, input_func, graph, batch_rows)
+    request = _request(graph, wanted, scheme, logged, batch_rows)
+    plan, copies = _plan(store, request, reuse, exact)
+    run = open_run(request.key(plan) if plan.stored else None)
+    inputs = logged.register(store, run)
+    capture = Capture(store, run, request, plan, inputs, task_id=task_id, progress=progress)
+    found = capture.execute(copies, blocks)
+    report = NetworkReport(
+        run.project,
+        run.model,
+        run.version,
+        found,
+        request.rows,
+        capture.captured_blocks,
+        logged.stored_bytes,
+        capture.weight_bytes,
+        time.perf_counter() - started,
+        tuple(sorted(plan.origin.items())),
+    )
+    log.info("%s", report.summary())
+    return report
+
+
+def _request(
+    graph: Graph, wanted: Sequence[str], scheme: Schemes, logged: LoggedInput, batch_rows: int
+) -> CaptureRequest:
+    weights = NetworkWeights(graph)
+    shapes = {name: tuple(size or 1 for size in graph.tensors[name].shape) or (1,) for name in graph.producers()}
+    schemes = choose_schemes(graph, wanted, shapes, scheme)
+    values = layer_fingerprints(graph, weights.addresses, logged.addresses)
+    return CaptureRequest(graph, weights, wanted, schemes, values, logged.addresses, logged.rows, batch_rows)
+
+
+def _plan(
+    store: Mistique, request: CaptureRequest, reuse: bool, exact: bool
+) -> tuple[CapturePlan, dict[str, StoredCopy]]:
+    """Decide what to compute and where to begin."""
+    if not reuse:
+        return plan_capture(request.graph, request.wanted, {}, {}, exact=exact), {}
+    texts = {name: request.text(name) for name in request.wanted}
+    shapes = {name: tuple(size or 1 for size in tensor.shape) or (1,) for name, tensor in request.graph.tensors.items()}
+    producers = request.graph.producers()
+    defaults = choose_schemes(request.graph, producers, {name: shapes[name] for name in producers}, None)
+    usual = {name: LOSSLESS if item is None else item.text() for name, item in defaults.items()}
+    with store.catalogue.read() as connection:
+        reusable = find_copies(connection, request.values, texts)
+        copies = find_copies(connection, request.values, usual)
+        copies |= reusable
+        copies |= find_copies(connection, request.values, dict.fromkeys(producers, LOSSLESS))
+    return plan_capture(request.graph, request.wanted, reusable, copies, exact=exact), copies
+
