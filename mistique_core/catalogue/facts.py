@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
@@ -42,6 +42,8 @@ class TargetFacts:
         Facts of all its ancestors.
     stages
         Facts of the stages that made it and them.
+    origin
+        Lossy copies that it was computed from, as name -> scheme.
     """
 
     record: IntermediateRecord
@@ -49,6 +51,7 @@ class TargetFacts:
     sizes: Mapping[int, tuple[int, int, int | None]]
     ancestors: Mapping[int, IntermediateFact]
     stages: Mapping[int, StageFact]
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     def facts(self, names: Sequence[str], rate: ReadRate) -> Facts:
         """Return what :func:`mistique_core.planner.plan_target` needs.
@@ -85,7 +88,13 @@ def gather_facts(connection: sa.Connection, target: IntermediateRecord) -> Targe
                 ancestors[item] = _intermediate_fact(parent, _version_sizes(connection, own), own)
                 waiting.append(parent)
     by_name = {column.name: column for column in columns}
-    return TargetFacts(target, by_name, _version_sizes(connection, versions), ancestors, stages)
+    origin = {} if target.stage_id is None else _origin(connection, target.stage_id)
+    return TargetFacts(target, by_name, _version_sizes(connection, versions), ancestors, stages, origin)
+
+
+def _origin(connection: sa.Connection, stage_id: int) -> dict[str, str]:
+    params = connection.execute(sa.select(stage.c.params).where(stage.c.id == stage_id)).scalar_one()
+    return dict(params.get("origin") or {}) if isinstance(params, Mapping) else {}
 
 
 _INPUTS = (

@@ -31,7 +31,7 @@ from mistique_core.engine.block_reader import BlockRequest, end_to_end, read_blo
 from mistique_core.engine.chunk_reader import ChunkReader, ChunkRequest, ReadTally, Rows
 from mistique_core.engine.chunk_writer import Array
 from mistique_core.engine.lru import LruCache
-from mistique_core.engine.unit_reader import read_units
+from mistique_core.engine.unit_reader import read_quantizer, read_units
 from mistique_core.errors import CorruptPartitionError, InvalidInputError, NotMaterializedError
 from mistique_core.fitted import load_fitted
 from mistique_core.frames import (
@@ -44,6 +44,7 @@ from mistique_core.frames import (
     take_rows,
 )
 from mistique_core.partition import may_match
+from mistique_core.quantizers import FittedQuantizer
 
 RowIds = npt.NDArray[np.int64]
 _ROW_INDEXES_KEPT = 32
@@ -259,6 +260,14 @@ class FrameReader:
             with self._fresh() as fresh:
                 self._locate(fresh, list(blocks), blocks)
         return read()
+
+    def quantizer(self, connection: sa.Connection, version: VersionKey) -> FittedQuantizer | None:
+        """Return the fitted scheme of a group of units; ``None`` where its values are stored as they are."""
+        record = self._version_records(connection, [version])[version]
+        if record.scheme is None:
+            return None
+        first = {part: chunk for _, part, _, chunk in column_chunks(connection, [version.id], [0])}
+        return read_quantizer(self._chunks, record, first, None)
 
     def matching_blocks(
         self, connection: sa.Connection, column: ColumnRecord, symbol: str, value: Any

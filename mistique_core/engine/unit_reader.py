@@ -65,6 +65,31 @@ def read_units(
     return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
 
 
+def read_quantizer(
+    reader: ChunkReader, record: VersionRecord, first: Mapping[str, StoredChunk], tally: ReadTally | None
+) -> FittedQuantizer:
+    """Return the fitted scheme of a group.
+
+    Parameters
+    ----------
+    reader
+        Fetches and verifies chunks.
+    record
+        The column version, which has a scheme.
+    first
+        Part -> chunk of row block 0.
+    tally
+        Counts what was fetched.
+    """
+    assert record.scheme is not None
+    names = json.loads(record.scheme)["tables"]
+    found = reader.read([ChunkRequest(first[name]) for name in names], tally) if names else []
+    tables = zip(names, found, strict=True)
+    return _load(
+        record.scheme, tuple((name, table.tobytes(), table.dtype.str, table.shape) for name, table in tables)
+    )
+
+
 def _read_quantized(
     reader: ChunkReader,
     record: VersionRecord,
@@ -73,14 +98,8 @@ def _read_quantized(
     units: Rows,
     tally: ReadTally | None,
 ) -> list[Array]:
-    assert record.scheme is not None
-    names = json.loads(record.scheme)["tables"]
-    tables = {}
-    if names:
-        found = reader.read([ChunkRequest(blocks[0][name]) for name in names], tally)
-        tables = dict(zip(names, found, strict=True))
-    packed = tuple((name, table.tobytes(), table.dtype.str, table.shape) for name, table in tables.items())
-    fitted = _load(record.scheme, packed)
+    fitted = read_quantizer(reader, record, blocks.get(0, {}), tally)
+    tables = fitted.tables()
     places = [(block, part) for block in wanted for part in blocks[block] if part not in tables]
     arrays = dict(zip(places, reader.read([ChunkRequest(blocks[b][p]) for b, p in places], tally), strict=True))
     pieces = []

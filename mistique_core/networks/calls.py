@@ -53,6 +53,7 @@ class CompiledCall:
             function = tf.function(self._plain, input_signature=signature, autograph=False)
         else:
             function = tf.function(self._with_masks, reduce_retracing=True, autograph=False)
+        function._omit_frequent_tracing_warning = True  # every call is another function of the same code
         self._function = function
 
     def __call__(self, values: Sequence[Value]) -> list[Value]:

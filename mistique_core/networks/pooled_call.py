@@ -36,6 +36,7 @@ class GraphPooling:
         self._not_negative = not_negative
         self._cells = int(np.prod(map_shape)) if scheme.sigma is None else scheme.sigma ** len(map_shape)
         self._function = tf.function(self._pool, reduce_retracing=True, autograph=False)
+        self._function._omit_frequent_tracing_warning = True  # every tensor is another function of the same code
 
     def __call__(self, values: Any) -> tuple[npt.NDArray[np.float32], float]:
         """Return the pooled maps of some rows, and a bound of their distance from the exact means or maxima."""

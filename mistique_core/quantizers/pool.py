@@ -183,6 +183,12 @@ class FittedPool(FittedQuantizer):
             return encoded
         return Encoded(encoded.parts, encoded.max_abs_error + error)
 
+    def summarize(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the averages or largest values of the cells, as the following scheme summarizes them."""
+        block = self.layout.check(values, self.scheme.text())
+        pooled, _ = pool_maps(block, self.scheme.sigma, average=self.scheme.how == "avg")
+        return pooled if self._then is None else self._then.summarize(pooled)
+
     def decode(self, parts: dict[str, npt.NDArray[Any]], rows: int) -> npt.NDArray[Any]:
         """Return the pooled maps, decoded by the following scheme."""
         if self._then is not None:

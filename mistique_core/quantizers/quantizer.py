@@ -125,6 +125,21 @@ class FittedQuantizer(ABC):
             If the parts are not those of a block of `rows` rows.
         """
 
+    def summarize(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return exactly what decoding approximates: the values, or the summaries that take their place.
+
+        Parameters
+        ----------
+        values
+            Shape ``(units, rows, *map_shape)``.
+
+        Returns
+        -------
+        ndarray
+            Shape ``(units, rows, *decoded_map_shape)``.
+        """
+        return values
+
     def config(self) -> dict[str, Any]:
         """Return what ``load_quantizer`` needs besides the tables, as a JSON document."""
         return {"version": FORMAT_VERSION, **self.parameters(), **self.layout.document()}

@@ -191,6 +191,10 @@ class FittedThreshold(FittedQuantizer):
             bits[units, positions.start // 8 : -(-positions.stop // 8)] = np.packbits(above, axis=1)
         return Encoded({"bits": bits}, 0.0)
 
+    def summarize(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return which values are above the limit, which is what is stored."""
+        return self.decode(self.encode(values).parts, values.shape[1])
+
     def decode(self, parts: dict[str, npt.NDArray[Any]], rows: int) -> npt.NDArray[Any]:
         """Unpack the bits."""
         positions = rows * self.layout.map_values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,11 +20,12 @@ from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateReco
 from mistique_core.cost import ANY_RATE, ReadRate, gamma
 from mistique_core.engine.chunk_reader import ReadTally
 from mistique_core.engine.commit import Committer
-from mistique_core.engine.frame_reader import FrameReader, RowIds
+from mistique_core.engine.frame_reader import FrameReader, RowIds, is_units
 from mistique_core.engine.heal import Healer
 from mistique_core.engine.keep import keep
 from mistique_core.engine.lru import LruCache
 from mistique_core.engine.rerun import Rerun, rerun, rerun_rows
+from mistique_core.engine.units_rerun import RerunUnits, UnitsRerunner
 from mistique_core.errors import (
     CorruptPartitionError,
     InvalidInputError,
@@ -53,6 +55,12 @@ class _Target:
     """(label in the answer, column name), in order."""
     plan: TargetPlan | None = None
     rerun_frame: pd.DataFrame | None = None
+    rerun_units: RerunUnits | None = None
+
+    @property
+    def is_rerun(self) -> bool:
+        """Whether its values come from a re-run."""
+        return self.rerun_frame is not None or self.rerun_units is not None
 
     @property
     def known(self) -> Mapping[str, ColumnRecord]:
@@ -84,6 +92,7 @@ class QueryEngine:
         self._committer = committer
         self._uses = uses
         self._reader = reader
+        self._units = UnitsRerunner(reader)
         self._facts: LruCache[tuple[int, float], TargetFacts] = LruCache(_FACTS_KEPT)
 
     def forget(self) -> None:
@@ -134,7 +143,8 @@ class QueryEngine:
         )
         single = len(keys) == 1 and keys[0].column != ALL_COLUMNS
         names = tuple(label for target in targets for label, _ in target.wanted)
-        return QueryResult(frame, plan, single, _error_bound(targets), maps, names if maps is not None else ()), tally
+        bound, origin = _error_bound(targets), _origin(targets)
+        return QueryResult(frame, plan, single, bound, maps, names if maps is not None else (), origin), tally
 
     def _fetch_all(
         self, connection: sa.Connection, targets: list[_Target], selection: Selection, tally: ReadTally
@@ -159,11 +169,16 @@ class QueryEngine:
         rerun_any = False
         for target in targets:
             assert target.plan is not None
-            if target.rerun_frame is not None or self._is_readable(connection, target):
+            if target.is_rerun or self._is_readable(connection, target):
                 continue
             if strategy == "read" or target.plan.rerun_seconds is None:
                 raise error
             try:
+                if self._holds_units(target):
+                    self._rerun_units(connection, target, self._whole_plan(target), None)
+                    reason = f"its stored bytes are damaged ({error}); log the network again to store them."
+                    rerun_any, target.plan = True, replace(target.plan, strategy="rerun", reason=reason)
+                    continue
                 made = rerun(connection, self._whole_plan(target), target.record, self._reader)
             except MistiqueError as second:
                 log.warning("%s can neither be read nor re-run: %s", target.plan.label, second)
@@ -180,9 +195,27 @@ class QueryEngine:
             self._reader.frame_of(connection, list(target.known.values()), ids, None)
         except CorruptPartitionError:
             return False
-        except InvalidInputError:  # maps, which were logged by hand and cannot be re-run
-            return True
+        except InvalidInputError:  # maps
+            return self._are_maps_readable(connection, target)
         return True
+
+    def _are_maps_readable(self, connection: sa.Connection, target: _Target) -> bool:
+        try:
+            self._reader.units(connection, list(target.known.values()), None, None)
+        except CorruptPartitionError:
+            return False
+        return True
+
+    @staticmethod
+    def _holds_units(target: _Target) -> bool:
+        return any(is_units(column) and column.unit is not None for column in target.known.values())
+
+    def _rerun_units(
+        self, connection: sa.Connection, target: _Target, plan: TargetPlan, named: RowIds | None
+    ) -> None:
+        """Run a network for all rows of a target, or for those that are named."""
+        columns = list(target.known.values())
+        target.rerun_units = self._units.rerun(connection, plan, target.record, columns, named)
 
     def _heal(self, made: Rerun, error: CorruptPartitionError) -> str:
         """Store a re-run result again where its chunks are damaged; return what to tell the user."""
@@ -200,8 +233,10 @@ class QueryEngine:
         target = targets[0]
         if len(targets) > 1:
             raise InvalidInputError("maps cannot be joined with other intermediates; ask for each by itself")
-        positions = None if ids is None else self._reader.row_index(connection, target.record, tally).find(ids)[0]
         columns = [target.known[name] for _, name in target.wanted]
+        if target.rerun_units is not None:
+            return target.rerun_units.take([name for _, name in target.wanted], ids)
+        positions = None if ids is None else self._reader.row_index(connection, target.record, tally).find(ids)[0]
         found = self._reader.units(connection, columns, positions, tally)
         return np.stack([found[column.version, column.unit or 0] for column in columns], axis=-1)
 
@@ -278,7 +313,10 @@ class QueryEngine:
             if target.plan.strategy != "rerun":
                 continue
             try:
-                if named is not None and target.plan.by_rows:
+                if self._holds_units(target):
+                    by_rows = named is not None and target.plan.by_rows
+                    self._rerun_units(connection, target, target.plan, named if by_rows else None)
+                elif named is not None and target.plan.by_rows:
                     target.rerun_frame = self._rerun_rows(connection, target, named)
                 else:
                     made = rerun(connection, target.plan, target.record, self._reader)
@@ -343,7 +381,7 @@ class QueryEngine:
             name = predicate[0]
             for target in targets:
                 if name in target.known:
-                    if target.rerun_frame is None:
+                    if not target.is_rerun:
                         ids = self._not_ruled_out(connection, target, predicate, ids, tally)
                     whole = ids is available.ids and len(targets) == 1
                     return self._fetch(connection, target, [(name, name)], None if whole else ids, tally)[name]
@@ -370,6 +408,8 @@ class QueryEngine:
     def _row_index(self, connection: sa.Connection, target: _Target, tally: ReadTally) -> RowIndex:
         if target.rerun_frame is not None:
             return RowIndex(np.asarray(target.rerun_frame.index, dtype=np.int64))
+        if target.rerun_units is not None:
+            return RowIndex(target.rerun_units.row_ids)
         return self._reader.row_index(connection, target.record, tally)
 
     def _fetch(
@@ -384,6 +424,8 @@ class QueryEngine:
             frame = target.rerun_frame[[name for _, name in wanted]]
             frame = frame if ids is None else frame.loc[ids]
             return frame.set_axis([label for label, _ in wanted], axis=1)
+        if target.rerun_units is not None:
+            return target.rerun_units.frame(wanted, ids)
         stored = self._reader.row_index(connection, target.record, tally)
         positions = None if ids is None else stored.find(ids)[0]
         columns = [
@@ -401,11 +443,19 @@ def _has_maps(targets: Sequence[_Target]) -> bool:
 
 
 def _error_bound(targets: Sequence[_Target]) -> float:
-    """Return the largest error bound of what was read; what was re-run is exact."""
+    """Return the largest error bound of what was read; what was re-run is exact.
+
+    Nobody knows how far off values are that were computed from lossy copies.
+    """
     bounds = [
-        target.known[name].max_abs_error
+        math.inf if target.facts.origin else target.known[name].max_abs_error
         for target in targets
-        if target.rerun_frame is None
+        if not target.is_rerun
         for _, name in target.wanted
     ]
     return max(bounds, default=0.0)
+
+
+def _origin(targets: Sequence[_Target]) -> dict[str, str]:
+    """Return the lossy copies that what was read had been computed from."""
+    return {name: scheme for target in targets if not target.is_rerun for name, scheme in target.facts.origin.items()}

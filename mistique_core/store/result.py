@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +36,9 @@ class QueryResult:
         Where the values are maps: array (n_rows, *map_shape, n_columns); `frame` then holds the row ids only.
     names
         Names of the columns of `maps`.
+    origin
+        Layers whose lossy copies the values were computed from when they were logged, and their schemes; empty where
+        the values are those that the network gives, within `max_abs_error`. Else that error is infinite: not known.
     """
 
     frame: pd.DataFrame
@@ -44,6 +47,7 @@ class QueryResult:
     max_abs_error: float = 0.0
     maps: npt.NDArray[Any] | None = None
     names: tuple[str, ...] = ()
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def values(self) -> npt.NDArray[Any]:

@@ -1,0 +1,104 @@
+"""The answer of a re-run network, summarized as the stored layer is, so that both ways give the same columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import sqlalchemy as sa
+
+from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord
+from mistique_core.engine.array_rerun import ArrayRerunner
+from mistique_core.engine.frame_reader import FrameReader, RowIds
+from mistique_core.frames import ROW_ID, RowIndex
+from mistique_core.planner import TargetPlan
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class RerunUnits:
+    """Values of all units of a layer.
+
+    Attributes
+    ----------
+    row_ids
+        int64 (rows,).
+    names
+        Of the units.
+    values
+        Shape ``(rows, *map_shape, units)``.
+    """
+
+    row_ids: RowIds
+    names: tuple[str, ...]
+    values: Array
+
+    def take(self, names: Sequence[str], ids: RowIds | None) -> Array:
+        """Return some units of some rows, ``(n, *map_shape, len(names))``; all rows where `ids` is ``None``."""
+        places = [self.names.index(name) for name in names]
+        values = self.values if places == list(range(len(self.names))) else self.values[..., places]
+        return values if ids is None else values[RowIndex(self.row_ids).find(ids)[0]]
+
+    def frame(self, wanted: Sequence[tuple[str, str]], ids: RowIds | None) -> pd.DataFrame:
+        """Return units whose values are plain numbers as columns.
+
+        Parameters
+        ----------
+        wanted
+            (label, name) of each column.
+        ids
+            The wanted rows; ``None`` for all.
+        """
+        index = pd.Index(self.row_ids if ids is None else ids, name=ROW_ID)
+        if not wanted:
+            return pd.DataFrame(index=index)
+        values = self.take([name for _, name in wanted], ids)
+        return pd.DataFrame(values, index=index, columns=[label for label, _ in wanted])
+
+
+class UnitsRerunner:
+    """Re-runs layers for queries.
+
+    Parameters
+    ----------
+    reader
+        Reads what a re-run begins with, and the schemes of what it makes.
+    """
+
+    def __init__(self, reader: FrameReader) -> None:
+        self._reader = reader
+        self._arrays = ArrayRerunner(reader)
+
+    def rerun(
+        self,
+        connection: sa.Connection,
+        plan: TargetPlan,
+        target: IntermediateRecord,
+        columns: Sequence[ColumnRecord],
+        row_ids: RowIds | None,
+    ) -> RerunUnits:
+        """Return the rows of a layer, pooled or compared with a threshold if it is stored so, else as they are.
+
+        Raises
+        ------
+        RerunError
+            If a layer cannot be rebuilt or fails.
+        """
+        ids, values = self._arrays.rerun(connection, plan, target, row_ids)
+        names = tuple(column.name for column in columns)
+        pieces = []
+        start = 0
+        unit_major = np.moveaxis(values, -1, 0)
+        for version in dict.fromkeys(column.version for column in columns):
+            units = sum(column.version == version for column in columns)
+            quantizer = self._reader.quantizer(connection, version)
+            piece = unit_major[start : start + units]
+            pieces.append(piece if quantizer is None else quantizer.summarize(piece))
+            start += units
+        summarized = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        return RerunUnits(ids, names, np.moveaxis(summarized, 0, -1))
