@@ -33,6 +33,7 @@ from mistique_core.quantizers.pool import FittedPool
 Array = npt.NDArray[Any]
 _Chunk = tuple[int, str, int, bytes]
 _LEAST_SAMPLE_ROWS = 64
+_FITTED_VALUES = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class UnitCodec:
             )
         map_shape, units = tuple(sample.shape[1:-1]), sample.shape[-1]
         groups = choose_groups(units, map_shape, batch_rows)
-        unit_major = np.moveaxis(sample, -1, 0)
+        unit_major = np.moveaxis(_enough(sample, groups), -1, 0)
         fitted = tuple(
             None if quantizer is None else quantizer.fit(unit_major[start : start + groups.units])
             for start in range(0, units, groups.units)
@@ -223,22 +224,24 @@ class UnitCodec:
         )
 
 
-def sample_rows(rows: int, batch_rows: int, most: int) -> npt.NDArray[np.int64]:
-    """Return which rows a scheme is fitted to: all of a single row block, else some from all over.
+def _enough(sample: Array, groups: UnitGroups) -> Array:
+    """Return some rows of a sample, from all over it, that hold enough values of each group."""
+    values = groups.units * max(int(np.prod(sample.shape[1:-1], dtype=np.int64)), 1)
+    wanted = max(_LEAST_SAMPLE_ROWS, _FITTED_VALUES // values)
+    return sample[:: max(1, len(sample) // wanted)]
+
+
+def sample_rows(rows: int, most: int) -> npt.NDArray[np.int64]:
+    """Return which rows a scheme is fitted to: some from all over, in order.
 
     Parameters
     ----------
     rows
         Rows of the intermediate.
-    batch_rows
-        Rows that come at a time.
     most
         Most rows of the sample.
     """
-    wanted = min(rows, max(most, _LEAST_SAMPLE_ROWS))
-    if rows <= batch_rows and rows <= wanted:
-        return np.arange(rows, dtype=np.int64)
-    return np.linspace(0, rows - 1, wanted).round().astype(np.int64)
+    return np.linspace(0, rows - 1, min(rows, most)).round().astype(np.int64)
 
 
 def _encode(

@@ -38,6 +38,7 @@ _DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
     "yaml": "PyYAML",
     "PIL": "pillow",
+    "tensorflow": "tensorflow-cpu",
     "cv2": "opencv-python",
 }
 
@@ -76,7 +77,7 @@ def library_versions(functions: tuple[Callable[..., Any], ...], packages: tuple[
 @functools.cache
 def _version(package: str) -> str | None:
     """Return the version of an importable package, or ``None`` when it is not installed."""
-    for name in (_DISTRIBUTIONS.get(package, package), None):
+    for name in dict.fromkeys((_DISTRIBUTIONS.get(package, package), package, None)):
         try:
             return metadata.version(name or _all_distributions()[package][0])
         except (metadata.PackageNotFoundError, KeyError):

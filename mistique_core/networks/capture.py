@@ -38,7 +38,7 @@ from mistique_core.networks.layer_stage import LayerStage
 from mistique_core.store.network_report import LayerReport, State
 from mistique_core.networks.weights import NetworkWeights
 from mistique_core.planner.plan import format_bytes
-from mistique_core.quantizers import KBit, Pool, Quantizer, Threshold
+from mistique_core.quantizers import LowPrecision, Pool, Quantizer, Threshold
 
 if TYPE_CHECKING:
     from mistique_core.store import Mistique, Run
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Array = npt.NDArray[Any]
+UNFITTED_SAMPLE_ROWS = 32
 SAMPLE_ROWS = 256
 PERCENTILE_SAMPLE_ROWS = 1_000
 _NO_TIME = CallSeconds(0.0, 0.0)
@@ -202,9 +203,8 @@ class Capture:
 
     def _fit(self, network: Network, arrays: Mapping[str, StoredArray]) -> CaptureState:
         request = self._request
-        by_percentile = any(_needs_many(request.schemes[name]) for name in self._plan.stored)
-        most = PERCENTILE_SAMPLE_ROWS if by_percentile else SAMPLE_ROWS
-        rows = sample_rows(request.rows, request.batch_rows, most)
+        most = max(_sample_rows_of(request.schemes[name]) for name in self._plan.stored)
+        rows = sample_rows(request.rows, most)
         sample, seconds = network.sample({name: array.take(rows) for name, array in arrays.items()})
         shapes = {name: tuple(values.shape[1:]) for name, values in sample.items()}
         batch = sum(math.prod(shapes[name]) * sample[name].itemsize for name in shapes) * request.batch_rows
@@ -347,9 +347,11 @@ class Capture:
         return tuple(found)
 
 
-def _needs_many(quantizer: Quantizer | None) -> bool:
-    """Whether a scheme is fitted to percentiles, which few rows do not tell."""
+def _sample_rows_of(quantizer: Quantizer | None) -> int:
+    """Return how many rows a scheme is fitted to: a high percentile needs most, what is not fitted a few for timing."""
     if isinstance(quantizer, Pool):
-        return _needs_many(quantizer.then)
-    return isinstance(quantizer, (KBit, Threshold))
+        return _sample_rows_of(quantizer.then)
+    if quantizer is None or isinstance(quantizer, LowPrecision):
+        return UNFITTED_SAMPLE_ROWS
+    return PERCENTILE_SAMPLE_ROWS if isinstance(quantizer, Threshold) else SAMPLE_ROWS
 
