@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 
 import sqlalchemy as sa
@@ -16,7 +15,7 @@ from mistique_core.storage import StorageBackend
 
 
 class BlockWrite:
-    """Encodes in several threads, adds in one, and registers at the ends of row blocks.
+    """Looks up and adds in one thread, encodes in any, and registers at the ends of row blocks.
 
     Parameters
     ----------
@@ -39,19 +38,21 @@ class BlockWrite:
         self._withdraw = withdraw
         self._stream: ChunkStream = writer.stream(announce)
         self._enough_bytes = writer.partition_bytes // 2
-        self._lock = threading.Lock()
 
-    def encode(self, arrays: Mapping[bytes, Array]) -> list[WholeChunk]:
-        """Encode those arrays that are neither stored nor were given before; may be called from several threads.
+    def unknown(self, arrays: Mapping[bytes, Array]) -> dict[bytes, Array]:
+        """Return those arrays that are neither stored nor were asked for before.
 
         Parameters
         ----------
         arrays
             Address -> array, which must not change any more.
         """
-        with self._lock, self._catalogue.read() as connection:
-            unknown = self._stream.unknown(connection, arrays)
-        return self._stream.encode(unknown)
+        with self._catalogue.read() as connection:
+            return self._stream.unknown(connection, arrays)
+
+    def encode(self, arrays: Mapping[bytes, Array]) -> list[WholeChunk]:
+        """Encode arrays, in any thread."""
+        return self._stream.encode(arrays)
 
     def add(self, whole: Sequence[WholeChunk]) -> int:
         """Add what :meth:`encode` returned; return its bytes. The order decides what lies next to each other.

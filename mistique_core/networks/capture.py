@@ -271,38 +271,36 @@ class Capture:
         total = sum(rows_of.values())
         row = sum(math.prod(state.shapes[name]) * codec.dtype.itemsize for name, codec in state.codecs.items())
         write = self._store.committer.blocks()
+        done: list[tuple[int, CapturedBlock]] = []
+
+        def register() -> None:
+            addresses = [chunk[3] for _, block in done for rows in block.values() for chunk in rows.chunks]
+            write.register(lambda connection: save_blocks(connection, opened.id, done), addresses)
+            done.clear()
+
+        def finish_block(number: int, block: CapturedBlock) -> None:
+            done.append((number, block))
+            self.captured_blocks += 1
+            bar.finish(rows_of[number])
+            if write.is_due:
+                register()
+
         try:
             with (
                 CaptureProgress(total, 0, self._progress) as bar,
-                Encoder(request.graph, state.codecs, state.shapes, write, bar.store) as encoder,
+                Encoder(request.graph, state.codecs, state.shapes, write, bar.store, finish_block) as encoder,
             ):
-                done: list[tuple[int, CapturedBlock]] = []
                 for block in numbers:
-                    first = block * request.batch_rows
-                    rows = rows_of[block]
+                    first, rows = block * request.batch_rows, rows_of[block]
                     given = {name: array.slice(first, first + rows) for name, array in arrays.items()}
                     for name, value in network.run(given):
                         encoder.submit(block, name, first, rows, value, row * request.batch_rows)
                         del value
-                    done += encoder.take_done(self._plan.stored)
-                    if done and write.is_due:
-                        # What lies in the partition must be whole row blocks, so that all of it is registered.
-                        encoder.finish()
-                        done += encoder.take_done(self._plan.stored)
-                        self._register(write, opened, done)
-                        done = []
-                    bar.finish(rows)
-                    self.captured_blocks += 1
                 encoder.finish()
-                done += encoder.take_done(self._plan.stored)
                 if done:
-                    self._register(write, opened, done)
+                    register()
         finally:
             write.close()
-
-    def _register(self, write: Any, opened: OpenCapture, done: Sequence[tuple[int, CapturedBlock]]) -> None:
-        addresses = [chunk[3] for _, block in done for rows in block.values() for chunk in rows.chunks]
-        write.register(lambda connection: save_blocks(connection, opened.id, done), addresses)
 
     def _record(
         self, opened: OpenCapture | None, state: CaptureState | None, blocks: Sequence[CapturedBlock]

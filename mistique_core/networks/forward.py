@@ -111,18 +111,32 @@ class Network:
         return found, seconds
 
 
-@dataclass
-class _Waiting:
-    """A tensor of a row block that is being encoded."""
+@dataclass(frozen=True)
+class _Hashing:
+    """A tensor of a row block that is being quantized and hashed."""
 
     block: int
     name: str
     size: int
-    future: Future[tuple[EncodedRows, list[WholeChunk]]]
+    future: Future[EncodedRows]
+
+
+@dataclass(frozen=True)
+class _Compressing:
+    """The same, of which those chunks are being compressed that are new."""
+
+    block: int
+    name: str
+    size: int
+    encoded: EncodedRows
+    future: Future[list[WholeChunk]]
 
 
 class Encoder:
     """Encodes tensors in other threads, and adds them to a write in the order in which they came.
+
+    Which chunks are new is asked in that order too, between quantizing and compressing: where two layers hold the
+    same chunks, it is always the first that stores them.
 
     Parameters
     ----------
@@ -136,6 +150,8 @@ class Encoder:
         Where the chunks go.
     on_stored
         Told the bytes that a tensor of a block added.
+    on_block
+        Told each row block when all of its tensors are added, and nothing of the next one.
     """
 
     def __init__(
@@ -145,11 +161,14 @@ class Encoder:
         shapes: Mapping[str, tuple[int, ...]],
         write: BlockWrite,
         on_stored: Callable[[int], None],
+        on_block: Callable[[int, CapturedBlock], None],
     ) -> None:
+        self._on_block = on_block
         self._codecs = codecs
         self._write = write
         self._on_stored = on_stored
-        self._waiting: deque[_Waiting] = deque()
+        self._hashing: deque[_Hashing] = deque()
+        self._compressing: deque[_Compressing] = deque()
         self._bytes = 0
         self._done: dict[int, CapturedBlock] = {}
         self._pool = ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS), thread_name_prefix="mistique-encode")
@@ -174,35 +193,51 @@ class Encoder:
         else:
             array = to_array(name, value[0], rows)
         self._bytes += array.nbytes
-        future = self._pool.submit(self._encode, name, first_row, array, error)
-        self._waiting.append(_Waiting(block, name, array.nbytes, future))
+        future = self._pool.submit(self._codecs[name].encode, first_row, array, pooling_error=error)
+        self._hashing.append(_Hashing(block, name, array.nbytes, future))
         del array, value
-        while self._waiting and (self._bytes > most_bytes or self._waiting[0].future.done()):
-            self._take()
+        self._take_what_is_done()
+        while self._bytes > most_bytes and self._wait():
+            pass
 
     def finish(self) -> None:
         """Wait for everything."""
-        while self._waiting:
-            self._take()
+        while self._wait():
+            pass
 
-    def take_done(self, names: Sequence[str]) -> list[tuple[int, CapturedBlock]]:
-        """Return the row blocks of which all tensors have been added, and forget them."""
-        done = sorted(number for number, block in self._done.items() if len(block) == len(names))
-        return [(number, self._done.pop(number)) for number in done]
+    def _take_what_is_done(self) -> None:
+        while self._hashing and self._hashing[0].future.done():
+            self._compress()
+        while self._compressing and self._compressing[0].future.done():
+            self._add()
 
-    def _encode(
-        self, name: str, first_row: int, array: Array, error: float | None
-    ) -> tuple[EncodedRows, list[WholeChunk]]:
-        encoded = self._codecs[name].encode(first_row, array, pooling_error=error)
-        return encoded, self._write.encode(encoded.arrays)
+    def _wait(self) -> bool:
+        """Wait for the tensor that came first; return whether there was one."""
+        if self._compressing:
+            while self._hashing and self._hashing[0].future.done():
+                self._compress()
+            self._add()
+        elif self._hashing:
+            self._compress()
+        return bool(self._hashing or self._compressing)
 
-    def _take(self) -> None:
-        item = self._waiting.popleft()
-        encoded, whole = item.future.result()
-        added = self._write.add(whole)
+    def _compress(self) -> None:
+        item = self._hashing.popleft()
+        encoded = item.future.result()
+        unknown = self._write.unknown(encoded.arrays)
+        encoded.arrays.clear()
+        future = self._pool.submit(self._write.encode, unknown)
+        self._compressing.append(_Compressing(item.block, item.name, item.size, encoded, future))
+
+    def _add(self) -> None:
+        item = self._compressing.popleft()
+        added = self._write.add(item.future.result())
         self._bytes -= item.size
-        self._done.setdefault(item.block, {})[item.name] = CapturedRows(encoded.chunks, encoded.errors, added)
+        block = self._done.setdefault(item.block, {})
+        block[item.name] = CapturedRows(item.encoded.chunks, item.encoded.errors, added)
         self._on_stored(added)
+        if len(block) == len(self._codecs):
+            self._on_block(item.block, self._done.pop(item.block))
 
 
 def row_bytes(shape: tuple[int, ...], itemsize: int) -> int:

@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from mistique_core.catalogue.chunks import NewColumn
 from mistique_core.catalogue.intermediates import IntermediateRecord, find_intermediate, intermediate_by_id
-from mistique_core.engine.block_write import BlockWrite
 from mistique_core.engine.chunk_writer import WholeChunk
 from mistique_core.engine.commit import Pending
 from mistique_core.engine.outputs import LOSSLESS, OutputSet, PreparedFrame
@@ -166,14 +165,18 @@ def _store(store: Mistique, input_func: InputFunc, graph: Graph, batch_rows: int
     write = store.committer.blocks()
     columns: dict[str, _Column] = {}
     ids: list[npt.NDArray[np.int64]] = []
-    waiting: deque[tuple[str, Future[tuple[EncodedRows, list[WholeChunk]]]]] = deque()
+    waiting: deque[tuple[str, Future[EncodedRows]]] = deque()
+    compressing: deque[Future[list[WholeChunk]]] = deque()
     stored = 0
 
     def take() -> int:
+        if not waiting:
+            return write.add(compressing.popleft().result())
         name, future = waiting.popleft()
-        encoded, whole = future.result()
+        encoded = future.result()
         columns[name].chunks.extend(encoded.chunks)
-        return write.add(whole)
+        compressing.append(pool.submit(write.encode, write.unknown(encoded.arrays)))
+        return write.add(compressing.popleft().result()) if len(compressing) > threads else 0
 
     threads = os.cpu_count() or 1
     try:
@@ -185,12 +188,12 @@ def _store(store: Mistique, input_func: InputFunc, graph: Graph, batch_rows: int
                     if name not in columns:
                         columns[name] = _Column(UnitCodec.fit(array[:0], None, batch_rows))
                     _check_same(columns[name].codec, array, name)
-                    waiting.append((name, pool.submit(_encode, write, columns[name].codec, first, array)))
+                    waiting.append((name, pool.submit(columns[name].codec.encode, first, array)))
                 ids.append(block.row_ids)
                 first += len(block.row_ids)
                 while len(waiting) > threads:
                     stored += take()
-            while waiting:
+            while waiting or compressing:
                 stored += take()
         addresses = [address for column in columns.values() for _, _, _, address in column.chunks]
         write.register(lambda connection: None, addresses)
@@ -216,11 +219,6 @@ def _store(store: Mistique, input_func: InputFunc, graph: Graph, batch_rows: int
         logged.prepared[name] = (outputs, prepared)
         logged.addresses[name] = prepared.address.hex()
     return logged
-
-
-def _encode(write: BlockWrite, codec: UnitCodec, first_row: int, array: Array) -> tuple[EncodedRows, list[WholeChunk]]:
-    encoded = codec.encode(first_row, array)
-    return encoded, write.encode(encoded.arrays)
 
 
 def _check_shape(array: Array, tensor: Tensor) -> None:

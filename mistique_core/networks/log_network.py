@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mistique_core.engine.outputs import LOSSLESS
 from mistique_core.errors import InvalidInputError
 from mistique_core.model.names import check_name
 from mistique_core.networks.capture import Capture, CaptureRequest
@@ -107,14 +106,8 @@ def _plan(
     if not reuse:
         return plan_capture(request.graph, request.wanted, {}, {}, exact=exact), {}
     texts = {name: request.text(name) for name in request.wanted}
-    shapes = {name: tuple(size or 1 for size in tensor.shape) or (1,) for name, tensor in request.graph.tensors.items()}
-    producers = request.graph.producers()
-    defaults = choose_schemes(request.graph, producers, {name: shapes[name] for name in producers}, None)
-    usual = {name: LOSSLESS if item is None else item.text() for name, item in defaults.items()}
+    values = {name: request.values[name] for name in request.graph.producers()}
     with store.catalogue.read() as connection:
-        reusable = find_copies(connection, request.values, texts)
-        copies = find_copies(connection, request.values, usual)
-        copies |= reusable
-        copies |= find_copies(connection, request.values, dict.fromkeys(producers, LOSSLESS))
-    return plan_capture(request.graph, request.wanted, reusable, copies, exact=exact), copies
+        copies = find_copies(connection, values, texts)
+    return plan_capture(request.graph, request.wanted, copies.reusable, copies.best, exact=exact), copies.best
 

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.intermediates import intermediate_by_id
-from mistique_core.catalogue.stages import find_reusable
-from mistique_core.catalogue.tables import intermediate
+from mistique_core.catalogue.entities import SUCCESS
+from mistique_core.catalogue.intermediates import columns_of
+from mistique_core.catalogue.tables import intermediate, stage
 from mistique_core.engine.outputs import LOSSLESS
 from mistique_core.networks.capture_plan import StoredCopy
-from mistique_core.networks.fingerprints import stored_fingerprint
-from mistique_core.quantizers import Pool, Quantizer, Threshold, parse_scheme
+from mistique_core.networks.fingerprints import VALUES_DIGITS, stored_fingerprint
+from mistique_core.quantizers import Pool, Threshold, parse_scheme
+
+_BEYOND_DIGITS = "g"
 
 
-def find_copies(
-    connection: sa.Connection, values: Mapping[str, str | None], schemes: Mapping[str, str]
-) -> dict[str, StoredCopy]:
-    """Return tensor -> copy of it.
+@dataclass(frozen=True)
+class Copies:
+    """Copies of tensors.
+
+    Attributes
+    ----------
+    reusable
+        Tensor -> copy by the wanted scheme.
+    best
+        Tensor -> the copy whose values are nearest to those of the network.
+    """
+
+    reusable: dict[str, StoredCopy]
+    best: dict[str, StoredCopy]
+
+
+def find_copies(connection: sa.Connection, values: Mapping[str, str | None], wanted: Mapping[str, str]) -> Copies:
+    """Return the copies that are stored.
 
     Parameters
     ----------
@@ -26,25 +43,49 @@ def find_copies(
         A connection.
     values
         Tensor -> fingerprint of its values, or ``None``.
-    schemes
-        Tensor -> text of the scheme whose copies are looked for; tensors that are missing are not looked for.
+    wanted
+        Tensor that is to be logged -> text of its scheme.
     """
-    found = {}
-    for name, scheme in schemes.items():
-        fingerprint = stored_fingerprint(values[name], scheme, {})
-        stage = None if fingerprint is None else find_reusable(connection, fingerprint)
-        if stage is None:
+    found = Copies({}, {})
+    for name, fingerprint in values.items():
+        if fingerprint is None:
             continue
-        query = sa.select(intermediate.c.id).where(intermediate.c.stage_id == stage, intermediate.c.output == "")
-        item = connection.scalar(query)
-        if item is not None and intermediate_by_id(connection, int(item)).is_kept:
-            found[name] = StoredCopy(stage, int(item), scheme, scheme == LOSSLESS, _is_whole(scheme))
+        copies = _copies(connection, fingerprint)
+        if name in wanted:
+            own = [item for item in copies if item.scheme == wanted[name]]
+            if own:
+                found.reusable[name] = own[0]
+        whole = [item for item in copies if item.is_whole]
+        if whole:
+            found.best[name] = min(whole, key=lambda item: 0.0 if item.is_exact else _error(connection, item))
     return found
 
 
+def _copies(connection: sa.Connection, values: str) -> list[StoredCopy]:
+    """Return all copies of some values that were not computed from lossy copies, the newest first."""
+    start = values[:VALUES_DIGITS]
+    query = (
+        sa.select(stage.c.id, stage.c.fingerprint, intermediate.c.id.label("item"), intermediate.c.scheme)
+        .join(intermediate, intermediate.c.stage_id == stage.c.id)
+        .where(
+            stage.c.fingerprint >= start,
+            stage.c.fingerprint < start + _BEYOND_DIGITS,
+            stage.c.state == SUCCESS,
+            intermediate.c.output == "",
+            intermediate.c.unstored.is_(None),
+        )
+        .order_by(stage.c.reused_from.is_(None).desc(), stage.c.id.desc())
+    )
+    return [
+        StoredCopy(int(row.id), int(row.item), row.scheme, row.scheme == LOSSLESS, _is_whole(row.scheme))
+        for row in connection.execute(query)
+        if row.fingerprint == stored_fingerprint(values, row.scheme, {})
+    ]
+
+
+def _error(connection: sa.Connection, copy: StoredCopy) -> float:
+    return max((column.max_abs_error for column in columns_of(connection, copy.intermediate)), default=0.0)
+
+
 def _is_whole(scheme: str) -> bool:
-    return not _summarizes(parse_scheme(scheme))
-
-
-def _summarizes(quantizer: Quantizer | None) -> bool:
-    return isinstance(quantizer, (Pool, Threshold))
+    return not isinstance(parse_scheme(scheme), (Pool, Threshold))

@@ -1,0 +1,53 @@
+"""A process that captures a network and is killed at one of its registrations.
+
+Usage: ``python -m tests.networks.interrupted_capture FOLDER REGISTRATION WHEN``: killed before or after the given
+registration (from 1) of row blocks.
+"""
+
+import os
+import signal
+import sys
+from typing import Any
+
+from mistique_core import Mistique
+from mistique_core.engine.block_write import BlockWrite
+from tests.networks.architectures import cnn
+
+BATCH_ROWS = 10
+SETTINGS: dict[str, Any] = {"partition_bytes": 60_000}
+
+
+def capture(store: Mistique) -> Any:
+    """Log the network."""
+    architecture = cnn()
+    return store.log_intermediates(
+        architecture.model,
+        lambda: architecture.inputs,
+        project="nets",
+        model="cnn",
+        scheme={"conv*": "bounded(0.25)", "pool": "kbit(8)", "Dense": "lossless"},
+        batch_rows=BATCH_ROWS,
+    )
+
+
+def main() -> None:
+    folder, registration, when = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    original = BlockWrite.register
+    count = 0
+
+    def register(self: BlockWrite, record: Any, addresses: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == registration and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        original(self, record, addresses)
+        if count == registration and when == "after":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    BlockWrite.register = register  # type: ignore[method-assign]
+    with Mistique.open(folder, **SETTINGS) as store:
+        capture(store)
+
+
+if __name__ == "__main__":
+    main()

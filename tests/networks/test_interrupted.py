@@ -1,0 +1,127 @@
+"""A capture that is killed goes on at the next row block, and leaves the store that an uninterrupted one leaves."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from mistique_core import Mistique
+from mistique_core.catalogue.tables import capture as capture_table
+from mistique_core.catalogue.tables import capture_block, chunk, intermediate, stage
+from tests.networks.architectures import cnn
+from tests.networks.interrupted_capture import SETTINGS, capture
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    with Mistique.open(folder, **SETTINGS) as store:
+        report = capture(store)
+        assert report.blocks == 9
+    return folder
+
+
+def contents(folder: Path) -> dict[str, Any]:
+    """Return everything that a capture leaves, but for times."""
+    with Mistique.open(folder, **SETTINGS) as store:
+        assert store.check(read_data=True).problems == ()
+        with store.catalogue.read() as connection:
+            intermediates = connection.execute(
+                sa.select(
+                    intermediate.c.name, intermediate.c.address, intermediate.c.stored_bytes, intermediate.c.attempt
+                ).order_by(intermediate.c.id)
+            ).all()
+            chunks = connection.execute(
+                sa.select(chunk.c.address, chunk.c.stored_bytes).order_by(chunk.c.address)
+            ).all()
+            stages = connection.execute(sa.select(stage.c.name, stage.c.fingerprint).order_by(stage.c.id)).all()
+            left = [
+                connection.scalar(sa.select(sa.func.count()).select_from(table))
+                for table in (capture_table, capture_block)
+            ]
+        values = {
+            name: store.get_intermediates(f"nets.cnn.{name}", strategy="read").values for name, _, _, _ in intermediates
+        }
+    return {
+        "intermediates": [tuple(row) for row in intermediates],
+        "chunks": [tuple(row) for row in chunks],
+        "stages": [tuple(row) for row in stages],
+        "captures": left,
+        "files": sorted((file.name, file.stat().st_size) for file in folder.rglob("*.h5")),
+        "values": values,
+    }
+
+
+@pytest.mark.parametrize(("registration", "when"), [(2, "before"), (2, "after"), (4, "before"), (4, "after")])
+def test_killed_and_resumed_is_as_if_nothing_had_happened(
+    registration: int, when: str, uninterrupted: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "tests.networks.interrupted_capture", str(tmp_path), str(registration), when]
+    killed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    with Mistique.open(tmp_path, **SETTINGS) as store:
+        assert store.intermediates(model="cnn")["intermediate"].tolist() == ["images"]
+        store.gc(grace_seconds=0)
+        report = capture(store)
+        assert report.version == 1, "it goes on with the interrupted run"
+        assert report.is_complete
+        if when == "after":
+            assert 0 < report.blocks < 9, "blocks that were stored are not computed again"
+        store.gc(grace_seconds=0)
+    found, expected = contents(tmp_path), contents(uninterrupted)
+    values = found.pop("values"), expected.pop("values")
+    assert found == expected
+    for name, array in values[1].items():
+        np.testing.assert_array_equal(values[0][name], array)
+
+
+def test_what_an_open_capture_has_stored_survives_garbage_collection_and_goes_with_its_model(tmp_path: Path) -> None:
+    architecture = cnn()
+    with Mistique.open(tmp_path) as store:
+        run = store.run("nets", "cnn")
+        options: dict[str, Any] = {"batch_rows": 20, "scheme": "lossless"}
+        report = run.log_network(architecture.model, lambda: architecture.inputs, blocks=range(2), **options)
+        assert not report.is_complete
+        assert {layer.state for layer in report.layers} == {"pending"}
+        before = store.gc(grace_seconds=0)
+        assert (before.chunks, before.partitions) == (0, 0)
+        report = run.log_network(architecture.model, lambda: architecture.inputs, **options)
+        assert report.blocks == 3
+        assert report.is_complete
+        run.finish()
+
+        other = store.run("nets", "left")
+        architecture.model.get_layer("conv1").set_weights(
+            [item * 2 for item in architecture.model.get_layer("conv1").get_weights()]
+        )
+        other.log_network(architecture.model, lambda: architecture.inputs, blocks=[0], **options)
+        store.delete("nets", "left", force=True)
+        assert store.gc(grace_seconds=0).chunks > 0
+        assert store.check(read_data=True).problems == ()
+        assert len(store.get_intermediates("nets.cnn.flatten").values) == 83
+
+
+def test_several_tasks_share_the_row_blocks(catalogue_url: str, tmp_path: Path) -> None:
+    """Each task logs its own blocks, in any order; the last one makes everything visible, as one task would."""
+    architecture = cnn()
+    options: dict[str, Any] = {"batch_rows": 20, "scheme": "bounded(0.1)"}
+    with Mistique.open(tmp_path / "alone") as store:
+        store.log_intermediates(
+            architecture.model, lambda: architecture.inputs, project="nets", model="cnn", **options
+        )
+        expected = store.get_intermediates("nets.cnn.conv2", strategy="read").values
+    with Mistique.open(tmp_path / "shared", catalogue_url) as store:
+        run = store.run("nets", "cnn")
+        for blocks in ([3, 4], [0], [0, 1]):
+            report = run.log_network(architecture.model, lambda: architecture.inputs, blocks=blocks, **options)
+            assert not report.is_complete
+        assert store.intermediates()["intermediate"].tolist() == ["images"]
+        report = run.log_network(architecture.model, lambda: architecture.inputs, blocks=[2], **options)
+        assert report.is_complete
+        run.finish()
+        np.testing.assert_array_equal(store.get_intermediates("nets.cnn.conv2", strategy="read").values, expected)
