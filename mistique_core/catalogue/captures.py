@@ -170,4 +170,3 @@ def _unpack(data: bytes) -> CapturedBlock:
         )
         for name, rows in json.loads(zlib.decompress(data)).items()
     }
-

@@ -160,7 +160,9 @@ def _intermediate_fact(
     ref = record.ref
     label = f"{ref.project}.{ref.model}@{ref.version}.{ref.intermediate}"
     blocks = sizes[record.row_id_version.id][1]
-    return IntermediateFact(ref.id, label, record.stage_id, is_stored, stored, chunks, record.output, ref.rows, blocks, record.exact)
+    return IntermediateFact(
+        ref.id, label, record.stage_id, is_stored, stored, chunks, record.output, ref.rows, blocks, record.exact
+    )
 
 
 _SIZES = (

@@ -125,7 +125,7 @@ class ArrayRerunner:
     def _steps(self, connection: sa.Connection, plan: TargetPlan) -> tuple[dict[int, pd.DataFrame], list[_Step]]:
         """Return the stages that work on arrays, ready to run, and what those before them make as frames."""
         frames: dict[int, pd.DataFrame] = {}
-        steps = []
+        steps: list[_Step] = []
         for position, stage_id in enumerate(plan.stages):
             name, stage = load_stage(connection, stage_id)
             if not isinstance(stage, ArrayStage):

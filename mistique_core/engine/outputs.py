@@ -28,6 +28,7 @@ from mistique_core.frames import ROW_ID, LazyFrame, TextCache, split_row_id
 from mistique_core.model.names import check_name
 from mistique_core.quantizers import Quantizer
 
+
 @dataclass(frozen=True)
 class PreparedFrame:
     """A hashed frame.

@@ -85,9 +85,7 @@ def read_quantizer(
     names = json.loads(record.scheme)["tables"]
     found = reader.read([ChunkRequest(first[name]) for name in names], tally) if names else []
     tables = zip(names, found, strict=True)
-    return _load(
-        record.scheme, tuple((name, table.tobytes(), table.dtype.str, table.shape) for name, table in tables)
-    )
+    return _load(record.scheme, tuple((name, table.tobytes(), table.dtype.str, table.shape) for name, table in tables))
 
 
 def _read_quantized(

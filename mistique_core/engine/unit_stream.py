@@ -136,7 +136,9 @@ class UnitCodec:
         """
         size = self.groups.block_rows
         if first_row % size:
-            raise InvalidInputError(f"row {first_row} does not begin a row block of {size} rows; begin at one that does")
+            raise InvalidInputError(
+                f"row {first_row} does not begin a row block of {size} rows; begin at one that does"
+            )
         unit_major = np.moveaxis(values, -1, 0)
         arrays: dict[bytes, Array] = {}
         chunks: list[_Chunk] = []

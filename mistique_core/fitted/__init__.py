@@ -4,4 +4,13 @@ from mistique_core.fitted.codec import FittedCodec, codec_for_format, find_codec
 from mistique_core.fitted.registry import CODECS, dump_fitted, load_fitted
 from mistique_core.fitted.weights_format import LayerWeights
 
-__all__ = ["CODECS", "FittedCodec", "LayerWeights", "codec_for_format", "dump_fitted", "find_codec", "load_fitted", "type_name"]
+__all__ = [
+    "CODECS",
+    "FittedCodec",
+    "LayerWeights",
+    "codec_for_format",
+    "dump_fitted",
+    "find_codec",
+    "load_fitted",
+    "type_name",
+]

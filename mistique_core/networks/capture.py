@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
 from mistique_core.catalogue.captures import (
@@ -20,9 +19,8 @@ from mistique_core.catalogue.captures import (
     save_blocks,
     saved_numbers,
 )
-from mistique_core.catalogue.intermediates import IntermediateRecord, intermediate_by_id
+from mistique_core.catalogue.intermediates import LOSSLESS, IntermediateRecord, intermediate_by_id
 from mistique_core.dedup import json_hash
-from mistique_core.engine.outputs import LOSSLESS
 from mistique_core.engine.stored_array import StoredArray
 from mistique_core.engine.unit_stream import UnitCodec, sample_rows
 from mistique_core.errors import InvalidInputError
@@ -35,10 +33,10 @@ from mistique_core.networks.forward import CallSeconds, Encoder, Network
 from mistique_core.networks.graph import Graph
 from mistique_core.networks.layer_record import CapturedLayer, CaptureTakenError, LayerRecorder, RecordedLayer
 from mistique_core.networks.layer_stage import LayerStage
-from mistique_core.store.network_report import LayerReport, State
 from mistique_core.networks.weights import NetworkWeights
 from mistique_core.planner.plan import format_bytes
 from mistique_core.quantizers import LowPrecision, Pool, Quantizer, Threshold
+from mistique_core.store.network_report import LayerReport, State
 
 if TYPE_CHECKING:
     from mistique_core.store import Mistique, Run
@@ -321,9 +319,7 @@ class Capture:
         seconds = CallSeconds(sum(item.row for item in times), sum(item.call for item in times))
         fingerprint = stored_fingerprint(request.values[name], request.text(name), origin)
         codec = None if state is None else state.codecs.get(name)
-        return CapturedLayer(
-            name, stage, request.text(name), fingerprint, plan.reused.get(name), codec, seconds
-        )
+        return CapturedLayer(name, stage, request.text(name), fingerprint, plan.reused.get(name), codec, seconds)
 
     def _reports(
         self, state: CaptureState | None, recorded: Mapping[str, RecordedLayer], otherwise: State
@@ -339,7 +335,14 @@ class Capture:
             status: State = "reused" if name in self._plan.reused else otherwise
             found.append(
                 LayerReport(
-                    name, call.label, self._request.text(name), status, shape, sizes.logical_bytes, sizes.stored_bytes, taken
+                    name,
+                    call.label,
+                    self._request.text(name),
+                    status,
+                    shape,
+                    sizes.logical_bytes,
+                    sizes.stored_bytes,
+                    taken,
                 )
             )
         return tuple(found)
@@ -352,4 +355,3 @@ def _sample_rows_of(quantizer: Quantizer | None) -> int:
     if quantizer is None or isinstance(quantizer, LowPrecision):
         return UNFITTED_SAMPLE_ROWS
     return PERCENTILE_SAMPLE_ROWS if isinstance(quantizer, Threshold) else SAMPLE_ROWS
-

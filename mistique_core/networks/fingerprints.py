@@ -21,9 +21,7 @@ _NO_MATTER = ("name", "trainable")
 """Parts of a layer's configuration that decide nothing in inference."""
 
 
-def layer_fingerprints(
-    graph: Graph, weights: Mapping[int, str], inputs: Mapping[str, str]
-) -> dict[str, str | None]:
+def layer_fingerprints(graph: Graph, weights: Mapping[int, str], inputs: Mapping[str, str]) -> dict[str, str | None]:
     """Return tensor -> 64 hex digits; ``None`` where the same calls could give other values.
 
     Parameters

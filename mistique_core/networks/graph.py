@@ -201,8 +201,7 @@ class _Builder:
             }
             self.walk(nested, inner, f"{prefix}{_clean(node.operation.name)}__")
             known.update(
-                (id(outside), inner[id(inside)])
-                for inside, outside in zip(nested.outputs, node.outputs, strict=True)
+                (id(outside), inner[id(inside)]) for inside, outside in zip(nested.outputs, node.outputs, strict=True)
             )
 
     def _add_call(self, node: Any, known: dict[int, str], prefix: str) -> None:

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mistique_core.catalogue.chunks import NewColumn
-from mistique_core.catalogue.intermediates import IntermediateRecord, find_intermediate, intermediate_by_id
+from mistique_core.catalogue.intermediates import LOSSLESS, IntermediateRecord, find_intermediate, intermediate_by_id
 from mistique_core.engine.chunk_writer import WholeChunk
 from mistique_core.engine.commit import Pending
-from mistique_core.engine.outputs import LOSSLESS, OutputSet, PreparedFrame
+from mistique_core.engine.outputs import OutputSet, PreparedFrame
 from mistique_core.engine.stored_array import StoredArray
 from mistique_core.engine.unit_stream import EncodedRows, UnitCodec
 from mistique_core.errors import InvalidInputError, NotFoundError
@@ -146,7 +146,9 @@ def _find(store: Mistique, keys: Mapping[str, Key], graph: Graph) -> LoggedInput
     first = next(iter(records.values()))
     for name, record in records.items():
         if record.row_id_version.address != first.row_id_version.address:
-            raise InvalidInputError(f"the input {name!r} has other rows than the others; give inputs with the same rows")
+            raise InvalidInputError(
+                f"the input {name!r} has other rows than the others; give inputs with the same rows"
+            )
         few = StoredArray(store.frame_reader, store.catalogue.read, record).slice(0, 1)
         _check_shape(few, graph.tensors[name])
     addresses = {name: record.address.hex() for name, record in records.items()}
@@ -203,7 +205,9 @@ def _store(store: Mistique, input_func: InputFunc, graph: Graph, batch_rows: int
     logged = LoggedInput(len(row_ids), {}, stored)
     share = stored
     for name, column in columns.items():
-        versions: tuple[NewColumn, ...] = column.codec.columns(len(row_ids), column.chunks, [0.0] * len(column.codec.fitted))
+        versions: tuple[NewColumn, ...] = column.codec.columns(
+            len(row_ids), column.chunks, [0.0] * len(column.codec.fitted)
+        )
         outputs = store.committer.outputs()
         prepared = outputs.add_columns(
             "",
@@ -237,4 +241,3 @@ def _check_same(codec: UnitCodec, array: Array, name: str) -> None:
             f"the input {name!r} comes as {array.dtype} {array.shape[1:]} after {codec.dtype} "
             f"{(*codec.map_shape, codec.units)}; give all batches alike"
         )
-

@@ -75,7 +75,9 @@ def _batches(given: Any, names: Sequence[str]) -> Iterator[InputRows]:
         if numbered is None:
             numbered = ids is None
         if numbered is not (ids is None):
-            raise InvalidInputError("input_func gives row ids with some batches and not with others; give them with all")
+            raise InvalidInputError(
+                "input_func gives row ids with some batches and not with others; give them with all"
+            )
         if ids is None:
             ids = np.arange(first, first + rows, dtype=np.int64)
         if len(ids) != rows:
@@ -138,7 +140,9 @@ def _named(item: Any, names: Sequence[str]) -> tuple[dict[str, Array], npt.NDArr
             raise InvalidInputError(f"input_func gives {name!r}, no input of the network; {did_you_mean(name, names)}")
     missing = [name for name in names if name not in given]
     if missing:
-        raise InvalidInputError(f"input_func gives nothing for the input {missing[0]!r}; the network has {', '.join(names)}")
+        raise InvalidInputError(
+            f"input_func gives nothing for the input {missing[0]!r}; the network has {', '.join(names)}"
+        )
     values = {name: _array(name, given[name]) for name in names}
     lengths = {len(array) for array in values.values()}
     if len(lengths) > 1:

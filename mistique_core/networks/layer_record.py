@@ -24,7 +24,6 @@ from mistique_core.lineage import library_versions, stage_code_hash
 from mistique_core.model import IntermediateRef
 from mistique_core.networks.capture_plan import StoredCopy
 from mistique_core.networks.forward import CallSeconds
-from mistique_core.networks.graph import Call
 from mistique_core.networks.layer_stage import LayerStage, weights_name
 from mistique_core.networks.weights import NetworkWeights
 
@@ -244,4 +243,3 @@ def _add(
         arrays=codec.tables().arrays,
         registered_bytes=sum(item.stored_bytes for item in rows),
     )
-

@@ -91,4 +91,3 @@ def check_scheme(scheme: Schemes) -> None:
             parse_scheme(item)
     if isinstance(scheme, Mapping) and not all(isinstance(name, str) for name in scheme):
         raise InvalidInputError("scheme is a mapping whose keys are no texts; give layer, pattern or type -> scheme")
-

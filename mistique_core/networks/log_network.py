@@ -18,9 +18,9 @@ from mistique_core.networks.input_rows import InputFunc
 from mistique_core.networks.layer_choice import choose_layers
 from mistique_core.networks.layer_schemes import Schemes, check_scheme, choose_schemes
 from mistique_core.networks.load_network import ModelFunction, load_network
-from mistique_core.store.network_report import NetworkReport
 from mistique_core.networks.stored_copies import find_copies
 from mistique_core.networks.weights import NetworkWeights
+from mistique_core.store.network_report import NetworkReport
 
 if TYPE_CHECKING:
     from mistique_core.store import Mistique, Run
@@ -110,4 +110,3 @@ def _plan(
     with store.catalogue.read() as connection:
         copies = find_copies(connection, values, texts)
     return plan_capture(request.graph, request.wanted, copies.reusable, copies.best, exact=exact), copies.best
-

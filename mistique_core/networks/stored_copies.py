@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from mistique_core.catalogue.entities import SUCCESS
-from mistique_core.catalogue.intermediates import columns_of
+from mistique_core.catalogue.intermediates import LOSSLESS, columns_of
 from mistique_core.catalogue.tables import intermediate, stage
-from mistique_core.engine.outputs import LOSSLESS
 from mistique_core.networks.capture_plan import StoredCopy
 from mistique_core.networks.fingerprints import VALUES_DIGITS, stored_fingerprint
 from mistique_core.quantizers import Pool, Threshold, parse_scheme

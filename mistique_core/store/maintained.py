@@ -10,7 +10,7 @@ from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.intermediates import find_version
 from mistique_core.config import StoreConfig
 from mistique_core.cost import ReadRate
-from mistique_core.engine.frame_reader import FrameReader
+from mistique_core.engine.frameframe_reader import FrameReader
 from mistique_core.maintenance import (
     DEFAULT_GRACE_SECONDS,
     DEFAULT_MAX_DEAD,
@@ -44,7 +44,7 @@ class Maintained(ABC):
     catalogue: Catalogue
     backend: StorageBackend
     _own_runs: OwnRuns
-    _reader: FrameReader
+    frame_reader: FrameReader
     _rate: ReadRate
     _queries: QueryEngine
 
@@ -88,7 +88,7 @@ class Maintained(ABC):
         with self.catalogue.read() as connection:
             found = find_version(connection, IntermediateKey(project, model, "any", version=version))
         report = materialize(
-            self.catalogue, self._reader, found, parsed, self._rate, dry_run=dry_run, progress=progress
+            self.catalogue, self.frame_reader, found, parsed, self._rate, dry_run=dry_run, progress=progress
         )
         self._queries.forget()
         return report

@@ -210,9 +210,7 @@ class QueryEngine:
     def _holds_units(target: _Target) -> bool:
         return any(is_units(column) and column.unit is not None for column in target.known.values())
 
-    def _rerun_units(
-        self, connection: sa.Connection, target: _Target, plan: TargetPlan, named: RowIds | None
-    ) -> None:
+    def _rerun_units(self, connection: sa.Connection, target: _Target, plan: TargetPlan, named: RowIds | None) -> None:
         """Run a network for all rows of a target, or for those that are named."""
         columns = list(target.known.values())
         target.rerun_units = self._units.rerun(connection, plan, target.record, columns, named)

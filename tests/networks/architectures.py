@@ -56,7 +56,12 @@ def vgg16() -> Architecture:
     for block, (count, units) in enumerate(((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)), start=1):
         for number in range(1, count + 1):
             values = layers.Conv2D(
-                units, 3, padding="same", activation="relu", kernel_initializer="he_normal", name=f"b{block}_conv{number}"
+                units,
+                3,
+                padding="same",
+                activation="relu",
+                kernel_initializer="he_normal",
+                name=f"b{block}_conv{number}",
             )(values)
         values = layers.MaxPooling2D(name=f"b{block}_pool")(values)
     values = layers.Flatten(name="flatten")(values)
@@ -96,9 +101,7 @@ def two_inputs() -> Architecture:
     facts = keras.Input((4,), name="facts")
     embedded = layers.Embedding(11, 6, mask_zero=True, name="embedding")(words)
     text, last, _ = layers.LSTM(5, return_state=True, name="lstm")(embedded)
-    encoder = keras.Sequential(
-        [keras.Input((4,)), layers.Dense(6, activation="relu"), layers.Dense(5)], name="encoder"
-    )
+    encoder = keras.Sequential([keras.Input((4,)), layers.Dense(6, activation="relu"), layers.Dense(5)], name="encoder")
     joined = layers.Concatenate(name="joined")([text, encoder(facts), encoder(facts * 2.0)])
     model = keras.Model([words, facts], [layers.Dense(3, name="classes")(joined), last], name="two_inputs")
     rng = np.random.default_rng(4)

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mistique_core import Mistique
-from mistique_core.networks.graph import graph_of
 from tests.networks.architectures import Architecture
 
 BATCH_ROWS = 20

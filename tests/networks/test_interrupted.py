@@ -111,9 +111,7 @@ def test_several_tasks_share_the_row_blocks(catalogue_url: str, tmp_path: Path) 
     architecture = cnn()
     options: dict[str, Any] = {"batch_rows": 20, "scheme": "bounded(0.1)"}
     with Mistique.open(tmp_path / "alone") as store:
-        store.log_intermediates(
-            architecture.model, lambda: architecture.inputs, project="nets", model="cnn", **options
-        )
+        store.log_intermediates(architecture.model, lambda: architecture.inputs, project="nets", model="cnn", **options)
         expected = store.get_intermediates("nets.cnn.conv2", strategy="read").values
     with Mistique.open(tmp_path / "shared", catalogue_url) as store:
         run = store.run("nets", "cnn")

@@ -96,9 +96,7 @@ def test_a_lossy_start_is_told_and_an_exact_one_can_be_demanded(tmp_path: Path, 
         assert_close(read.values, expected, "probabilities")
 
 
-def test_another_input_another_scheme_and_switched_off_reuse_compute_anew(
-    tmp_path: Path, computed: list[str]
-) -> None:
+def test_another_input_another_scheme_and_switched_off_reuse_compute_anew(tmp_path: Path, computed: list[str]) -> None:
     architecture = cnn()
     with Mistique.open(tmp_path) as store:
         log(store, architecture, scheme="lossless")
