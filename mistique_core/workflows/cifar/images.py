@@ -88,12 +88,13 @@ def _from_file(path: Path) -> Images:
         raise NotFoundError(f"file {str(path)!r} does not exist; give the path of a .npz file with CIFAR-10's images")
     try:
         with np.load(path) as file:
-            missing = [name for name in _ARRAYS if name not in file]
-            if missing:
-                raise InvalidInputError(f"{str(path)!r} has no {', '.join(missing)}; it needs {', '.join(_ARRAYS)}")
-            images, labels, names = (file[name] for name in _ARRAYS)
-    except (zipfile.BadZipFile, OSError, AttributeError, TypeError) as error:
+            arrays = {name: file[name] for name in _ARRAYS if name in file}
+    except (zipfile.BadZipFile, OSError, ValueError, AttributeError, TypeError) as error:
         raise InvalidInputError(f"{str(path)!r} cannot be read as a .npz file: {error}") from error
+    missing = [name for name in _ARRAYS if name not in arrays]
+    if missing:
+        raise InvalidInputError(f"{str(path)!r} has no {', '.join(missing)}; it needs {', '.join(_ARRAYS)}")
+    images, labels, names = (arrays[name] for name in _ARRAYS)
     if images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE, 3) or labels.shape != images.shape[:1]:
         raise InvalidInputError(
             f"{str(path)!r} holds images {images.dtype} {images.shape} and labels {labels.shape}; "
