@@ -10,7 +10,8 @@ from airflow.sdk import BaseOperator
 from operators.connection import DEFAULT_CONNECTION
 from operators.hook import MistiqueHook
 from operators.links import RunPageLink
-from operators.network_input import network_input
+from operators.named_function import named_function
+from operators.network_report import report_to_xcom
 from operators.stage_task import reuse_allowed
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class LogIntermediatesOperator(BaseOperator):
     operator over checkpoints, or, for many rows, over ranges of row blocks: what all of them captured becomes visible
     with the last one. TensorFlow is imported when the task runs.
 
-    XCom: what was captured, as :meth:`NetworkReport.to_json` gives it.
+    XCom: what was captured, as :meth:`mistique_core.store.network_report.NetworkReport.to_json` gives it.
 
     Parameters
     ----------
@@ -37,8 +38,8 @@ class LogIntermediatesOperator(BaseOperator):
         array under each input's name. Templated.
     input_arguments
         Its arguments; templated.
-    model_function
-        ``package.module:function``, which returns the network that weights belong to; templated.
+    model_function, model_arguments
+        ``package.module:function``, which returns the network that weights belong to, and its arguments; templated.
     layers
         Names, patterns such as ``block5_*``, or types such as ``Conv2D``; ``None``: all. Templated.
     scheme
@@ -68,12 +69,17 @@ class LogIntermediatesOperator(BaseOperator):
         "input_function",
         "input_arguments",
         "model_function",
+        "model_arguments",
         "layers",
         "scheme",
         "batch_rows",
         "blocks",
     )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"input_arguments": "json", "scheme": "json"}
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "input_arguments": "json",
+        "model_arguments": "json",
+        "scheme": "json",
+    }
     operator_extra_links = (RunPageLink(),)
     ui_color = "#e6f0f7"
 
@@ -86,6 +92,7 @@ class LogIntermediatesOperator(BaseOperator):
         input_function: str,
         input_arguments: Mapping[str, Any] | None = None,
         model_function: str | None = None,
+        model_arguments: Mapping[str, Any] | None = None,
         layers: Any = None,
         scheme: Any = None,
         batch_rows: Any = 1_000,
@@ -101,6 +108,7 @@ class LogIntermediatesOperator(BaseOperator):
         self.input_function = input_function
         self.input_arguments = input_arguments
         self.model_function = model_function
+        self.model_arguments = model_arguments
         self.layers = layers
         self.scheme = scheme
         self.batch_rows = batch_rows
@@ -110,20 +118,23 @@ class LogIntermediatesOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Capture the layers; return what it came to."""
+        build = None
+        if self.model_function:
+            build = named_function(self.model_function, self.model_arguments, "model_function")
         run = MistiqueHook(self.mistique_conn_id).open_run(context, self.project, self.model)
         report = run.log_network(
             self.network,
-            network_input(self.input_function, self.input_arguments),
-            model_function=self.model_function or None,
+            named_function(self.input_function, self.input_arguments, "input_function"),
+            model_function=build,
             layers=self.layers,
             scheme=self.scheme,
             batch_rows=int(self.batch_rows),
             blocks=_range(self.blocks),
             reuse=reuse_allowed(context, self.reuse),
+            task_id=context["ti"].task_id,
         )
-        self.log.info("%s", report.summary())
-        answer: dict[str, Any] = report.to_json()
-        return answer
+        self.log.info("%s", report)
+        return report_to_xcom(report)
 
 
 def _range(blocks: Any) -> range | None:

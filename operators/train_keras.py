@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from operators.network_input import network_input
+from operators.named_function import named_function
+from operators.network_report import report_to_xcom
 from operators.stage import StageOperator
 from operators.stage_task import reuse_allowed, run_stage_task
 
@@ -143,7 +144,7 @@ class TrainKerasOperator(StageOperator):
         )
         context["ti"].xcom_push(key="history", value=history)
         checkpoints = [] if kept is None else kept.checkpoints
-        captured = {item.model: item.report.to_json() for item in checkpoints if item.report is not None}
+        captured = {item.model: report_to_xcom(item.report) for item in checkpoints if item.report is not None}
         context["ti"].xcom_push(key="captured", value=captured)
         return [
             {"model": item.model, **({"network": str(item.paths[self.formats[0]])} if item.paths else {})}
@@ -160,11 +161,12 @@ class TrainKerasOperator(StageOperator):
         if self.input_function:
             capture = {
                 "open_run": open_run,
-                "input_func": network_input(self.input_function, self.input_arguments),
+                "input_func": named_function(self.input_function, self.input_arguments, "input_function"),
                 "layers": self.layers,
                 "scheme": self.scheme,
                 "batch_rows": int(self.batch_rows),
                 "reuse": reuse_allowed(context, self.reuse),
+                "task_id": context["ti"].task_id,
             }
         return LogCheckpoints(
             self.model, every=int(self.every), folder=self.folder or None, formats=self.formats, **capture

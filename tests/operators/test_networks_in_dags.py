@@ -137,7 +137,7 @@ def test_checkpoints_are_captured_by_mapped_tasks(run_dag: RunDag, home: Path, t
 
 
 def test_row_blocks_are_captured_by_mapped_tasks(run_dag: RunDag, home: Path, tmp_path: Path) -> None:
-    """What was pending after the first range is there, with the other layers left out, after the last one."""
+    """What was pending after the first range is there after the last one; of the layers only those that were named."""
     from tests.operators.sample_networks import blocks_dag, points, small_network
 
     weights = tmp_path / "w.weights.h5"
@@ -146,10 +146,13 @@ def test_row_blocks_are_captured_by_mapped_tasks(run_dag: RunDag, home: Path, tm
     network.save_weights(weights)
     dag_run = run_dag(blocks_dag(weights))
     assert dag_run.state == "success"
+    with Mistique.open(home) as store, store.catalogue.read() as connection:
+        stages = find_run(connection, dag_run.dag_id, dag_run.run_id).stages
+    assert {stage.task_id for stage in stages} == {"capture"}
     states = [{layer["state"] for layer in report["layers"]} for report in result(dag_run, "capture")]
     assert states == [{"pending"}, {"stored"}]
     with Mistique.open(home) as store:
-        assert set(store.intermediates("toys", "small")["intermediate"]) == {"hidden"}
+        assert set(store.intermediates("toys", "small")["intermediate"]) == {"x", "hidden"}
         ids, values = activations(store, "toys.small.hidden.*")
     assert ids == list(range(100, 124))
     np.testing.assert_allclose(values, layer_of(network, "hidden", points()), rtol=1e-5, atol=1e-6)
@@ -164,10 +167,10 @@ def test_blocks_that_are_no_range(blocks: Any) -> None:
 
 
 def test_an_input_function_that_does_not_exist() -> None:
-    from operators.network_input import network_input
+    from operators.named_function import named_function
 
     with pytest.raises(NotFoundError, match=r"input_function 'tests.*:small_inputs' cannot be used"):
-        network_input("tests.operators.sample_networks:small_inputs", None)
+        named_function("tests.operators.sample_networks:small_inputs", None, "input_function")
 
 
 def test_a_dag_that_only_captures_is_recorded(tmp_path: Path) -> None:
