@@ -25,7 +25,12 @@ SIZES = {
     "rows": Param(1_000, type="integer", minimum=10, title="Images", description="The last fifth of them validates."),
     "epochs": Param(10, type="integer", minimum=1, title="Epochs"),
     "every": Param(1, type="integer", minimum=1, title="Epochs between checkpoints"),
-    "scheme": Param("pool(2)+float16", type=["null", "string"], title="Scheme of the layers' values"),
+    "scheme": Param(
+        None,
+        type=["null", "string"],
+        title="Scheme of the layers' values",
+        description="Such as pool(2)+float16, the thesis's default, or lossless. Without it each layer's size decides.",
+    ),
 }
 SETTINGS = {"schedule": None, "catchup": False, "tags": ["mistique", "cifar10"], "render_template_as_native_obj": True}
 

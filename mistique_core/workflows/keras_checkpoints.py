@@ -20,6 +20,7 @@ from mistique_core.model.names import check_name
 
 if TYPE_CHECKING:
     from mistique_core.store import Run
+    from mistique_core.store.network_report import NetworkReport
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Checkpoint:
     epoch: int
     model: str
     paths: Mapping[str, Path]
-    report: Any = None
+    report: NetworkReport | None = None
 
 
 class LogCheckpoints(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carries no types
@@ -140,10 +141,8 @@ class LogCheckpoints(keras.callbacks.Callback):  # type: ignore[misc]  # Keras c
             paths[kind] = path
         return paths
 
-    def _log(self, model: str) -> Any:
+    def _log(self, model: str) -> NetworkReport | None:
         if self._open_run is None:
             return None
         with self._open_run(model) as run:
-            report = run.log_network(self.model, self._input_func, **self._capture)
-        log.info("%s: %s", model, report.summary())
-        return report
+            return run.log_network(self.model, self._input_func, **self._capture)

@@ -211,6 +211,12 @@ def test_the_example_dags(name: str, run_dag: RunDag, home: Path, tmp_path: Path
         assert np.isfinite(values).all()
         frozen = name == "vgg16" and layer.startswith("block")
         assert np.array_equal(values, second[layer][1]) == frozen
+    reports = list(result(dag_run, "train", "captured").values()) if name == "vgg16" else result(dag_run, "capture")
+    reused = {layer["name"] for layer in reports[1]["layers"] if layer["state"] == "reused"}
+    assert len(reports[0]["layers"]) == len(reports[1]["layers"])
+    assert reused == (
+        {layer["name"] for layer in reports[1]["layers"]} - {"dense", "logits"} if name == "vgg16" else set()
+    )
 
 
 LAYERS = ("block1_conv1", "block2_pool", "dense", "logits")
