@@ -93,6 +93,7 @@ def blocks_dag(weights: Path) -> DAG:
             task_id="capture",
             network=str(weights),
             model_function=f"{CODE}:small_network",
+            model_arguments={"units": 2},
             batch_rows=10,
             max_active_tis_per_dagrun=1,
             **PLACE,

@@ -141,8 +141,8 @@ def test_row_blocks_are_captured_by_mapped_tasks(run_dag: RunDag, home: Path, tm
     from tests.operators.sample_networks import blocks_dag, points, small_network
 
     weights = tmp_path / "w.weights.h5"
-    network = small_network()
-    network.get_layer("hidden").set_weights([np.array([[1, 0, -1], [2, 1, 0]], np.float32), np.ones(3, np.float32)])
+    network = small_network(2)
+    network.get_layer("hidden").set_weights([np.array([[1, -1], [2, 0]], np.float32), np.ones(2, np.float32)])
     network.save_weights(weights)
     dag_run = run_dag(blocks_dag(weights))
     assert dag_run.state == "success"
