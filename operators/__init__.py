@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from operators.diagnose import DiagnoseOperator
     from operators.hook import MistiqueHook
+    from operators.log_intermediates import LogIntermediatesOperator
     from operators.materialize import MaterializeOperator
     from operators.named_stage import NamedStageOperator
     from operators.stage import StageOperator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         SplitOperator,
         TransformOperator,
     )
+    from operators.train_keras import TrainKerasOperator
     from operators.workflow_dags import dags_from_yaml
     from operators.workflow_stage import WorkflowStageOperator
 
@@ -28,6 +30,7 @@ _HOMES = {
     "DiagnoseOperator": "operators.diagnose",
     "EvaluateOperator": "operators.stages",
     "FitOperator": "operators.stages",
+    "LogIntermediatesOperator": "operators.log_intermediates",
     "MaterializeOperator": "operators.materialize",
     "MistiqueHook": "operators.hook",
     "NamedStageOperator": "operators.named_stage",
@@ -36,6 +39,7 @@ _HOMES = {
     "ReadSklearnOperator": "operators.stages",
     "SplitOperator": "operators.stages",
     "StageOperator": "operators.stage",
+    "TrainKerasOperator": "operators.train_keras",
     "TransformOperator": "operators.stages",
     "WorkflowStageOperator": "operators.workflow_stage",
     "dags_from_yaml": "operators.workflow_dags",
@@ -45,6 +49,7 @@ __all__ = [
     "DiagnoseOperator",
     "EvaluateOperator",
     "FitOperator",
+    "LogIntermediatesOperator",
     "MaterializeOperator",
     "MistiqueHook",
     "NamedStageOperator",
@@ -53,6 +58,7 @@ __all__ = [
     "ReadSklearnOperator",
     "SplitOperator",
     "StageOperator",
+    "TrainKerasOperator",
     "TransformOperator",
     "WorkflowStageOperator",
     "dags_from_yaml",

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from airflow.models.dagrun import DagRun
 
-_STAGE_FIELDS = {"project", "model", "intermediate"}
+_STAGE_FIELDS = ({"project", "model", "intermediate"}, {"project", "model", "network"})
+"""Templated fields of which a task that logs intermediates has one group or the other."""
 
 
 def has_stages(dag: Any) -> bool:
@@ -31,7 +32,8 @@ def project_of(dag: Any) -> str | None:
 
 
 def _is_stage(task: Any) -> bool:
-    return set(getattr(task, "template_fields", ()) or ()).issuperset(_STAGE_FIELDS)
+    templated = set(getattr(task, "template_fields", ()) or ())
+    return any(templated.issuperset(fields) for fields in _STAGE_FIELDS)
 
 
 def run_report(dag_run: DagRun, dag: Any | None, state: str, error: str | None) -> RunReport:

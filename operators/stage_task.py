@@ -54,8 +54,9 @@ def run_stage_task(
     map_index = -1 if ti.map_index is None else ti.map_index
     name = intermediate if map_index < 0 else f"{intermediate}_{map_index}"
     run = hook.open_run(context, project, model, workflow=workflow)
-    allowed = reuse and bool((context["dag_run"].conf or {}).get(REUSE_SWITCH, True))
-    outcome = run.stage(name, stage, inputs, reuse=allowed, map_index=map_index, task_id=ti.task_id)
+    outcome = run.stage(
+        name, stage, inputs, reuse=reuse_allowed(context, reuse), map_index=map_index, task_id=ti.task_id
+    )
     _log_outcome(name, outcome)
     outputs = {output: ref.to_json() for output, ref in outcome.outputs.items()}
     if len(outputs) > 1:
@@ -67,6 +68,11 @@ def run_stage_task(
     if len(outputs) == 1:
         return next(iter(outputs.values()))
     return outputs or outcome.metrics
+
+
+def reuse_allowed(context: Context, reuse: bool) -> bool:
+    """Return whether earlier outputs may be taken over: `reuse`, unless the run's conf switches it off."""
+    return reuse and bool((context["dag_run"].conf or {}).get(REUSE_SWITCH, True))
 
 
 def _log_outcome(name: str, outcome: StageOutcome) -> None:

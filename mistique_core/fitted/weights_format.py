@@ -49,7 +49,7 @@ class WeightsCodec:
         for array in arrays:
             if array.dtype.kind not in _KINDS:
                 raise InvalidInputError(
-                    f"weights of dtype {array.dtype} cannot be stored; use a layer whose variables are float32 or float16"
+                    f"weights of dtype {array.dtype} cannot be stored; use a layer with float32 or float16 variables"
                 )
         arrays = [array.astype(array.dtype.newbyteorder("<"), copy=False) for array in arrays]
         header = json.dumps([[array.dtype.str, list(array.shape)] for array in arrays]).encode()

@@ -37,7 +37,8 @@ def find_garbage(references: References) -> Garbage:
     """Return what can be removed without any answer changing.
 
     An intermediate keeps its column versions alive, these those of their categories and their chunks;
-    a fitted object keeps its chunk alive, a capture in progress what it has stored, and a difference the chunk that it is a difference to.
+    a fitted object keeps its chunk alive, a capture in progress what it has stored, and a difference the
+    chunk that it is a difference to.
     """
     versions = live_versions(references)
     chunks = live_chunks(references, versions)

@@ -122,8 +122,8 @@ def check_memory(batch_bytes: int, batch_rows: int) -> None:
     if available is not None and 3 * batch_bytes > available:
         fitting = max(1, int(batch_rows * available / (3 * batch_bytes)))
         raise InvalidInputError(
-            f"a batch of {batch_rows} rows takes {format_bytes(batch_bytes)} of activations, and three of them more than "
-            f"the {format_bytes(available)} of memory that are free; give batch_rows={fitting} or less"
+            f"a batch of {batch_rows} rows takes {format_bytes(batch_bytes)} of activations, and three of them more "
+            f"than the {format_bytes(available)} of memory that are free; give batch_rows={fitting} or less"
         )
 
 

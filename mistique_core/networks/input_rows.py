@@ -99,8 +99,8 @@ def _items(given: Any, names: Sequence[str]) -> Iterator[Any]:
         items = iter(given)
     except TypeError as error:
         raise InvalidInputError(
-            f"input_func returned a {type(given).__name__}; return an array (rows, ...), a mapping of inputs to arrays, "
-            "or batches of these"
+            f"input_func returned a {type(given).__name__}; return an array (rows, ...), a mapping of inputs to "
+            "arrays, or batches of these"
         ) from error
     yield from items
 

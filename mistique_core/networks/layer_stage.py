@@ -179,6 +179,7 @@ def _rebuild(call: Call, tensors: Mapping[str, Tensor], weights: Any) -> Any:
             layer.set_weights(list(weights.arrays))
     except Exception as error:  # whatever a layer's constructor raises
         raise RerunError(
-            f"layer {call.name!r} ({call.label}) cannot be rebuilt: {type(error).__name__}: {error}; use strategy='read'"
+            f"layer {call.name!r} ({call.label}) cannot be rebuilt: {type(error).__name__}: {error}; "
+            "use strategy='read'"
         ) from error
     return layer

@@ -19,7 +19,7 @@ from typing import Any
 
 from blake3 import blake3
 
-from mistique_core.errors import RerunError
+from mistique_core.errors import InvalidInputError, NotFoundError, RerunError
 
 CODE_PATH_VARIABLE = "MISTIQUE_CODE_PATH"
 _MADE_UP = ("unusual_prefix_", "mistique_code_", "__main__")
@@ -65,6 +65,41 @@ def find(location: dict[str, str | None]) -> Callable[..., Any]:
         raise RerunError(f"{module.__name__} has no function {qualname!r} any more; use strategy='read'")
     function: Callable[..., Any] = value
     return function
+
+
+def named_code(path: str, what: str) -> Any:
+    """Return what a text such as ``package.module:function`` or ``file.py:function`` names.
+
+    A module that cannot be imported is looked for as a file below the code folders too.
+
+    Parameters
+    ----------
+    path
+        Module, or file relative to a code folder, and the name in it.
+    what
+        What it is for, in the error message.
+
+    Raises
+    ------
+    InvalidInputError
+        If `path` is no such text.
+    NotFoundError
+        If there is nothing of that name.
+    """
+    place, _, qualname = path.rpartition(":")
+    if not (place and qualname):
+        raise InvalidInputError(f"{what} {path!r} is no import path; write it as package.module:name")
+    is_file = place.endswith(".py")
+    location: dict[str, str | None] = {
+        "module": None if is_file else place,
+        "file": place if is_file else f"{place.replace('.', '/')}.py",
+        "qualname": qualname,
+    }
+    try:
+        return find(location)
+    except RerunError as error:
+        reason = str(error).removesuffix("; use strategy='read'").replace(" any more", "")
+        raise NotFoundError(f"{what} {path!r} cannot be used: {reason}") from error
 
 
 def code_folders() -> Iterator[Path]:

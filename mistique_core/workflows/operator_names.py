@@ -93,6 +93,7 @@ OPERATORS: Mapping[str, OperatorEntry] = MappingProxyType(
         "TrainLightGBM": _entry("fit", "FitStage", "Fit a LightGBM regressor", estimator="lightgbm.LGBMRegressor"),
         "TrainXGBoost": _entry("fit", "FitStage", "Fit an XGBoost regressor", estimator="xgboost.XGBRegressor"),
         "TrainElasticNet": _entry("fit", "FitStage", "Fit an elastic net", estimator="sklearn.linear_model.ElasticNet"),
+        "TrainKeras": _entry("train_keras", "TrainKerasStage", "Train a Keras network on data that a function gives"),
         "Predict": _entry("predict", "PredictStage", "Predict every row of the input data with the input model"),
         "CombinePredictions": _entry(
             "combine_predictions", "CombinePredictionsStage", "Add up predictions of several models with weights"

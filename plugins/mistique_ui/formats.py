@@ -93,3 +93,10 @@ def format_json(value: Any) -> str:
 def is_number(value: Any) -> bool:
     """Return whether a cell is set flush right."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def is_table(value: Any) -> bool:
+    """Return whether a setting is a list of objects with the same keys, such as the layers of a network."""
+    if not (isinstance(value, list) and value and all(isinstance(item, dict) for item in value)):
+        return False
+    return all(list(item) == list(value[0]) for item in value)

@@ -32,7 +32,7 @@ _environment.filters.update(
     pretty=formats.format_json,
     literal=formats.format_literal,
 )
-_environment.tests["numeric"] = formats.is_number
+_environment.tests.update(numeric=formats.is_number, table=formats.is_table)
 
 
 def render(request: Request, template: str, status_code: int = 200, **values: Any) -> HTMLResponse:

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.airflow
 HEAVY = ("pandas", "sklearn", "xgboost", "tensorflow", "keras", "skops", "h5py")
 CANCER_IDS = {"cancer_logistic_regression", "cancer_random_forest", "cancer_xgboost"}
 ZILLOW_IDS = {f"zillow_p{template}_v{variation}" for template in range(1, 11) for variation in range(1, 6)}
+CIFAR_IDS = {"cifar10_cnn", "cifar10_vgg16"}
 
 
 def test_airflow_accepts_the_provider() -> None:
@@ -84,9 +85,12 @@ print(json.dumps({{"heavy": heavy, "errors": bag.import_errors, "stages": stages
 """
     found = json.loads(python(code))
     assert found["errors"] == {}
-    assert set(found["stages"]) == CANCER_IDS | ZILLOW_IDS | {"mistique_query"}
+    assert set(found["stages"]) == CANCER_IDS | ZILLOW_IDS | CIFAR_IDS | {"mistique_query"}
     assert found["heavy"] == []
     assert found["stages"]["mistique_query"] == []
+    for dag_id in CIFAR_IDS:
+        model = dag_id.removeprefix("cifar10_")
+        assert found["stages"][dag_id] == [["labels", "cifar10", model], ["train", "cifar10", model]]
     for dag_id in CANCER_IDS:
         stages = found["stages"][dag_id]
         assert len(stages) == 8

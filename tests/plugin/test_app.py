@@ -13,6 +13,7 @@ import pytest
 from mistique_core import Mistique
 from mistique_core.catalogue import Catalogue
 from mistique_core.errors import CatalogueUnavailableError
+from mistique_core.model import Stage, StageResult
 from mistique_core.modeldb import RunReport, record_query, record_run
 from mistique_core.workflows import ReadCsvStage
 from tests.plugin.conftest import airflow_key
@@ -186,6 +187,31 @@ def test_the_run_page_shows_stages_and_the_question_page_the_answer(client: Any)
         assert "2 chunks" in answer
         assert "0.5" in answer
     assert client.get("/mistique/api/query/1").json()["answer"] == ANSWER
+
+
+class _Trained(Stage):
+    """Records what a network was trained with."""
+
+    is_source = True
+
+    def params(self) -> dict[str, Any]:
+        return {}
+
+    def execute(self, inputs: Any, learned: Any = None) -> StageResult:
+        layers = [{"name": XSS, "weights": 0}, {"name": "dense", "weights": 131_328}]
+        facts = {"epochs": 3, "betas": [0.9, 0.99], "architecture": layers}
+        return StageResult(metrics={"loss": 0.5}, hyperparameters=facts)
+
+
+def test_hyperparameters_that_are_lists_of_objects_are_tables(client: Any, filled: Mistique) -> None:
+    with filled.run("houses", "net", key=airflow_key("train", "r9")) as run:
+        run.stage("train", _Trained())
+    page = client.get("/mistique/run", params={"dag_id": "train", "run_id": "r9"}).text
+    assert "<summary>architecture, 2 rows</summary>" in page
+    assert '<td>dense</td><td class="num">131328</td>' in page
+    assert "<dt>betas</dt><dd>[0.9, 0.99]</dd>" in page
+    assert "<dt>architecture</dt>" not in page
+    assert XSS not in page
 
 
 def test_names_are_text_and_never_markup(client: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from mistique_core.errors import InvalidInputError, MistiqueError, NotFoundError, RerunError, did_you_mean
+from mistique_core.errors import InvalidInputError, MistiqueError, NotFoundError, did_you_mean
 from mistique_core.model import Stage
 from mistique_core.workflows.operator_names import OPERATORS
 from mistique_core.workflows.specification.spec import StageSpec
@@ -31,7 +31,9 @@ def build_stage(spec: StageSpec) -> tuple[Stage, dict[str, str]]:
     try:
         if spec.operator in OPERATORS:
             return OPERATORS[spec.operator].make(spec.params), names
-        code = _find(spec.operator)
+        from mistique_core.workflows.code_location import named_code
+
+        code = named_code(spec.operator, "operator")
         if isinstance(code, type):
             return _own_class(code, spec), names
         return _own_function(code, spec)
@@ -39,23 +41,6 @@ def build_stage(spec: StageSpec) -> tuple[Stage, dict[str, str]]:
         raise InvalidInputError(f"stage {spec.name!r} ({spec.operator}): {error}") from error
     except NotFoundError as error:
         raise NotFoundError(f"stage {spec.name!r}: {error}") from error
-
-
-def _find(operator: str) -> Any:
-    from mistique_core.workflows.code_location import find
-
-    place, _, qualname = operator.rpartition(":")
-    is_file = place.endswith(".py")
-    location: dict[str, str | None] = {
-        "module": None if is_file else place,
-        "file": place if is_file else None,
-        "qualname": qualname,
-    }
-    try:
-        return find(location)
-    except RerunError as error:
-        reason = str(error).removesuffix("; use strategy='read'").replace(" any more", "")
-        raise NotFoundError(f"operator {operator!r} cannot be used: {reason}") from error
 
 
 def _own_class(cls: type, spec: StageSpec) -> Stage:
