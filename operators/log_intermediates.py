@@ -11,7 +11,6 @@ from operators.connection import DEFAULT_CONNECTION
 from operators.hook import MistiqueHook
 from operators.links import RunPageLink
 from operators.named_function import named_function
-from operators.network_report import report_to_xcom
 from operators.stage_task import reuse_allowed
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ class LogIntermediatesOperator(BaseOperator):
             task_id=context["ti"].task_id,
         )
         self.log.info("%s", report)
-        return report_to_xcom(report)
+        return report.to_json()
 
 
 def _range(blocks: Any) -> range | None:

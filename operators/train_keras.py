@@ -7,7 +7,6 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from operators.named_function import named_function
-from operators.network_report import report_to_xcom
 from operators.stage import StageOperator
 from operators.stage_task import reuse_allowed, run_stage_task
 
@@ -144,7 +143,7 @@ class TrainKerasOperator(StageOperator):
         )
         context["ti"].xcom_push(key="history", value=history)
         checkpoints = [] if kept is None else kept.checkpoints
-        captured = {item.model: report_to_xcom(item.report) for item in checkpoints if item.report is not None}
+        captured = {item.model: item.report.to_json() for item in checkpoints if item.report is not None}
         context["ti"].xcom_push(key="captured", value=captured)
         return [
             {"model": item.model, **({"network": str(item.paths[self.formats[0]])} if item.paths else {})}

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from mistique_core.errors import InvalidInputError
 from mistique_core.model.need import Need
 from mistique_core.model.stage import Stage, StageResult
 
-Array = npt.NDArray[Any]
-ArrayFunction = Callable[[Mapping[str, Array]], Mapping[str, Array]]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+ArrayFunction = Callable[[Mapping[str, "npt.NDArray[Any]"]], Mapping[str, "npt.NDArray[Any]"]]
 
 
 class ArrayStage(Stage):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mistique_core.errors import InvalidInputError, NotFoundError
+from mistique_core.workflows.code_location import named_code
 
 _WHOLE = (".keras",)
 _WEIGHTS = (".weights.h5", ".h5")
@@ -55,7 +56,10 @@ def load_network(network: Any, model_function: ModelFunction | None = None) -> A
         )
     model = _call(model_function, keras)
     try:
-        model.load_weights(path)
+        with warnings.catch_warnings():
+            # What training needed and inference does not: a network without an optimizer, or with another one.
+            warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+            model.load_weights(path)
     except Exception as error:  # ValueError, OSError and others, by what does not fit
         raise InvalidInputError(f"the weights in {path.name!r} do not fit {model.name!r}: {error}") from error
     return model
@@ -82,19 +86,7 @@ def import_keras() -> Any:
 
 
 def _call(function: ModelFunction, keras: Any) -> Any:
-    if isinstance(function, str):
-        module, _, name = function.partition(":")
-        try:
-            found: Any = importlib.import_module(module)
-            for part in name.split("."):
-                found = getattr(found, part)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise NotFoundError(
-                f"model_function {function!r} cannot be imported ({error}); write it as 'module:function'"
-            ) from error
-    else:
-        found = function
-    model = found()
+    model = named_code(function, "model_function")() if isinstance(function, str) else function()
     if not isinstance(model, keras.Model):
         raise InvalidInputError(f"model_function returned a {type(model).__name__}; return a Keras model")
     return model

@@ -10,7 +10,7 @@ from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.intermediates import find_version
 from mistique_core.config import StoreConfig
 from mistique_core.cost import ReadRate
-from mistique_core.engine.frameframe_reader import FrameReader
+from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.maintenance import (
     DEFAULT_GRACE_SECONDS,
     DEFAULT_MAX_DEAD,

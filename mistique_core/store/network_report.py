@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -92,8 +93,10 @@ class NetworkReport:
         return all(layer.state != "pending" for layer in self.layers)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as plain JSON values."""
-        return {**asdict(self), "stored_bytes": self.stored_bytes, "logical_bytes": self.logical_bytes}
+        """Return the report as plain JSON values, lists in place of tuples."""
+        fields = {**asdict(self), "stored_bytes": self.stored_bytes, "logical_bytes": self.logical_bytes}
+        plain: dict[str, Any] = json.loads(json.dumps(fields))
+        return plain
 
     def table(self) -> Table:
         """Return the layers as a table for a terminal."""

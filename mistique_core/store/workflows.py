@@ -133,6 +133,10 @@ class LogsWorkflows:
                 f"workflow {os.fspath(network)!r} is neither a workflow nor a network; give a file that ends with "
                 f"{', '.join((*RUNNERS, *NETWORK_SUFFIXES))}"
             )
+        if not isinstance(network, (str, os.PathLike)) and not hasattr(network, "layers"):
+            raise InvalidInputError(
+                f"a {type(network).__name__} is neither a workflow nor a network; give a path, or a Keras model"
+            )
         if project is None or model is None:
             raise InvalidInputError("a network belongs to a project and a model; give project=... and model=...")
         run: Run | None = None
