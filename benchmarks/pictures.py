@@ -15,15 +15,18 @@ def add_plot_option(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def picture(path: Path, width: float, height: float) -> Iterator[Any]:
-    """Yield the axes of a figure of so many inches, and write it when they are filled."""
+def picture(path: Path, width: float, height: float, *, panels: int | None = None) -> Iterator[Any]:
+    """Yield the axes of a figure of so many inches, and write it when they are filled.
+
+    With `panels`, yield an array of so many axes, one above the other.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(width, height))
-    yield axes
+    figure, axes = pyplot.subplots(panels or 1, figsize=(width, height), squeeze=panels is None)
+    yield axes if panels is None else axes[:, 0]
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
