@@ -347,7 +347,3 @@ class ChunkStream:
             builder.close()
         self._group = []
 
-
-def bytes_array(data: bytes) -> Array:
-    """Return bytes as a uint8 array, the form in which fitted objects are stored."""
-    return np.frombuffer(data, dtype=np.uint8)

@@ -17,7 +17,7 @@ from mistique_core.catalogue.layouts import Layout, frame_address, register_layo
 from mistique_core.catalogue.stages import output_name, register_fitted
 from mistique_core.catalogue.tables import chunk, column_version
 from mistique_core.dedup import chunk_hash
-from mistique_core.engine.chunk_writer import Array, bytes_array
+from mistique_core.engine.chunk_writer import Array
 from mistique_core.engine.column_hasher import HashedColumn, hash_columns
 from mistique_core.engine.column_memo import ColumnMemo
 from mistique_core.engine.stored_frame import StoredFrame
@@ -272,11 +272,10 @@ class OutputSet:
             If objects of its type cannot be stored without pickle.
         """
         check_name("fitted output", output)
-        format_name, data = dump_fitted(value)
-        array = bytes_array(data)
+        format_name, array = dump_fitted(value)
         address = chunk_hash(array)
         self.arrays[address] = array
-        self.fitted.append(PreparedFitted(output, format_name, type_name(value), len(data), address))
+        self.fitted.append(PreparedFitted(output, format_name, type_name(value), array.nbytes, address))
 
     def _add(self, column: HashedColumn) -> NewColumn:
         for version in column.versions:

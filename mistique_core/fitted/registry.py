@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from mistique_core.fitted.codec import FittedCodec, codec_for_format, find_codec
 from mistique_core.fitted.json_format import JsonCodec
 from mistique_core.fitted.lightgbm_format import LightGBMCodec
@@ -14,8 +17,8 @@ from mistique_core.fitted.xgboost_format import XGBoostCodec
 CODECS: tuple[FittedCodec, ...] = (XGBoostCodec(), LightGBMCodec(), SklearnCodec(), WeightsCodec(), JsonCodec())
 
 
-def dump_fitted(value: Any) -> tuple[str, bytes]:
-    """Return the format's name and the bytes of a fitted object.
+def dump_fitted(value: Any) -> tuple[str, npt.NDArray[Any]]:
+    """Return the format's name and the bytes of a fitted object, as an array of what they mostly consist of.
 
     Raises
     ------
@@ -23,7 +26,7 @@ def dump_fitted(value: Any) -> tuple[str, bytes]:
         If no codec stores objects of this type.
     """
     codec = find_codec(CODECS, value)
-    return codec.format, codec.dump(value)
+    return codec.format, np.frombuffer(codec.dump(value), dtype=codec.item)
 
 
 def load_fitted(format_name: str, data: bytes) -> Any:
