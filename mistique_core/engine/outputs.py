@@ -23,7 +23,7 @@ from mistique_core.engine.column_memo import ColumnMemo
 from mistique_core.engine.stored_frame import StoredFrame
 from mistique_core.engine.unit_columns import hash_units
 from mistique_core.errors import InvalidInputError
-from mistique_core.fitted import dump_fitted, type_name
+from mistique_core.fitted import dump_fitted, fitted_array, type_name
 from mistique_core.frames import ROW_ID, LazyFrame, TextCache, split_row_id
 from mistique_core.model.names import check_name
 from mistique_core.quantizers import Quantizer
@@ -272,10 +272,11 @@ class OutputSet:
             If objects of its type cannot be stored without pickle.
         """
         check_name("fitted output", output)
-        format_name, array = dump_fitted(value)
+        format_name, data = dump_fitted(value)
+        array = fitted_array(format_name, data)
         address = chunk_hash(array)
         self.arrays[address] = array
-        self.fitted.append(PreparedFitted(output, format_name, type_name(value), array.nbytes, address))
+        self.fitted.append(PreparedFitted(output, format_name, type_name(value), len(data), address))
 
     def _add(self, column: HashedColumn) -> NewColumn:
         for version in column.versions:

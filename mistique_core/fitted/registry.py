@@ -17,8 +17,8 @@ from mistique_core.fitted.xgboost_format import XGBoostCodec
 CODECS: tuple[FittedCodec, ...] = (XGBoostCodec(), LightGBMCodec(), SklearnCodec(), WeightsCodec(), JsonCodec())
 
 
-def dump_fitted(value: Any) -> tuple[str, npt.NDArray[Any]]:
-    """Return the format's name and the bytes of a fitted object, as an array of what they mostly consist of.
+def dump_fitted(value: Any) -> tuple[str, bytes]:
+    """Return the format's name and the bytes of a fitted object.
 
     Raises
     ------
@@ -26,7 +26,12 @@ def dump_fitted(value: Any) -> tuple[str, npt.NDArray[Any]]:
         If no codec stores objects of this type.
     """
     codec = find_codec(CODECS, value)
-    return codec.format, np.frombuffer(codec.dump(value), dtype=codec.item)
+    return codec.format, codec.dump(value)
+
+
+def fitted_array(format_name: str, data: bytes) -> npt.NDArray[Any]:
+    """Return the bytes that :func:`dump_fitted` gave as they are stored: an array of what they mostly consist of."""
+    return np.frombuffer(data, dtype=codec_for_format(CODECS, format_name).item)
 
 
 def load_fitted(format_name: str, data: bytes) -> Any:
