@@ -78,16 +78,17 @@ def main_directions(values: npt.NDArray[Any], variance: float = VARIANCE) -> npt
     """
     if values.ndim < 1 or len(values) < 2:
         raise InvalidInputError(f"SVCCA needs at least two rows, but got an array of shape {values.shape}; log more")
-    working = np.float32 if np.can_cast(values.dtype, np.float32) else np.float64
-    points = values.reshape(len(values), -1).astype(working)
-    points -= points.mean(axis=0, dtype=np.float64)
+    working = np.dtype(np.float32 if np.can_cast(values.dtype, np.float32) else np.float64)
+    points: npt.NDArray[np.float32 | np.float64] = values.reshape(len(values), -1).astype(working)
+    points = np.subtract(points, points.mean(axis=0, dtype=np.float64), out=points, casting="same_kind")
     wide = points.shape[1] > len(points)
-    squares, vectors = np.linalg.eigh(points @ points.T if wide else points.T @ points)
-    if not np.isfinite(squares).all():
+    products = points @ points.T if wide else points.T @ points
+    if not np.isfinite(products).all():
         raise InvalidInputError("SVCCA is undefined for NaN and infinities; leave out the rows or units that hold them")
+    squares, vectors = np.linalg.eigh(products)
     order = np.argsort(squares)[::-1]
     shares = np.cumsum(np.clip(squares[order], 0, None), dtype=np.float64)
-    negligible = float(squares.max(initial=0)) * len(squares) ** 0.5 * float(np.finfo(working).eps)
+    negligible = float(squares.max(initial=0)) * len(squares) ** 0.5 * float(np.finfo(working.name).eps)
     rank = int(np.count_nonzero(squares > negligible))
     if not rank:
         return np.empty((len(points), 0), working)
