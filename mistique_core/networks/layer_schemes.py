@@ -55,7 +55,7 @@ def choose_schemes(
             chosen = next((item for pattern, item in rules if _fits(graph, pattern, name)), _DEFAULT)
         else:
             chosen = _DEFAULT if scheme is None else scheme
-        if chosen is _DEFAULT:
+        if chosen == _DEFAULT:
             chosen = default_scheme(max(math.prod(shapes[name]), 1), widths)
         found[name] = _fitting(parse_scheme(chosen), graph.tensors[name], shapes[name])
     return found
