@@ -73,6 +73,11 @@ def encode_layers(layers: Iterable[NDArray[np.float32]], scheme: str | float, th
         return [[future.result() for future in futures] for futures in pending]
 
 
+def lossless_bytes(values: NDArray[Any]) -> int:
+    """Return the bytes of a layer ``(units, rows, ...)`` that is stored as it is."""
+    return sum(_store(chunk).stored_bytes for chunk in _chunks(np.ascontiguousarray(values)))
+
+
 def decode_layer(slices: list[Slice]) -> NDArray[Any]:
     """Return the values ``(units, rows, ...)``."""
     blocks = []

@@ -1,7 +1,8 @@
-"""Neighbours that BOUNDED keeps in every layer of the net, however wide, in one pass over the images."""
+"""Neighbours that schemes keep in every layer of the net, however wide, in one pass over the images."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,6 @@ def kept_by_layer(
 ) -> dict[int, float]:
     """Return, for each layer, the share of the `k` nearest neighbours of the query rows that decoding keeps.
 
-    Only the query rows' activations and distances are held, so that layers of 65,536 values a row fit into memory.
-
     Parameters
     ----------
     net, images
@@ -33,35 +32,48 @@ def kept_by_layer(
     k
         How many neighbours.
     """
+    texts = {layer: text_of(scheme, (shape[-1], 1, *shape[:-1])) for layer, shape in SHAPES.items()}
+    return kept_by_schemes(net, images, {"": texts}, queries, k)[""]
+
+
+def kept_by_schemes(
+    net: VGG16,
+    images: NDArray[np.uint8],
+    schemes: Mapping[str, Mapping[int, str]],
+    queries: NDArray[np.int64],
+    k: int = 50,
+) -> dict[str, dict[int, float]]:
+    """Return the same for several mixes of schemes, each the text of each layer's scheme, in one pass over the images.
+
+    Only the query rows' activations and distances are held, so that layers of 65,536 values a row fit into memory.
+    """
     asked = dict(net.layers(images[queries]))
-    asked_lossy: dict[int, NDArray[np.float32]] = {}
-    fitted: dict[int, FittedQuantizer] = {}
-    distances = {(layer, lossy): np.empty((len(queries), len(images)), np.float32)
-                 for layer in SHAPES for lossy in (False, True)}  # fmt: skip
+    asked_lossy: dict[tuple[str, int], NDArray[np.float32]] = {}
+    fitted: dict[tuple[str, int], FittedQuantizer | None] = {}
+    distances = {(name, layer): np.empty((len(queries), len(images)), np.float32)
+                 for layer in SHAPES for name in (None, *schemes)}  # fmt: skip
     for start in range(0, len(images), _BATCH_ROWS):
         for layer, values in net.layers(images[start : start + _BATCH_ROWS]):
-            if layer not in fitted:
-                block = np.moveaxis(values, -1, 0)
-                quantizer = parse_scheme(text_of(scheme, block.shape))
-                assert quantizer is not None
-                fitted[layer] = quantizer.fit(block)
-                asked_lossy[layer] = _decoded(fitted[layer], asked[layer])
             columns = slice(start, start + len(values))
-            distances[layer, False][:, columns] = _squared(asked[layer], values)
-            distances[layer, True][:, columns] = _squared(asked_lossy[layer], _decoded(fitted[layer], values))
-    kept = {}
-    for layer in SHAPES:
-        found = []
-        for lossy in (False, True):
-            table = distances[layer, lossy]
-            table[np.arange(len(queries)), queries] = np.inf
-            found.append(np.argpartition(table, k, axis=1)[:, :k])
-        kept[layer] = overlap(*found)
-    return kept
+            distances[None, layer][:, columns] = _squared(asked[layer], values)
+            for name, texts in schemes.items():
+                if start == 0:
+                    quantizer = parse_scheme(texts[layer])
+                    fitted[name, layer] = None if quantizer is None else quantizer.fit(np.moveaxis(values, -1, 0))
+                    asked_lossy[name, layer] = _decoded(fitted[name, layer], asked[layer])
+                lossy = _decoded(fitted[name, layer], values)
+                distances[name, layer][:, columns] = _squared(asked_lossy[name, layer], lossy)
+    found = {}
+    for key, table in distances.items():
+        table[np.arange(len(queries)), queries] = np.inf
+        found[key] = np.argpartition(table, k, axis=1)[:, :k]
+    return {name: {layer: overlap(found[None, layer], found[name, layer]) for layer in SHAPES} for name in schemes}
 
 
-def _decoded(fitted: FittedQuantizer, values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return ``(rows, ..., units)`` after encoding and decoding."""
+def _decoded(fitted: FittedQuantizer | None, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return ``(rows, ..., units)`` after encoding and decoding, if there is a scheme."""
+    if fitted is None:
+        return values
     decoded = fitted.decode(fitted.encode(np.moveaxis(values, -1, 0)).parts, len(values))
     return np.ascontiguousarray(np.moveaxis(decoded, 0, -1))
 

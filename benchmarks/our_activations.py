@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -10,7 +11,9 @@ import numpy as np
 
 from benchmarks.activation_schemes import text_of
 from benchmarks.activation_systems import Reader, System, Values
+from benchmarks.vgg16 import SHAPES
 from mistique_core import Mistique
+from mistique_core.quantizers import default_scheme
 
 PROJECT, MODEL = "cifar", "vgg16"
 _HOW = (
@@ -32,9 +35,10 @@ class Lossless(System):
         self._run = self._store.run(PROJECT, MODEL)
 
     def write(self, layer: int, values: Values) -> None:
-        shape = (values.shape[-1], *values.shape[:-1])
-        text = None if self.scheme is None else text_of(self.scheme, shape)
-        self._run.log_array(_name(layer), values, scheme=text)
+        self._run.log_array(_name(layer), values, scheme=self._scheme(values))
+
+    def _scheme(self, values: Values) -> str | None:
+        return None if self.scheme is None else text_of(self.scheme, (values.shape[-1], *values.shape[:-1]))
 
     def finish(self) -> None:
         self._run.finish()
@@ -54,6 +58,16 @@ class Bounded(Lossless):
     label = "mistique bounded"
     scheme = 1.0
     exact = False
+
+
+class Default(Lossless):
+    """The default scheme of each layer of the net."""
+
+    label = "mistique default"
+    exact = False
+
+    def _scheme(self, values: Values) -> str | None:
+        return default_scheme(math.prod(values.shape[1:]), map(math.prod, SHAPES.values()))
 
 
 class _Reader:

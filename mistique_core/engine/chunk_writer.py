@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
@@ -346,8 +345,3 @@ class ChunkStream:
         finally:
             builder.close()
         self._group = []
-
-
-def bytes_array(data: bytes) -> Array:
-    """Return bytes as a uint8 array, the form in which fitted objects are stored."""
-    return np.frombuffer(data, dtype=np.uint8)

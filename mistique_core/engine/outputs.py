@@ -17,13 +17,13 @@ from mistique_core.catalogue.layouts import Layout, frame_address, register_layo
 from mistique_core.catalogue.stages import output_name, register_fitted
 from mistique_core.catalogue.tables import chunk, column_version
 from mistique_core.dedup import chunk_hash
-from mistique_core.engine.chunk_writer import Array, bytes_array
+from mistique_core.engine.chunk_writer import Array
 from mistique_core.engine.column_hasher import HashedColumn, hash_columns
 from mistique_core.engine.column_memo import ColumnMemo
 from mistique_core.engine.stored_frame import StoredFrame
 from mistique_core.engine.unit_columns import hash_units
 from mistique_core.errors import InvalidInputError
-from mistique_core.fitted import dump_fitted, type_name
+from mistique_core.fitted import dump_fitted, fitted_array, type_name
 from mistique_core.frames import ROW_ID, LazyFrame, TextCache, split_row_id
 from mistique_core.model.names import check_name
 from mistique_core.quantizers import Quantizer
@@ -273,7 +273,7 @@ class OutputSet:
         """
         check_name("fitted output", output)
         format_name, data = dump_fitted(value)
-        array = bytes_array(data)
+        array = fitted_array(format_name, data)
         address = chunk_hash(array)
         self.arrays[address] = array
         self.fitted.append(PreparedFitted(output, format_name, type_name(value), len(data), address))

@@ -18,6 +18,10 @@ class FittedCodec(Protocol):
     format: str
     """Name recorded in the catalogue."""
 
+    item: str
+    """NumPy's name of what the bytes mostly consist of, which is how they are compressed; their number is a multiple
+    of its size."""
+
     def accepts(self, value: Any) -> bool:
         """Return whether this codec stores `value`; must not import heavy libraries to say no."""
 

@@ -18,6 +18,7 @@ class JsonCodec:
     """Dicts, lists, strings, numbers, booleans and None; NaN and infinities included."""
 
     format = "json"
+    item = "u1"
 
     def accepts(self, value: Any) -> bool:
         """See :class:`FittedCodec`."""

@@ -20,6 +20,7 @@ class LightGBMCodec:
     """
 
     format = "lightgbm-text"
+    item = "u1"
 
     def accepts(self, value: Any) -> bool:
         """See :class:`FittedCodec`."""

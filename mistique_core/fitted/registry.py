@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from mistique_core.fitted.codec import FittedCodec, codec_for_format, find_codec
 from mistique_core.fitted.json_format import JsonCodec
 from mistique_core.fitted.lightgbm_format import LightGBMCodec
@@ -24,6 +27,11 @@ def dump_fitted(value: Any) -> tuple[str, bytes]:
     """
     codec = find_codec(CODECS, value)
     return codec.format, codec.dump(value)
+
+
+def fitted_array(format_name: str, data: bytes) -> npt.NDArray[Any]:
+    """Return the bytes that :func:`dump_fitted` gave as they are stored: an array of what they mostly consist of."""
+    return np.frombuffer(data, dtype=codec_for_format(CODECS, format_name).item)
 
 
 def load_fitted(format_name: str, data: bytes) -> Any:

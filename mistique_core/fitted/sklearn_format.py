@@ -37,6 +37,7 @@ class SklearnCodec:
     """Any fitted object of scikit-learn whose parts skops trusts."""
 
     format = "skops"
+    item = "u1"
 
     def accepts(self, value: Any) -> bool:
         """See :class:`FittedCodec`."""

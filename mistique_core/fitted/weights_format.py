@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mistique_core.errors import CorruptPartitionError, InvalidInputError
 
 _LENGTH_BYTES = 8
+_ITEM_BYTES = 4
 _KINDS = "fiub"
 
 
@@ -32,6 +33,7 @@ class WeightsCodec:
     """Stores :class:`LayerWeights`; equal weights give equal bytes."""
 
     format = "weights"
+    item = "<f4"
 
     def accepts(self, value: Any) -> bool:
         """See :class:`FittedCodec`."""
@@ -53,6 +55,7 @@ class WeightsCodec:
                 )
         arrays = [array.astype(array.dtype.newbyteorder("<"), copy=False) for array in arrays]
         header = json.dumps([[array.dtype.str, list(array.shape)] for array in arrays]).encode()
+        header += b" " * (-(len(header) + sum(array.nbytes for array in arrays)) % _ITEM_BYTES)
         return b"".join([len(header).to_bytes(_LENGTH_BYTES, "little"), header, *(a.tobytes() for a in arrays)])
 
     def load(self, data: bytes) -> LayerWeights:

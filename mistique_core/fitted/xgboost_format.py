@@ -19,6 +19,7 @@ class XGBoostCodec:
     """
 
     format = "xgboost-ubj"
+    item = "u1"
 
     def accepts(self, value: Any) -> bool:
         """See :class:`FittedCodec`."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,27 +112,6 @@ class Network:
         return found, seconds
 
 
-@dataclass(frozen=True)
-class _Hashing:
-    """A tensor of a row block that is being quantized and hashed."""
-
-    block: int
-    name: str
-    size: int
-    future: Future[EncodedRows]
-
-
-@dataclass(frozen=True)
-class _Compressing:
-    """The same, of which those chunks are being compressed that are new."""
-
-    block: int
-    name: str
-    size: int
-    encoded: EncodedRows
-    future: Future[list[WholeChunk]]
-
-
 class Encoder:
     """Encodes tensors in other threads, and adds them to a write in the order in which they came.
 
@@ -166,10 +147,11 @@ class Encoder:
         self._codecs = codecs
         self._write = write
         self._on_stored = on_stored
-        self._hashing: deque[_Hashing] = deque()
-        self._compressing: deque[_Compressing] = deque()
         self._bytes = 0
+        self._fewer = threading.Condition()
+        self._error: BaseException | None = None
         self._done: dict[int, CapturedBlock] = {}
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="mistique-write")
         self._pool = ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS), thread_name_prefix="mistique-encode")
         signs = not_negative(graph)
         self._pooling: dict[str, GraphPooling] = {}
@@ -182,61 +164,74 @@ class Encoder:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self._writer.shutdown(wait=True, cancel_futures=True)
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def submit(self, block: int, name: str, first_row: int, rows: int, value: Value, most_bytes: int) -> None:
-        """Hand over a tensor of a row block; waits while more than so many bytes are waiting."""
+        """Hand over a tensor of a row block; waits while more than so many bytes are waiting.
+
+        Raises
+        ------
+        Exception
+            Whatever encoding or adding an earlier tensor has raised.
+        """
         error = None
         if name in self._pooling:
             array, error = self._pooling[name](value[0])
         else:
             array = to_array(name, value[0], rows)
-        self._bytes += array.nbytes
-        future = self._pool.submit(self._codecs[name].encode, first_row, array, pooling_error=error)
-        self._hashing.append(_Hashing(block, name, array.nbytes, future))
-        del array, value
-        self._take_what_is_done()
-        while self._bytes > most_bytes and self._wait():
-            pass
+        size = array.nbytes
+        with self._fewer:
+            self._fewer.wait_for(lambda: self._error is not None or self._bytes + size <= max(most_bytes, size))
+            self._check()
+            self._bytes += size
+        hashing = self._pool.submit(self._codecs[name].encode, first_row, array, pooling_error=error)
+        self._writer.submit(self._compress, block, name, size, hashing)
 
     def finish(self) -> None:
-        """Wait for everything."""
-        while self._wait():
-            pass
+        """Wait for everything; raises like :meth:`submit`."""
+        with self._fewer:
+            self._fewer.wait_for(lambda: self._error is not None or not self._bytes)
+            self._check()
 
-    def _take_what_is_done(self) -> None:
-        while self._hashing and self._hashing[0].future.done():
-            self._compress()
-        while self._compressing and self._compressing[0].future.done():
-            self._add()
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
 
-    def _wait(self) -> bool:
-        """Wait for the tensor that came first; return whether there was one."""
-        if self._compressing:
-            while self._hashing and self._hashing[0].future.done():
-                self._compress()
-            self._add()
-        elif self._hashing:
-            self._compress()
-        return bool(self._hashing or self._compressing)
+    def _compress(self, block: int, name: str, size: int, hashing: Future[EncodedRows]) -> None:
+        """In the writer's thread: once a tensor is hashed, let those of its chunks be compressed that are new."""
+        with self._reported():
+            encoded = hashing.result()
+            unknown = self._write.unknown(encoded.arrays)
+            encoded.arrays.clear()
+            compressing = self._pool.submit(self._write.encode, unknown)
+            self._writer.submit(self._add, block, name, size, encoded, compressing)
 
-    def _compress(self) -> None:
-        item = self._hashing.popleft()
-        encoded = item.future.result()
-        unknown = self._write.unknown(encoded.arrays)
-        encoded.arrays.clear()
-        future = self._pool.submit(self._write.encode, unknown)
-        self._compressing.append(_Compressing(item.block, item.name, item.size, encoded, future))
+    def _add(
+        self, block: int, name: str, size: int, encoded: EncodedRows, compressing: Future[list[WholeChunk]]
+    ) -> None:
+        """In the writer's thread: add the chunks, and end the row block if they are its last."""
+        with self._reported():
+            added = self._write.add(compressing.result())
+            tensors = self._done.setdefault(block, {})
+            tensors[name] = CapturedRows(encoded.chunks, encoded.errors, added)
+            self._on_stored(added)
+            if len(tensors) == len(self._codecs):
+                self._on_block(block, self._done.pop(block))
+            with self._fewer:
+                self._bytes -= size
+                self._fewer.notify_all()
 
-    def _add(self) -> None:
-        item = self._compressing.popleft()
-        added = self._write.add(item.future.result())
-        self._bytes -= item.size
-        block = self._done.setdefault(item.block, {})
-        block[item.name] = CapturedRows(item.encoded.chunks, item.encoded.errors, added)
-        self._on_stored(added)
-        if len(block) == len(self._codecs):
-            self._on_block(item.block, self._done.pop(item.block))
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Keep the first error for the thread that runs the network; after it, nothing is added."""
+        try:
+            self._check()
+            yield
+        except BaseException as error:
+            with self._fewer:
+                self._error = self._error or error
+                self._fewer.notify_all()
 
 
 def row_bytes(shape: tuple[int, ...], itemsize: int) -> int:

@@ -47,7 +47,7 @@ def choose_schemes(
         if not any(_fits(graph, pattern, name) for name in producers):
             known = [*producers, *(call.label for call in graph.calls)]
             raise NotFoundError(f"scheme: {pattern!r} names no layer of the network; {did_you_mean(pattern, known)}")
-    total = sum(math.prod(shape) for shape in shapes.values())
+    widths = [max(math.prod(shape), 1) for shape in shapes.values()]
     found = {}
     for name in names:
         chosen: str | Quantizer | None
@@ -55,8 +55,8 @@ def choose_schemes(
             chosen = next((item for pattern, item in rules if _fits(graph, pattern, name)), _DEFAULT)
         else:
             chosen = _DEFAULT if scheme is None else scheme
-        if chosen is _DEFAULT:
-            chosen = default_scheme(math.prod(shapes[name]), total)
+        if chosen == _DEFAULT:
+            chosen = default_scheme(max(math.prod(shapes[name]), 1), widths)
         found[name] = _fitting(parse_scheme(chosen), graph.tensors[name], shapes[name])
     return found
 

@@ -54,9 +54,13 @@ def find_copies(connection: sa.Connection, values: Mapping[str, str | None], wan
             own = [item for item in copies if item.scheme == wanted[name]]
             if own:
                 found.reusable[name] = own[0]
-        whole = [item for item in copies if item.is_whole]
-        if whole:
-            found.best[name] = min(whole, key=lambda item: 0.0 if item.is_exact else _error(connection, item))
+        whole = {item.scheme: item for item in reversed(copies) if item.is_whole}
+        if LOSSLESS in whole:
+            found.best[name] = whole[LOSSLESS]
+        elif len(whole) == 1:
+            found.best[name] = whole.popitem()[1]
+        elif whole:
+            found.best[name] = min(whole.values(), key=lambda item: _error(connection, item))
     return found
 
 

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from mistique_core.dedup import bytes_hash, chunk_hash
-from mistique_core.engine.chunk_writer import bytes_array
-from mistique_core.fitted import LayerWeights, dump_fitted
+from mistique_core.fitted import LayerWeights, dump_fitted, fitted_array
 from mistique_core.networks.graph import Graph
 
 
@@ -31,7 +30,7 @@ class NetworkWeights:
             weights = self.of(layer)
             self.count += sum(array.size for array in weights.arrays)
             self.addresses[layer] = (
-                chunk_hash(bytes_array(dump_fitted(weights)[1])).hex() if weights.arrays else bytes_hash(b"").hex()
+                chunk_hash(fitted_array(*dump_fitted(weights))).hex() if weights.arrays else bytes_hash(b"").hex()
             )
 
     def of(self, layer: int) -> LayerWeights:

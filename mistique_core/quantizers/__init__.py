@@ -1,6 +1,7 @@
 """Lossy schemes: pure functions from arrays to smaller arrays and back, with stated error bounds."""
 
 from mistique_core.quantizers.bounded import Bounded
+from mistique_core.quantizers.default_scheme import default_scheme, exact_width
 from mistique_core.quantizers.kbit import KBit
 from mistique_core.quantizers.load import load_quantizer
 from mistique_core.quantizers.low_precision import LowPrecision
@@ -18,6 +19,8 @@ __all__ = [
     "Pool",
     "Quantizer",
     "Threshold",
+    "default_scheme",
+    "exact_width",
     "load_quantizer",
     "parse_scheme",
 ]
