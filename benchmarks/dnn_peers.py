@@ -49,7 +49,12 @@ def zarr_blosc(values: Values) -> int:
     """Return the bytes of a Zarr array, format 3, Blosc with zarr's defaults (zstd 5 and a shuffle)."""
     store = MemoryStore()
     array = zarr.create_array(
-        store, shape=values.shape, chunks=whole_rows(values), dtype=values.dtype, compressors=BloscCodec(), zarr_format=3
+        store,
+        shape=values.shape,
+        chunks=whole_rows(values),
+        dtype=values.dtype,
+        compressors=BloscCodec(),
+        zarr_format=3,
     )
     array[...] = values
     return sum(len(item) for item in store._store_dict.values())

@@ -17,10 +17,11 @@ LABELS = {
     "float16": "float16",
     "kbit8": "kbit(8)",
     "pool2": "pool(2)\n+float16",
-    "poolS": "pool(S)",
-    "poolS_float16": "pool(S)\n+float16",
     "bounded025": "bounded\n(0.25)",
     "default": "default",
+    "poolS": "pool(S)",
+    "poolS_float16": "pool(S)\n+float16",
+    "poolS_bounded": "pool(S)+\nbounded(0.25)",
 }
 BARS = (
     ("one_mb", "one checkpoint", "#4c72b0"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +18,6 @@ from mistique_core.store.network_report import NetworkReport
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-CHECKPOINTS = 10
 PROJECT = "cifar10"
 Schemes = str | Mapping[str, str] | None
 NO_DEDUP: dict[str, Any] = {"exact_dedup": False, "approximate_dedup": False}
@@ -56,21 +56,21 @@ class Subject:
         return self.network
 
 
-def vgg16(folder: Path, rows: int) -> Subject:
-    """Return CIFAR10_VGG16: trained convolutions, frozen, and ten checkpoints of the dense layers."""
+def vgg16(folder: Path, rows: int, checkpoints: int) -> Subject:
+    """Return CIFAR10_VGG16: trained convolutions, frozen, and up to ten checkpoints of the dense layers."""
     from mistique_core.workflows.cifar import build_vgg16
 
     network = build_vgg16(folder / "vgg16_cifar10" / "conv.npz", folder / "vgg16_cifar10" / "head_00.npz")
     frozen = network.get_weights()[:-4]
     weights = []
-    for number in range(CHECKPOINTS):
+    for number in range(checkpoints):
         with np.load(folder / "vgg16_cifar10" / f"head_{number:02d}.npz") as head:
             weights.append([*frozen, *(head[f"w{position:02d}"] for position in range(4))])
     return Subject("CIFAR10_VGG16", "", network, weights, _images(folder, rows)[0])
 
 
-def cnn(folder: Path, rows: int, training_rows: int) -> Subject:
-    """Return CIFAR10_CNN, trained from scratch here for ten epochs, each of which is a checkpoint."""
+def cnn(folder: Path, rows: int, training_rows: int, epochs: int) -> Subject:
+    """Return CIFAR10_CNN, trained from scratch here; each epoch is a checkpoint."""
     import keras
 
     from mistique_core.workflows.cifar import build_cnn
@@ -79,7 +79,7 @@ def cnn(folder: Path, rows: int, training_rows: int) -> Subject:
     network = build_cnn(seed=0)
     images, labels = _images(folder, training_rows)
     weights: list[list[NDArray[np.float32]]] = []
-    for _ in range(CHECKPOINTS):
+    for _ in range(epochs):
         network.fit(images, labels, batch_size=64, epochs=1, verbose=0)
         weights.append(network.get_weights())
     return Subject("CIFAR10_CNN", "cnn_", network, weights, _images(folder, rows)[0])
@@ -107,6 +107,8 @@ class Captured:
         Layer -> bytes of its values, summed over the checkpoints.
     schemes
         Layer -> scheme.
+    logical_bytes
+        Of all values as float32.
     partition_bytes, catalogue_bytes
         Of all files with values, and of all others.
     input_bytes, weight_bytes
@@ -115,6 +117,7 @@ class Captured:
 
     layers: dict[str, int] = field(default_factory=dict)
     schemes: dict[str, str] = field(default_factory=dict)
+    logical_bytes: int = 0
     partition_bytes: int = 0
     catalogue_bytes: int = 0
     input_bytes: int = 0
@@ -136,6 +139,7 @@ class Captured:
         """Count one capture."""
         self.input_bytes += report.input_bytes
         self.weight_bytes += report.weight_bytes
+        self.logical_bytes += sum(4 * math.prod(layer.shape) for layer in report.layers) * report.rows
         for layer in report.layers:
             self.schemes[layer.name] = layer.scheme
             self.layers[layer.name] = self.layers.get(layer.name, 0) + layer.stored_bytes
@@ -188,7 +192,7 @@ def separately(subject: Subject, scheme: Schemes, numbers: Sequence[int], folder
         for layer, size in one.layers.items():
             total.layers[layer] = total.layers.get(layer, 0) + size
         total.schemes = one.schemes
-        for name in ("partition_bytes", "catalogue_bytes", "input_bytes", "weight_bytes"):
+        for name in ("logical_bytes", "partition_bytes", "catalogue_bytes", "input_bytes", "weight_bytes"):
             setattr(total, name, getattr(total, name) + getattr(one, name))
     return total
 
