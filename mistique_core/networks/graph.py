@@ -15,7 +15,7 @@ from typing import Any
 from mistique_core.errors import InvalidInputError
 
 _TENSOR, _OBJECT = "__tensor__", "__keras__"
-_ONLY_IN_TRAINING = ("_initializer", "_regularizer", "_constraint")
+_ONLY_IN_TRAINING = ("_regularizer", "_constraint")
 
 
 @dataclass(frozen=True)
@@ -290,9 +290,9 @@ def _config(operation: Any) -> dict[str, Any]:
     config: dict[str, Any] = json.loads(json.dumps(keras.saving.serialize_keras_object(operation)))
     if str(config.get("module")).partition(".")[0] == "keras" and isinstance(config.get("config"), dict):
         config["config"] = {
-            name: value
+            name: "zeros" if name.endswith("_initializer") and value is not None else value
             for name, value in config["config"].items()
-            if not (name.endswith(_ONLY_IN_TRAINING) and (value is None or isinstance(value, dict)))
+            if not name.endswith(_ONLY_IN_TRAINING)
         }
         policy = config["config"].get("dtype")
         if isinstance(policy, dict) and policy.get("class_name") == "DTypePolicy":
