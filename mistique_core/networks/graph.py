@@ -15,6 +15,7 @@ from typing import Any
 from mistique_core.errors import InvalidInputError
 
 _TENSOR, _OBJECT = "__tensor__", "__keras__"
+_ONLY_IN_TRAINING = ("_regularizer", "_constraint")
 
 
 @dataclass(frozen=True)
@@ -283,9 +284,19 @@ def _nodes(functional: Any) -> Iterator[Any]:
 
 
 def _config(operation: Any) -> dict[str, Any]:
+    """Return a layer's configuration, without what only training looks at: weights are stored, not drawn again."""
     import keras
 
     config: dict[str, Any] = json.loads(json.dumps(keras.saving.serialize_keras_object(operation)))
+    if str(config.get("module")).partition(".")[0] == "keras" and isinstance(config.get("config"), dict):
+        config["config"] = {
+            name: "zeros" if name.endswith("_initializer") and value is not None else value
+            for name, value in config["config"].items()
+            if not name.endswith(_ONLY_IN_TRAINING)
+        }
+        policy = config["config"].get("dtype")
+        if isinstance(policy, dict) and policy.get("class_name") == "DTypePolicy":
+            config["config"]["dtype"] = policy["config"]["name"]
     return config
 
 

@@ -128,3 +128,50 @@ def test_a_layer_that_gives_no_value_for_each_row(tmp_path: Path) -> None:
     model = keras.Model(inputs, keras.ops.sum(inputs, axis=0))
     with Mistique.open(tmp_path) as store, pytest.raises(InvalidInputError, match="gives an array of shape"):
         store.log_intermediates(model, lambda: np.ones((6, 4), np.float32), project="nets", model="m")
+
+
+def test_a_value_that_the_scheme_cannot_hold_ends_the_capture_and_leaves_nothing(tmp_path: Path) -> None:
+    """The sample has no NaN; row block 2 has: the thread that encodes it stops the network."""
+    import keras
+    from keras import layers
+
+    inputs = keras.Input((4,), name="x")
+    model = keras.Model(inputs, layers.Dense(3, name="d")(keras.ops.log(inputs)))
+    rows = np.ones((1_000, 4), np.float32)
+    rows[451] = -1.0
+    with Mistique.open(tmp_path) as store:
+        options: dict[str, Any] = {"project": "nets", "model": "m", "batch_rows": 100}
+        with pytest.raises(InvalidInputError, match=r"kbit\(8\) cannot hold NaN"):
+            store.log_intermediates(model, lambda: rows, scheme="kbit(8)", **options)
+        assert store.intermediates()["intermediate"].tolist() == ["x"]
+        store.gc(grace_seconds=0)
+        assert store.check(read_data=True).problems == ()
+        report = store.log_intermediates(model, lambda: rows, scheme="bounded(0.1)", **options)
+        assert report.is_complete
+        assert np.isnan(store.get_intermediates("nets.m.d", row_id=[451]).values).all()
+
+
+def test_bytes_that_cannot_be_written_end_the_capture(
+    net: Architecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mistique_core.engine.chunk_writer import ChunkWriter
+
+    with Mistique.open(tmp_path, partition_bytes=30_000) as store:
+        original, count = ChunkWriter.put, 0
+
+        def put(self: ChunkWriter, *given: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count == 12:
+                raise StorageError("no space left on device")
+            return original(self, *given)
+
+        monkeypatch.setattr(ChunkWriter, "put", put)
+        options: dict[str, Any] = {"project": "nets", "model": "m", "scheme": "lossless", "batch_rows": 10}
+        with pytest.raises(StorageError, match="no space left"):
+            store.log_intermediates(net.model, lambda: net.inputs, **options)
+        assert store.check(read_data=True).problems == ()
+        report = store.log_intermediates(net.model, lambda: net.inputs, **options)
+        assert report.is_complete
+        assert 0 < report.blocks < 9, "what was registered before is not computed again"
+        assert len(store.get_intermediates("nets.m.flatten").values) == 83
