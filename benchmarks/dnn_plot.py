@@ -26,7 +26,7 @@ LABELS = {
 BARS = (
     ("one_mb", "one checkpoint", "#4c72b0"),
     ("ten_without_dedup_mb", "ten, nothing deduplicated", "#c9c9c9"),
-    ("ten_mb", "ten", "#dd8452"),
+    ("ten_mb", "ten, deduplicated", "#dd8452"),
 )
 
 
