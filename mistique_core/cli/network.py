@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ def run(args: argparse.Namespace) -> None:
     """Capture a network."""
     from mistique_core.store import Mistique
 
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow tells on stderr what it was built for
     scheme = _schemes(args.scheme)
     give = _input(args.input)
     with Mistique.open(args.store, args.catalogue) as store:
@@ -101,8 +103,8 @@ def _input(text: str) -> Callable[[], Any]:
         if not path.is_file():
             raise NotFoundError(f"--input {text!r} does not exist")
         try:
-            with np.load(path, allow_pickle=False) if text.endswith(".npz") else path.open("rb") as opened:
-                rows: Any = dict(opened) if text.endswith(".npz") else np.load(opened, allow_pickle=False)
+            loaded: Any = np.load(path, allow_pickle=False)
+            rows = dict(loaded) if text.endswith(".npz") else loaded
         except (ValueError, OSError) as error:
             raise InvalidInputError(f"--input {text!r} holds no arrays of numbers: {error}") from error
         return lambda: rows
