@@ -20,7 +20,7 @@ from benchmarks.dnn_workload import BATCH_ROWS, SCHEMES, Cost, capture, cost, im
 from benchmarks.harness import Budget, Report, arguments, finish
 
 ROOT = Path(__file__).resolve().parents[1]
-QUICK_SCHEMES = ("pool2", "poolS", "kbit8", "default")
+QUICK_SCHEMES = ("pool2", "poolS", "kbit8")
 BUDGETS = (
     Budget("poolS", "POOL(S): logging / forward pass, <= 1.1 (thesis 1.05)", at_most=1.1),
     Budget("pool2", "POOL(2), float16: logging / forward pass, <= 1.5 (thesis 2.9)", at_most=1.5),
@@ -33,8 +33,8 @@ THESIS = "19 s without logging; float32 252, float16 151, 8BIT 379, POOL(2) 56, 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
-    options = arguments(__doc__.splitlines()[0], argv, rows=10_000, quick_rows=500, extra=_own_options)
-    checkpoints = options.checkpoints or (4 if options.quick else 10)
+    options = arguments(__doc__.splitlines()[0], argv, rows=10_000, quick_rows=200, extra=_own_options)
+    checkpoints = options.checkpoints or (3 if options.quick else 10)
     repetitions = options.repetitions or (1 if options.quick else 3)
     folder = needed_files(range(checkpoints))
     sizes = {"rows": options.rows, "repetitions": repetitions, "checkpoints": checkpoints, "thesis": THESIS}
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _own_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repetitions", type=int, metavar="N", help="times to run each (default 3, quick 1)")
-    parser.add_argument("--checkpoints", type=int, metavar="N", help="checkpoints to log (default 10, quick 4)")
+    parser.add_argument("--checkpoints", type=int, metavar="N", help="checkpoints to log (default 10, quick 3)")
 
 
 def compare(report: Report, model: Any, inputs: Any, folder: Path, repetitions: int, schemes: Sequence[str]) -> None:
