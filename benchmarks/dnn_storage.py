@@ -21,9 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.data_folder import data_folder
-from benchmarks.dnn_peers import hdf5_gzip, hdf5_gzip_units_first, step_of_scheme, sz3, zarr_blosc, zfp
-from benchmarks.dnn_plot import plot
-from benchmarks.dnn_workload import (
+from benchmarks.dnn_checkpoints import (
     PROJECT,
     Captured,
     Subject,
@@ -34,6 +32,8 @@ from benchmarks.dnn_workload import (
     separately,
     vgg16,
 )
+from benchmarks.dnn_peers import hdf5_gzip, hdf5_gzip_units_first, step_of_scheme, sz3, zarr_blosc, zfp
+from benchmarks.dnn_plot import plot
 from benchmarks.harness import Budget, Report, arguments, finish
 from benchmarks.pictures import add_plot_option
 from mistique_core import Mistique

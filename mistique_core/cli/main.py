@@ -18,6 +18,7 @@ from mistique_core.cli import (
     get,
     ls,
     materialize,
+    network,
     rebuild,
     show,
     stats,
@@ -46,7 +47,22 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"SQLAlchemy URL of the catalogue (default: ${CATALOGUE_VARIABLE} or in the store)",
     )
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    commands = (ls, show, get, explain, diagnose, stats, workflow, materialize, delete, gc, compact, check, rebuild)
+    commands = (
+        ls,
+        show,
+        get,
+        explain,
+        diagnose,
+        stats,
+        workflow,
+        network,
+        materialize,
+        delete,
+        gc,
+        compact,
+        check,
+        rebuild,
+    )
     for command in (*commands, zillow):
         command.register(subparsers)
     for entry in sorted(metadata.entry_points(group=COMMAND_GROUP), key=lambda entry: entry.name):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -14,6 +14,24 @@ from mistique_core.catalogue.intermediates import IntermediateRecord, columns_of
 from mistique_core.engine.frame_reader import FrameReader, is_units
 
 Array = npt.NDArray[Any]
+_VALUES_AT_ONCE = 1 << 20
+"""So many values stay in the processor's cache while they change places."""
+
+
+def units_last(units: Sequence[Array]) -> Array:
+    """Return units side by side, as a network has them: ``np.stack(units, axis=-1)``, several times as fast for maps.
+
+    Parameters
+    ----------
+    units
+        At least one array ``(rows, *map_shape)``, all of one shape and dtype.
+    """
+    made = np.empty((*units[0].shape, len(units)), units[0].dtype)
+    step = max(1, _VALUES_AT_ONCE * len(made) // max(made.size, 1))
+    for start in range(0, len(made), step):
+        rows = slice(start, start + step)
+        np.stack([unit[rows] for unit in units], axis=-1, out=made[rows])
+    return made
 
 
 class StoredArray:
@@ -55,7 +73,7 @@ class StoredArray:
                 ids = np.arange(len(positions), dtype=np.int64)
                 return self._reader.frame_of(connection, self._columns, ids, positions).to_numpy()
             found = self._reader.units(connection, self._columns, positions)
-        return np.stack([found[column.version, column.unit or 0] for column in self._columns], axis=-1)
+        return units_last([found[column.version, column.unit or 0] for column in self._columns])
 
     def slice(self, start: int, stop: int) -> Array:
         """Return the rows from `start` (inclusive) to `stop` (exclusive)."""

@@ -23,7 +23,8 @@ from mistique_core.catalogue.chunks import NewColumn
 from mistique_core.dedup import chunk_hash, column_hash
 from mistique_core.errors import InvalidInputError
 from mistique_core.frames import LogicalType
-from mistique_core.quantizers import FittedQuantizer, Quantizer
+from mistique_core.quantizers import FittedQuantizer, Pool, Quantizer
+from mistique_core.quantizers.pooling import pooled_shape
 
 Array = npt.NDArray[Any]
 
@@ -71,6 +72,13 @@ class HashedUnits:
     arrays: dict[bytes, Array]
 
 
+def kept_shape(quantizer: Quantizer | None, map_shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of what a scheme keeps of one value: a pooled map is smaller."""
+    if isinstance(quantizer, Pool) and len(map_shape):
+        return pooled_shape(tuple(map_shape), quantizer.sigma)
+    return tuple(map_shape)
+
+
 def choose_groups(units: int, map_shape: Sequence[int], most_rows: int) -> UnitGroups:
     """Return group and block sizes that give chunks of a quarter of a million to a million values.
 
@@ -82,7 +90,7 @@ def choose_groups(units: int, map_shape: Sequence[int], most_rows: int) -> UnitG
     units
         Number of units.
     map_shape
-        Shape of one value.
+        Shape of what is kept of one value.
     most_rows
         Most rows of a row block.
     """
@@ -123,7 +131,7 @@ def hash_units(values: Array, quantizer: Quantizer | None, most_rows: int) -> Ha
         )
     map_shape = values.shape[1:-1]
     unit_major = np.moveaxis(values, -1, 0)
-    groups = choose_groups(len(unit_major), map_shape, most_rows)
+    groups = choose_groups(len(unit_major), kept_shape(quantizer, map_shape), most_rows)
     starts = range(0, len(unit_major), groups.units)
     pieces = [unit_major[start : start + groups.units] for start in starts]
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:

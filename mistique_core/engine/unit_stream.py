@@ -22,6 +22,7 @@ from mistique_core.engine.unit_columns import (
     VALUES,
     UnitGroups,
     choose_groups,
+    kept_shape,
     little_endian,
     scheme_json,
     units_type,
@@ -99,7 +100,7 @@ class UnitCodec:
                 "give numbers of shape (rows, units) or (rows, height, width, units)"
             )
         map_shape, units = tuple(sample.shape[1:-1]), sample.shape[-1]
-        groups = choose_groups(units, map_shape, batch_rows)
+        groups = choose_groups(units, kept_shape(quantizer, map_shape), batch_rows)
         unit_major = np.moveaxis(_enough(sample, groups), -1, 0)
         fitted = tuple(
             None if quantizer is None else quantizer.fit(unit_major[start : start + groups.units])

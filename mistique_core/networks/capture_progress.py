@@ -51,7 +51,7 @@ class CaptureProgress:
         """Print what will be done."""
         if self.is_shown:
             self._console.print(table)
-            self._console.print(line)
+            self._console.print(line, highlight=False)
 
     def store(self, stored_bytes: int) -> None:
         """Count bytes as stored."""

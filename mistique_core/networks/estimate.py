@@ -77,7 +77,7 @@ def table_of(layers: list[LayerEstimate]) -> Table:
         made.add_row(
             escape(item.name),
             escape(item.label),
-            " x ".join(map(str, item.shape)),
+            "x".join(map(str, item.shape)),
             escape(item.scheme),
             format_bytes(item.logical_bytes),
             f"about {format_bytes(item.stored_bytes)}",

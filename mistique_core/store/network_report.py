@@ -110,7 +110,7 @@ class NetworkReport:
             made.add_row(
                 escape(layer.name),
                 escape(layer.label),
-                " x ".join(map(str, layer.shape)),
+                "x".join(map(str, layer.shape)),
                 escape(layer.scheme),
                 layer.state,
                 format_seconds(layer.seconds),

@@ -25,6 +25,7 @@ from mistique_core.engine.heal import Healer
 from mistique_core.engine.keep import keep
 from mistique_core.engine.lru import LruCache
 from mistique_core.engine.rerun import Rerun, rerun, rerun_rows
+from mistique_core.engine.stored_array import units_last
 from mistique_core.engine.units_rerun import RerunUnits, UnitsRerunner
 from mistique_core.errors import (
     CorruptPartitionError,
@@ -236,7 +237,7 @@ class QueryEngine:
             return target.rerun_units.take([name for _, name in target.wanted], ids)
         positions = None if ids is None else self._reader.row_index(connection, target.record, tally).find(ids)[0]
         found = self._reader.units(connection, columns, positions, tally)
-        return np.stack([found[column.version, column.unit or 0] for column in columns], axis=-1)
+        return units_last([found[column.version, column.unit or 0] for column in columns])
 
     def _targets(self, connection: sa.Connection, keys: Iterable[IntermediateKey]) -> list[_Target]:
         targets: dict[int, _Target] = {}

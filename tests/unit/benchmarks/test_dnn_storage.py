@@ -11,9 +11,9 @@ pytest.importorskip("zarr", reason="needs the extra 'bench'")
 pytest.importorskip("matplotlib", reason="needs the extra 'bench'")
 pytest.importorskip("keras", reason="needs the extra 'dnn'")
 
+from benchmarks.dnn_checkpoints import Captured, Subject, capture, group_of, head_alone, separately
 from benchmarks.dnn_peers import hdf5_gzip, hdf5_gzip_units_first, step_of_scheme, sz3, zarr_blosc, zfp
 from benchmarks.dnn_plot import plot
-from benchmarks.dnn_workload import Captured, Subject, capture, group_of, head_alone, separately
 
 ROWS = 40
 
