@@ -30,8 +30,9 @@ from mistique_core.engine.point_reader import MOST_POINTS, Fetch, Point, has_poi
 from mistique_core.engine.text_reader import Spans, TextIndex, check_spans, has_spans, read_spans, spread
 from mistique_core.errors import CorruptPartitionError
 from mistique_core.partition import decode_chunk
-from mistique_core.partition.encoding import DIGITS, PAGES, decode_pages, decode_table, decode_values
+from mistique_core.partition.encoding import PAGES, decode_pages, decode_table, decode_values
 from mistique_core.partition.location import Extent
+from mistique_core.partition.transform import PACKED_WHOLE
 from mistique_core.storage import StorageBackend
 
 Array = npt.NDArray[Any]
@@ -348,7 +349,7 @@ def _plan(request: ChunkRequest) -> _Fetch:
     whole = _Fetch(request, True, None, list(location.extents))
     if request.rows is None or location.encoding != PAGES or codec is None or request.chunk.base is not None:
         return whole
-    if codec.transform.kind == DIGITS:
+    if codec.transform.kind in PACKED_WHOLE:
         return whole
     tables = 1 if codec.table_items else 0
     pages = np.unique(request.rows // codec.rows)

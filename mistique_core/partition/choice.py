@@ -10,6 +10,7 @@ import numpy as np
 from mistique_core.partition.decimal_codes import EXACT_INTEGER, MOST_PATTERNS, narrow_decimals, scan_decimals
 from mistique_core.partition.digits import fold_signs, split_digits
 from mistique_core.partition.factorize import factorize_words
+from mistique_core.partition.sparse import split_zeros
 from mistique_core.partition.transform import UNSIGNED, Array, Transform, Transformed, as_bits, plain
 
 _MOST_TABLE = 8_192
@@ -22,6 +23,7 @@ _SCALES = (1, 10, 100, 1_000, 10_000, 1_000_000)
 _WORTH_WIDE = {"<f4": 1 << 22, "<f8": 1 << 51}
 _LEAST_DIGITS = 4_096
 _DIGIT_SAMPLE = 4_096
+_LEAST_ZEROS = 1 / 16
 _TABLE_VALUE_BITS = 40.0
 
 
@@ -35,6 +37,8 @@ def choose_transform(array: Array) -> Transformed:
     """
     if array.ndim > 1 and array.dtype.itemsize == 1 and array.size >= _LEAST_DIGITS:
         return _digits(array) or plain(array)
+    if array.ndim > 1 and array.dtype.kind == "f" and array.size >= _LEAST_DIGITS:
+        return _sparse(array) or plain(array)
     if array.ndim != 1 or array.size < _LEAST_VALUES or array.dtype.itemsize == 1:
         return plain(array)
     sample = np.ascontiguousarray(array[:: -(-array.size // _SAMPLE)])
@@ -64,6 +68,16 @@ def choose_dictionary(words: Array) -> Transformed | None:
 def _most_table(dtype: np.dtype[Any]) -> int:
     """Return the most values of a table; codes as wide as the values would gain nothing."""
     return 256 if dtype.itemsize == 2 else _MOST_TABLE
+
+
+def _sparse(array: Array) -> Transformed | None:
+    """Return floats as those that are not zero, if a sample promises that many are."""
+    flat = as_bits(array).reshape(-1)
+    sample = flat[:: -(-flat.size // _DIGIT_SAMPLE)]
+    if np.count_nonzero(sample == 0) < sample.size * _LEAST_ZEROS:
+        return None
+    packed, values = split_zeros(array)
+    return Transformed(Transform("sparse", "|u1"), packed, values if values.size else None)
 
 
 def _digits(array: Array) -> Transformed | None:

@@ -39,7 +39,9 @@ from mistique_core.partition.pages import (
     join_planes,
     page_rows,
 )
+from mistique_core.partition.sparse import join_zeros
 from mistique_core.partition.transform import (
+    PACKED_WHOLE,
     Transform,
     Transformed,
     invert,
@@ -129,10 +131,10 @@ class EncodedChunk:
 
     @property
     def stored_shape(self) -> tuple[int, ...]:
-        """Shape of the stored codes: that of the array, but for packed digits and bits."""
+        """Shape of the stored codes: that of the array, but for what is packed."""
         if not self.pages:
             return self.shape
-        if self.codec.transform.kind == DIGITS:
+        if self.codec.transform.kind in PACKED_WHOLE:
             return (self.codec.rows,)
         bits = self.codec.transform.bits
         return self.shape if bits == 8 else (-(-self.shape[0] * bits // 8),)
@@ -196,9 +198,10 @@ def encode_delta(whole: EncodedChunk, array: Array, base: bytes, delta: Array, s
 def _encode(address: bytes, array: Array, item: Transformed, level: int) -> EncodedChunk:
     if not array.size:
         return EncodedChunk(address, array.dtype.str, array.shape, Codec(plain(array).transform, 1), None, ())
-    bits = code_bits(item.codes) if item.codes.size >= _LEAST_PACKED and item.transform.kind != DIGITS else 8
+    is_packed = item.transform.kind in PACKED_WHOLE
+    bits = code_bits(item.codes) if item.codes.size >= _LEAST_PACKED and not is_packed else 8
     rows = len(item.codes)
-    if item.transform.kind != DIGITS:
+    if not is_packed:
         rows = page_rows(rows, item.codes.nbytes // rows, _page_bytes(item, bits))
     if bits < 8:
         rows = -(-rows * bits // 8) * 8 // bits
@@ -230,7 +233,7 @@ def _page_bytes(item: Transformed, bits: int) -> int:
 
 
 def decode_table(codec: Codec, dtype: str, frame: bytes | memoryview) -> Array:
-    """Return the table of a dictionary or of a delta's words, or the further digits of a chunk."""
+    """Return the table of a dictionary or of a delta's words, the further digits of a chunk, or its values."""
     dtype = table_dtype(codec.transform, dtype)
     return _read_page(frame, np.dtype(dtype), (codec.table_items,))
 
@@ -327,8 +330,11 @@ def decode_chunk(
         return np.empty(shape, dtype)
     table = decode_table(codec, dtype, frames[0]) if codec.table_items else None
     pages = frames[0 if table is None else 1 :]
-    if codec.transform.kind == DIGITS:
-        return join_all_digits(codec.transform, decode_pages(codec, (codec.rows,), pages), table, dtype, shape)
+    if codec.transform.kind in PACKED_WHOLE:
+        packed = decode_pages(codec, (codec.rows,), pages)
+        if codec.transform.kind == DIGITS:
+            return join_all_digits(codec.transform, packed, table, dtype, shape)
+        return join_zeros(packed, table, dtype, math.prod(shape)).reshape(shape)
     item, stored = codec.transform, _stored_codes(codec, shape, pages)
     if len(stored) * 8 // item.bits < shape[0]:
         raise CorruptPartitionError(

@@ -27,10 +27,10 @@ import numpy as np
 import zstandard
 
 from mistique_core.errors import CorruptPartitionError
-from mistique_core.partition.encoding import DIGITS, PAGES, Codec, EncodedChunk
+from mistique_core.partition.encoding import PAGES, Codec, EncodedChunk
 from mistique_core.partition.location import ChunkLocation, Extent
 from mistique_core.partition.pages import decompress_page
-from mistique_core.partition.transform import Transform, table_dtype
+from mistique_core.partition.transform import PACKED_WHOLE, Transform, table_dtype
 
 FORMAT_VERSION = 2
 READABLE_VERSIONS = (1, 2)
@@ -285,13 +285,13 @@ def _location_2(group: h5py.Group, name: str, dataset: h5py.Dataset) -> ChunkLoc
         dtype, transform = np.dtype(document["dtype"]).str, Transform.from_json(json.dumps(document["transform"]))
         shape = tuple(map(int, document.get("shape", shape)))
     stored = shape if transform.bits == 8 else (-(-shape[0] * transform.bits // 8),) if len(shape) == 1 else ()
-    if transform.dtype != _dtype(dataset) or (transform.kind != DIGITS and stored != _shape(dataset)):
+    if transform.dtype != _dtype(dataset) or (transform.kind not in PACKED_WHOLE and stored != _shape(dataset)):
         raise _unreadable(f"chunk {name[:12]} is not the {transform.dtype} {shape} that it claims to be")
     if not dataset.size:
         return ChunkLocation(address, dtype, shape, PAGES, Codec(transform, 1), ())
     extents: list[Extent] = []
     items = 0
-    if transform.kind in ("dictionary", "delta", DIGITS) and name + _TABLE in group:
+    if transform.kind in ("dictionary", "delta", *PACKED_WHOLE) and name + _TABLE in group:
         table = group[name + _TABLE]
         items = len(table)
         if _dtype(table) != table_dtype(transform, dtype) or table.chunks != (items,):

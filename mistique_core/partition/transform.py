@@ -10,6 +10,9 @@ transform      value                                     for
 ``dictionary`` ``table[codes]``                          few different values
 ``digits``     digits of two bits and their rest,        small codes of several dimensions
                :mod:`~mistique_core.partition.digits`    (quantized activations)
+``sparse``     a bit a value and those that are not      floats of several dimensions of which many are
+               zero, :mod:`~mistique_core.partition      zero (rectified activations)
+               .sparse`
 ``delta``      the chunk at ``base`` with the            chunks nearly equal to another
                difference ``codes`` applied
 ============== ========================================= ==================================
@@ -33,9 +36,11 @@ from mistique_core.partition.bits import unpack_bits
 from mistique_core.partition.digits import join_digits, large_digits, unfold_signs
 
 Array = npt.NDArray[Any]
-Kind = Literal["plain", "decimal", "offset", "dictionary", "digits", "delta"]
+Kind = Literal["plain", "decimal", "offset", "dictionary", "digits", "sparse", "delta"]
 
-KINDS: tuple[Kind, ...] = ("plain", "decimal", "offset", "dictionary", "digits", "delta")
+KINDS: tuple[Kind, ...] = ("plain", "decimal", "offset", "dictionary", "digits", "sparse", "delta")
+PACKED_WHOLE = ("digits", "sparse")
+"""Kinds whose codes are packed bytes of the whole chunk, in one page, whatever the shape of the values."""
 UNSIGNED = {1: "|u1", 2: "<u2", 4: "<u4", 8: "<u8"}
 _PLAIN = ("|b1", "|u1", "|i1", *(f"<{kind}{size}" for kind in "uif" for size in (2, 4, 8)))
 _NUMBERS = 1 << 64
@@ -126,7 +131,7 @@ class Transform:
         numbers = (self.base, self.scale, self.saved, self.bits, *self.exceptions)
         if not all(type(number) is int and abs(number) < _NUMBERS for number in numbers):
             return False
-        if self.bits != 8 and not (self.bits in _PACKED and self.dtype == "|u1" and self.kind != "digits"):
+        if self.bits != 8 and not (self.bits in _PACKED and self.dtype == "|u1" and self.kind not in PACKED_WHOLE):
             return False
         last = 1 << (8 * np.dtype(self.dtype).itemsize)
         if self.top is not None and not (type(self.top) is int and 0 <= self.top < last):
@@ -160,9 +165,10 @@ class Transformed:
     transform
         How to get the values back.
     codes
-        Array of the transform's dtype, with the chunk's shape; packed ``digits`` have one dimension.
+        Array of the transform's dtype, with the chunk's shape; those of ``digits`` and ``sparse`` have one dimension.
     table
-        The different values of a ``dictionary``, the further digits of ``digits``, else ``None``.
+        The different values of a ``dictionary``, the further digits of ``digits``, the values of ``sparse`` that are
+        not zero, else ``None``.
     """
 
     transform: Transform

@@ -42,6 +42,8 @@ def read_chunk(group: h5py.Group, name: str) -> Array:
         return table[codes]
     if transform["kind"] == "digits":
         return digits(transform, codes, table, dtype, tuple(document["shape"]))
+    if transform["kind"] == "sparse":
+        return sparse(codes, table, dtype, tuple(document["shape"]))
     if transform["kind"] == "delta":
         words = codes if table is None else table[codes]
         return delta(read_chunk(group, transform["delta"]), words, transform.get("scale", 1))
@@ -70,6 +72,16 @@ def decimal(transform: dict[str, Any], codes: Array, dtype: np.dtype) -> Array:
 def offset(transform: dict[str, Any], codes: Array, dtype: np.dtype) -> Array:
     """Code + base, exactly."""
     return np.array([int(code) + transform.get("base", 0) for code in codes], dtype)
+
+
+def sparse(codes: Array, table: Array | None, dtype: np.dtype, shape: tuple[int, ...]) -> Array:
+    """One bit a value, the highest bit of a byte first; the values whose bit is set, in order; the others are zero."""
+    values = np.zeros(int(np.prod(shape)), dtype)
+    following = iter([] if table is None else table)
+    for place in range(values.size):
+        if codes[place // 8] >> (7 - place % 8) & 1:
+            values[place] = next(following)
+    return values.reshape(shape)
 
 
 def digits(
