@@ -4,7 +4,7 @@ Run ``python -m benchmarks.dnn_storage [--quick] [--json PATH] [--rows N] [--plo
 The weights and images are looked for in ``$MISTIQUE_BENCH_DATA``, else in ``../shared/data``.
 
 All bytes are those of the layers: the input, the weights and the catalogue are counted apart. Small data sets stand
-for the thesis's 50,000 images: compare ratios. With ``--quick`` three checkpoints stand for ten.
+for the thesis's 50,000 images: compare ratios. With ``--quick`` two checkpoints stand for ten.
 """
 
 from __future__ import annotations
@@ -80,14 +80,14 @@ Read = Callable[[str, int], NDArray[np.float32]]
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
-    options = arguments(__doc__.splitlines()[0], argv, rows=2_000, quick_rows=50, extra=add_plot_option)
+    options = arguments(__doc__.splitlines()[0], argv, rows=2_000, quick_rows=40, extra=add_plot_option)
     folder = data_folder("cifar10_10k.npz", "vgg16_cifar10")
     schemes = {name: SCHEMES[name] for name in (QUICK_SCHEMES if options.quick else SCHEMES)}
     sizes = {
         "vgg16_rows": options.rows,
         "cnn_rows": max(20, options.rows // 10),
         "cnn_training_rows": 256 if options.quick else 1_500,
-        "checkpoints": 3 if options.quick else 10,
+        "checkpoints": 2 if options.quick else 10,
         "peer_rows": max(10, options.rows // 20),
     }
     report = Report("dnn_storage", {**sizes, "thesis": THESIS})
