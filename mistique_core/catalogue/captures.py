@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from mistique_core.catalogue.database import insert_ignore
 from mistique_core.catalogue.entities import RunKey
 from mistique_core.catalogue.tables import capture, capture_block, experiment_run, model, model_version, project
+from mistique_core.errors import CatalogueError
 
 _Chunk = tuple[int, str, int, bytes]
 
@@ -44,6 +45,10 @@ class CapturedRows:
 
 CapturedBlock = dict[str, CapturedRows]
 """Tensor -> its rows."""
+
+
+class CaptureEndedError(CatalogueError):
+    """Others have finished a capture meanwhile: its layers are visible, and nothing is left to do."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,16 @@ def find_interrupted(connection: sa.Connection, project_name: str, model_name: s
 
 
 def save_blocks(connection: sa.Connection, capture_id: int, blocks: Sequence[tuple[int, CapturedBlock]]) -> None:
-    """Record row blocks whose chunks are registered; a block that another task has recorded stays as it is."""
+    """Record row blocks whose chunks are registered; a block that another task has recorded stays as it is.
+
+    Raises
+    ------
+    CaptureEndedError
+        If others have stored all blocks meanwhile, or the capture was given up.
+    """
+    query = sa.select(capture.c.id).where(capture.c.id == capture_id).with_for_update(read=True)
+    if connection.scalar(query) is None:
+        raise CaptureEndedError("the capture has ended, because others have stored all of its row blocks meanwhile")
     rows = [{"capture_id": capture_id, "block": number, "document": _pack(block)} for number, block in blocks]
     insert_ignore(connection, capture_block, rows)
     connection.execute(sa.update(capture).where(capture.c.id == capture_id).values(beat_at=time.time()))
@@ -117,6 +131,19 @@ def load_blocks(connection: sa.Connection, capture_id: int) -> list[CapturedBloc
         .order_by(capture_block.c.block)
     )
     return [_unpack(bytes(document)) for document in connection.scalars(query)]
+
+
+def end_capture(connection: sa.Connection, capture_id: int) -> None:
+    """Forget a capture in the transaction that makes its layers visible.
+
+    Raises
+    ------
+    CaptureEndedError
+        If another task was first.
+    """
+    if connection.scalar(sa.select(capture.c.id).where(capture.c.id == capture_id).with_for_update()) is None:
+        raise CaptureEndedError("another task has made the layers of this capture visible")
+    end_captures(connection, [capture_id])
 
 
 def end_captures(connection: sa.Connection, capture_ids: Iterable[int]) -> None:

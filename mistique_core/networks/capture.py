@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mistique_core.catalogue.captures import (
     CapturedBlock,
+    CaptureEndedError,
     OpenCapture,
     find_capture,
     load_blocks,
@@ -19,11 +20,12 @@ from mistique_core.catalogue.captures import (
     save_blocks,
     saved_numbers,
 )
-from mistique_core.catalogue.intermediates import LOSSLESS, IntermediateRecord, intermediate_by_id
+from mistique_core.catalogue.intermediates import LOSSLESS, IntermediateRecord, find_intermediate, intermediate_by_id
 from mistique_core.dedup import json_hash
 from mistique_core.engine.stored_array import StoredArray
 from mistique_core.engine.unit_stream import UnitCodec, sample_rows
-from mistique_core.errors import InvalidInputError
+from mistique_core.errors import InvalidInputError, NotFoundError
+from mistique_core.model import IntermediateKey
 from mistique_core.networks.capture_plan import CapturePlan, StoredCopy, recorded_calls
 from mistique_core.networks.capture_progress import CaptureProgress
 from mistique_core.networks.capture_state import CaptureState
@@ -31,7 +33,7 @@ from mistique_core.networks.estimate import LayerEstimate, check_disk, check_mem
 from mistique_core.networks.fingerprints import stored_fingerprint
 from mistique_core.networks.forward import CallSeconds, Encoder, Network
 from mistique_core.networks.graph import Graph
-from mistique_core.networks.layer_record import CapturedLayer, CaptureTakenError, LayerRecorder, RecordedLayer
+from mistique_core.networks.layer_record import CapturedLayer, LayerRecorder, RecordedLayer
 from mistique_core.networks.layer_stage import LayerStage
 from mistique_core.networks.weights import NetworkWeights
 from mistique_core.planner.plan import format_bytes
@@ -162,20 +164,33 @@ class Capture:
             If batches do not fit into memory, or a layer cannot be stored.
         """
         if not self._plan.stored:
+            if blocks is not None and self._is_recorded():
+                return self._reports(None, {}, "stored")
             return self._record(None, None, [])
         arrays = self._open_starts(starts)
         network = Network(self._request.graph, self._plan.calls, self._plan.stored)
         opened, state = self._begin(network, arrays)
-        self._store_blocks(network, arrays, opened, state, self._numbers(opened, blocks))
-        with self._store.catalogue.read() as connection:
-            saved = load_blocks(connection, opened.id)
-        if len(saved) < self._request.blocks:
-            return self._reports(state, {}, "pending")
         try:
+            self._store_blocks(network, arrays, opened, state, self._numbers(opened, blocks))
+            with self._store.catalogue.read() as connection:
+                saved = load_blocks(connection, opened.id)
+            if len(saved) < self._request.blocks:
+                return self._reports(state, {}, "pending")
             return self._record(opened, state, saved)
-        except CaptureTakenError:
-            log.info("another task has made the layers of %s visible", self._run.model)
+        except CaptureEndedError as error:
+            log.info("%s.%s: %s", self._run.project, self._run.model, error)
             return self._reports(state, {}, "stored")
+
+    def _is_recorded(self) -> bool:
+        """Whether another task that shares the row blocks has recorded the layers for this run already."""
+        last = self._request.wanted[-1]
+        key = IntermediateKey(self._run.project, self._run.model, last, version=self._run.version)
+        with self._store.catalogue.read() as connection:
+            try:
+                found = find_intermediate(connection, key)
+            except NotFoundError:
+                return False
+            return found.address == intermediate_by_id(connection, self._plan.reused[last].intermediate).address
 
     def _open_starts(self, starts: Mapping[str, StoredCopy]) -> dict[str, StoredArray]:
         reader, read = self._store.frame_reader, self._store.catalogue.read

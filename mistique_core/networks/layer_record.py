@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from mistique_core.catalogue.captures import CapturedBlock, end_captures
+from mistique_core.catalogue.captures import CapturedBlock, end_capture
 from mistique_core.catalogue.intermediates import intermediate_by_id
 from mistique_core.catalogue.stages import StageSeconds, begin_stage, finish_stage, take_over_outputs
-from mistique_core.catalogue.tables import capture, intermediate
+from mistique_core.catalogue.tables import intermediate
 from mistique_core.engine.commit import Pending
 from mistique_core.engine.outputs import OutputSet
 from mistique_core.engine.unit_stream import UnitCodec
-from mistique_core.errors import CatalogueError, RerunError
+from mistique_core.errors import RerunError
 from mistique_core.lineage import library_versions, stage_code_hash
 from mistique_core.model import IntermediateRef
 from mistique_core.networks.capture_plan import StoredCopy
@@ -72,10 +72,6 @@ class RecordedLayer:
     stored_bytes: int
 
 
-class CaptureTakenError(CatalogueError):
-    """Another task has made the same capture visible meanwhile."""
-
-
 class LayerRecorder:
     """Registers the layers of one capture.
 
@@ -121,7 +117,7 @@ class LayerRecorder:
 
         Raises
         ------
-        CaptureTakenError
+        CaptureEndedError
             If another task was first.
         """
         refs: dict[str, IntermediateRef] = dict(inputs)
@@ -133,17 +129,10 @@ class LayerRecorder:
     def _end(self, capture_id: int | None) -> Pending[RecordedLayer | None]:
         def register(connection: sa.Connection, unclaimed: dict[bytes, int]) -> RecordedLayer | None:
             if capture_id is not None:
-                self._check_own(connection, capture_id)
+                end_capture(connection, capture_id)
             return None
 
         return Pending(self._store.committer.outputs(), register)
-
-    def _check_own(self, connection: sa.Connection, capture_id: int) -> None:
-        """Take the capture's row for this transaction, so that of several tasks one ends it."""
-        query = sa.select(capture.c.id).where(capture.c.id == capture_id).with_for_update()
-        if connection.scalar(query) is None:
-            raise CaptureTakenError
-        end_captures(connection, [capture_id])
 
     def _pending(
         self,

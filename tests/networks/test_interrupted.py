@@ -122,4 +122,37 @@ def test_several_tasks_share_the_row_blocks(catalogue_url: str, tmp_path: Path) 
         report = run.log_network(architecture.model, lambda: architecture.inputs, blocks=[2], **options)
         assert report.is_complete
         run.finish()
+        again = run.log_network(architecture.model, lambda: architecture.inputs, blocks=[1], **options)
+        assert {layer.state for layer in again.layers} == {"reused"}
+        assert store.intermediates()["attempt"].max() == 1, "it is recorded once, whichever task comes again"
         np.testing.assert_array_equal(store.get_intermediates("nets.cnn.conv2", strategy="read").values, expected)
+
+
+def test_a_task_that_comes_too_late_finds_the_work_done(
+    catalogue_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one call computes its first block, another one stores all of them and ends the capture."""
+    from mistique_core.networks.forward import Network
+
+    architecture = cnn()
+    options: dict[str, Any] = {"batch_rows": 20, "scheme": "bounded(0.1)"}
+    with Mistique.open(tmp_path, catalogue_url) as store, Mistique.open(tmp_path, catalogue_url) as other:
+        run = store.run("nets", "cnn")
+        original, overtaken = Network.run, []
+
+        def run_late(self: Network, inputs: Any) -> Any:
+            if len(next(iter(inputs.values()))) == 20 and not overtaken:
+                overtaken.append(True)
+                same = other.run("nets", "cnn", key=run.key)
+                report = same.log_network(cnn().model, lambda: architecture.inputs, **options)
+                assert report.is_complete
+            return original(self, inputs)
+
+        monkeypatch.setattr(Network, "run", run_late)
+        report = run.log_network(architecture.model, lambda: architecture.inputs, **options)
+        assert overtaken
+        assert report.is_complete
+        run.finish()
+        assert store.intermediates()["attempt"].max() == 1
+        assert len(store.get_intermediates("nets.cnn.flatten").values) == 83
+        assert store.check(read_data=True).problems == ()
