@@ -11,6 +11,8 @@ from mistique_core.networks.graph import Graph
 from mistique_core.quantizers import Pool, Quantizer
 
 _UNIT_ROUNDOFF = 2.0**-24
+_LEAST_WINDOW = 64
+"""Whole maps of fewer values are averaged faster by a reduction than by a pooling."""
 _KEEPS_SIGN = ("MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "GlobalMaxPooling2D", "Flatten", "Reshape", "Dropout")
 _NOT_NEGATIVE = ("relu", "relu6", "sigmoid", "softmax", "softplus")
 
@@ -31,10 +33,11 @@ class GraphPooling:
     def __init__(self, scheme: Pool, map_shape: tuple[int, ...], not_negative: bool) -> None:
         import tensorflow as tf
 
-        self._sigma = scheme.sigma
+        self._window = map_shape if scheme.sigma is None else (scheme.sigma, scheme.sigma)
         self._average = scheme.how == "avg"
         self._not_negative = not_negative
-        self._cells = int(np.prod(map_shape)) if scheme.sigma is None else scheme.sigma ** len(map_shape)
+        self._is_whole = scheme.sigma is None
+        self._cells = int(np.prod(self._window))
         self._function = tf.function(self._pool, reduce_retracing=True, autograph=False)
         self._function._omit_frequent_tracing_warning = True  # every tensor is another function of the same code
 
@@ -51,21 +54,21 @@ class GraphPooling:
     def _pool(self, values: Any) -> tuple[Any, Any]:
         import tensorflow as tf
 
-        if self._sigma is None:
-            reduce = tf.reduce_mean if self._average else tf.reduce_max
-            pooled = reduce(values, axis=(1, 2), keepdims=True)
-        else:
-            pool = tf.nn.avg_pool2d if self._average else tf.nn.max_pool2d
-            pooled = pool(values, self._sigma, self._sigma, "VALID")
         if not self._average:
-            return pooled, tf.constant(0.0)
+            return tf.reduce_max(values, axis=(1, 2), keepdims=True), tf.constant(0.0)
+        if self._is_whole and self._cells < _LEAST_WINDOW:
+            pooled = tf.reduce_mean(values, axis=(1, 2), keepdims=True)
+        else:
+            pooled = tf.nn.avg_pool2d(values, self._window, self._window, "VALID")
         if self._not_negative:
             return pooled, tf.reduce_max(pooled)
         return pooled, tf.maximum(tf.reduce_max(values), -tf.reduce_min(values))
 
 
 def can_pool(quantizer: Quantizer | None, shape: tuple[int, ...], dtype: str) -> bool:
-    """Whether the network's program can pool: whole maps, or maps that cells of equal size fill.
+    """Whether the network's program can pool: averages of whole maps, or of cells of equal size that fill a map.
+
+    Of largest values, those of whole maps only: TensorFlow's max pooling passes over NaN.
 
     Parameters
     ----------
@@ -78,7 +81,9 @@ def can_pool(quantizer: Quantizer | None, shape: tuple[int, ...], dtype: str) ->
     """
     if not isinstance(quantizer, Pool) or len(shape) != 3 or dtype != "float32" or 0 in shape:
         return False
-    return quantizer.sigma is None or all(size % quantizer.sigma == 0 for size in shape[:-1])
+    if quantizer.sigma is None:
+        return True
+    return quantizer.how == "avg" and all(size % quantizer.sigma == 0 for size in shape[:-1])
 
 
 def not_negative(graph: Graph) -> set[str]:
