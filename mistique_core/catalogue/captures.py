@@ -18,7 +18,16 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.database import insert_ignore
 from mistique_core.catalogue.entities import RunKey
-from mistique_core.catalogue.tables import capture, capture_block, experiment_run, model, model_version, project
+from mistique_core.catalogue.tables import (
+    capture,
+    capture_block,
+    experiment_run,
+    intermediate,
+    model,
+    model_version,
+    project,
+    stage,
+)
 from mistique_core.errors import CatalogueError
 
 _Chunk = tuple[int, str, int, bytes]
@@ -93,12 +102,47 @@ def find_interrupted(connection: sa.Connection, project_name: str, model_name: s
             .join(project, project.c.id == model.c.project_id)
             .join(experiment_run, experiment_run.c.id == model_version.c.run_id)
         )
-        .where(project.c.name == project_name, model.c.name == model_name, capture.c.key == key)
+        .where(
+            project.c.name == project_name,
+            model.c.name == model_name,
+            capture.c.key == key,
+            experiment_run.c.source == "python",
+        )
         .order_by(capture.c.id.desc())
         .limit(1)
     )
     row = connection.execute(query).first()
     return None if row is None else RunKey(row.source, row.dag_id, row.run_id)
+
+
+def check_open(connection: sa.Connection, capture_id: int) -> None:
+    """Raise :class:`CaptureEndedError` if a capture has ended."""
+    if connection.scalar(sa.select(capture.c.id).where(capture.c.id == capture_id)) is None:
+        raise CaptureEndedError("the capture has ended: others have stored all of its row blocks, or it was given up")
+
+
+def has_capture_of(connection: sa.Connection, version_id: int, name: str, identity: str) -> bool:
+    """Return whether a model version holds a layer that was computed in a known way, by any scheme.
+
+    Parameters
+    ----------
+    connection
+        A connection.
+    version_id
+        The model version.
+    name
+        The layer.
+    identity
+        What tells its values from others, 64 hex digits; the first half of its stage's fingerprint. A layer that must
+        never be taken over has none, and counts by its name.
+    """
+    query = (
+        sa.select(stage.c.fingerprint)
+        .join(intermediate, intermediate.c.stage_id == stage.c.id)
+        .where(intermediate.c.model_version_id == version_id, intermediate.c.name == name)
+    )
+    found = connection.scalars(query).all()
+    return any(item is None or item[: len(item) // 2] == identity[: len(item) // 2] for item in found)
 
 
 def save_blocks(connection: sa.Connection, capture_id: int, blocks: Sequence[tuple[int, CapturedBlock]]) -> None:
@@ -109,12 +153,22 @@ def save_blocks(connection: sa.Connection, capture_id: int, blocks: Sequence[tup
     CaptureEndedError
         If others have stored all blocks meanwhile, or the capture was given up.
     """
-    query = sa.select(capture.c.id).where(capture.c.id == capture_id).with_for_update(read=True)
-    if connection.scalar(query) is None:
-        raise CaptureEndedError("the capture has ended, because others have stored all of its row blocks meanwhile")
+    beat(connection, capture_id)
     rows = [{"capture_id": capture_id, "block": number, "document": _pack(block)} for number, block in blocks]
     insert_ignore(connection, capture_block, rows)
-    connection.execute(sa.update(capture).where(capture.c.id == capture_id).values(beat_at=time.time()))
+
+
+def beat(connection: sa.Connection, capture_id: int) -> None:
+    """Give a sign of life of a capture, which keeps it from being ended until the transaction does.
+
+    Raises
+    ------
+    CaptureEndedError
+        If it has ended.
+    """
+    updated = connection.execute(sa.update(capture).where(capture.c.id == capture_id).values(beat_at=time.time()))
+    if not updated.rowcount:
+        raise CaptureEndedError("the capture has ended: others have stored all of its row blocks, or it was given up")
 
 
 def saved_numbers(connection: sa.Connection, capture_id: int) -> set[int]:

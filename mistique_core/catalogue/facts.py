@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 
@@ -85,7 +85,10 @@ def gather_facts(connection: sa.Connection, target: IntermediateRecord) -> Targe
             if item not in ancestors:
                 parent = intermediate_by_id(connection, item)
                 own = [*(column.version.id for column in columns_of(connection, item)), parent.row_id_version.id]
-                ancestors[item] = _intermediate_fact(parent, _version_sizes(connection, own), own)
+                made = _intermediate_fact(parent, _version_sizes(connection, own), own)
+                if made.exact and parent.stage_id is not None and _origin(connection, parent.stage_id):
+                    made = replace(made, exact=False)
+                ancestors[item] = made
                 waiting.append(parent)
     by_name = {column.name: column for column in columns}
     origin = {} if target.stage_id is None else _origin(connection, target.stage_id)

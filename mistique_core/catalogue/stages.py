@@ -139,7 +139,7 @@ def finish_stage(
             exec_seconds=seconds.execute,
             store_seconds=seconds.store,
             call_seconds=seconds.call,
-            needs={output: {name: need.value for name, need in of.items()} for output, of in needs.items()},
+            needs=_needs_document(needs),
         )
     )
     insert_ignore(
@@ -155,6 +155,10 @@ def finish_stage(
             for name, value in metrics.items()
         ],
     )
+
+
+def _needs_document(needs: Mapping[str, Mapping[str, Need]]) -> dict[str, dict[str, str]]:
+    return {output: {name: need.value for name, need in of.items()} for output, of in needs.items()}
 
 
 def fail_stage(connection: sa.Connection, stage_id: int, error: str) -> None:
@@ -174,8 +178,19 @@ def find_reusable(connection: sa.Connection, fingerprint: str) -> int | None:
     )
 
 
-def take_over_outputs(connection: sa.Connection, source: int, stage_id: int, model_version_id: int, name: str) -> None:
+def take_over_outputs(
+    connection: sa.Connection,
+    source: int,
+    stage_id: int,
+    model_version_id: int,
+    name: str,
+    *,
+    needs: Mapping[str, Mapping[str, Need]] | None = None,
+) -> None:
     """Register the outputs of stage `source` for stage `stage_id` too; no bytes are touched.
+
+    What the source has learned is taken over as well, unless `needs` says that the stage has a shape of its own: then
+    its fitted objects are left to the caller, and `needs` is what its outputs need of its own inputs.
 
     The measured seconds are taken over as well: they are what a re-run of the stage would cost.
     """
@@ -194,12 +209,13 @@ def take_over_outputs(connection: sa.Connection, source: int, stage_id: int, mod
             exec_seconds=origin.exec_seconds,
             store_seconds=0.0,
             call_seconds=origin.call_seconds,
-            needs=origin.needs,
+            needs=origin.needs if needs is None else _needs_document(needs),
         )
     )
     for row in connection.execute(sa.select(intermediate).where(intermediate.c.stage_id == source)).all():
         _copy_intermediate(connection, row, stage_id, model_version_id, output_name(name, row.output), now)
-    for row in connection.execute(sa.select(fitted).where(fitted.c.stage_id == source)).all():
+    learned = sa.select(fitted).where(fitted.c.stage_id == source)
+    for row in connection.execute(learned).all() if needs is None else ():
         values = {**row._mapping, "stage_id": stage_id, "model_version_id": model_version_id, "created_at": now}
         values.pop("id")
         connection.execute(sa.insert(fitted).values(**values))

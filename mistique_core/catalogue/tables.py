@@ -224,6 +224,7 @@ capture = Table(
     Column("document", LargeBinary, nullable=False),
     Column("beat_at", Float, nullable=False),
     UniqueConstraint("model_version_id", "key"),
+    sqlite_autoincrement=True,  # whoever still writes for a capture that has ended must not find another one
 )
 
 capture_block = Table(

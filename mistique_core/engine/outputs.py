@@ -278,6 +278,19 @@ class OutputSet:
         self.arrays[address] = array
         self.fitted.append(PreparedFitted(output, format_name, type_name(value), len(data), address))
 
+    def add_stored_fitted(self, output: str, format_name: str, type_of: str, size: int, address: bytes) -> None:
+        """Take in a fitted object whose bytes are stored already.
+
+        Parameters
+        ----------
+        output
+            Its name.
+        format_name, type_of, size, address
+            Codec, import path of its class, bytes, and address of the chunk that holds them.
+        """
+        check_name("fitted output", output)
+        self.fitted.append(PreparedFitted(output, format_name, type_of, size, address))
+
     def _add(self, column: HashedColumn) -> NewColumn:
         for version in column.versions:
             self.column_versions[version.address] = version

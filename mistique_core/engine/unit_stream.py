@@ -108,6 +108,20 @@ class UnitCodec:
         )
         return cls(units, map_shape, sample.dtype, groups, fitted)
 
+    def check_batch(self, batch_rows: int) -> None:
+        """Refuse a number of rows at a time that does not fill whole row blocks.
+
+        Raises
+        ------
+        InvalidInputError
+            If it does not.
+        """
+        if batch_rows % self.groups.block_rows:
+            raise InvalidInputError(
+                f"batch_rows={batch_rows} cannot be cut into equal row blocks; give a multiple of "
+                f"{self.groups.block_rows}, or a round number such as 1000"
+            )
+
     @property
     def pools(self) -> bool:
         """Whether the values are pooled first, which whoever computes them may have done already."""
@@ -136,6 +150,12 @@ class UnitCodec:
             If a value cannot be stored by the scheme.
         """
         size = self.groups.block_rows
+        wanted = self.map_shape if pooling_error is None else values.shape[1:-1]
+        if values.dtype != self.dtype or values.shape[1:] != (*wanted, self.units):
+            raise InvalidInputError(
+                f"values come as {values.dtype} {values.shape[1:]} after {self.dtype} {(*self.map_shape, self.units)}; "
+                "only layers whose rows are alike can be stored"
+            )
         if first_row % size:
             raise InvalidInputError(
                 f"row {first_row} does not begin a row block of {size} rows; begin at one that does"

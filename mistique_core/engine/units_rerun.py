@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -92,13 +93,11 @@ class UnitsRerunner:
         ids, values = self._arrays.rerun(connection, plan, target, row_ids)
         names = tuple(column.name for column in columns)
         pieces = []
-        start = 0
         unit_major = np.moveaxis(values, -1, 0)
-        for version in dict.fromkeys(column.version for column in columns):
-            units = sum(column.version == version for column in columns)
-            quantizer = self._reader.quantizer(connection, version)
-            piece = unit_major[start : start + units]
+        starts = [place for place, column in enumerate(columns) if not column.unit]
+        for start, stop in itertools.pairwise([*starts, len(columns)]):
+            quantizer = self._reader.quantizer(connection, columns[start].version)
+            piece = unit_major[start:stop]
             pieces.append(piece if quantizer is None else quantizer.summarize(piece))
-            start += units
         summarized = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         return RerunUnits(ids, names, np.moveaxis(summarized, 0, -1))

@@ -18,8 +18,8 @@ Value = tuple[Any, Any]
 
 
 def is_random(call: Call) -> bool:
-    """Whether a call draws random numbers whenever it runs: one that was built with ``training=True``."""
-    return bool(call.arguments["kwargs"].get("training"))
+    """Whether a call draws random numbers in inference."""
+    return call.draws
 
 
 class CompiledCall:
@@ -82,9 +82,7 @@ class CompiledCall:
 
 
 def _training(call: Call, operation: Any) -> dict[str, bool]:
-    """Return the argument that asks for inference, where the layer knows it and was not built to do otherwise."""
-    if is_random(call):
-        return {}
+    """Return the argument that asks for inference, where the layer knows it: as ``predict`` does, always."""
     try:
         knows = "training" in inspect.signature(operation.call).parameters
     except (AttributeError, TypeError, ValueError):

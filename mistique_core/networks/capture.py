@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
 from mistique_core.catalogue.captures import (
     CapturedBlock,
     CaptureEndedError,
     OpenCapture,
+    beat,
+    check_open,
     find_capture,
+    has_capture_of,
     load_blocks,
     open_capture,
     save_blocks,
     saved_numbers,
 )
-from mistique_core.catalogue.intermediates import LOSSLESS, IntermediateRecord, find_intermediate, intermediate_by_id
+from mistique_core.catalogue.intermediates import LOSSLESS, IntermediateRecord, intermediate_by_id
 from mistique_core.dedup import json_hash
 from mistique_core.engine.stored_array import StoredArray
 from mistique_core.engine.unit_stream import UnitCodec, sample_rows
-from mistique_core.errors import InvalidInputError, NotFoundError
-from mistique_core.model import IntermediateKey
+from mistique_core.errors import InvalidInputError
 from mistique_core.networks.capture_plan import CapturePlan, StoredCopy, recorded_calls
 from mistique_core.networks.capture_progress import CaptureProgress
 from mistique_core.networks.capture_state import CaptureState
 from mistique_core.networks.estimate import LayerEstimate, check_disk, check_memory, estimate_stored, table_of
-from mistique_core.networks.fingerprints import stored_fingerprint
+from mistique_core.networks.fingerprints import Fingerprints, stored_fingerprint
 from mistique_core.networks.forward import CallSeconds, Encoder, Network
-from mistique_core.networks.graph import Graph
+from mistique_core.networks.graph import Call, Graph, ancestors
 from mistique_core.networks.layer_record import CapturedLayer, LayerRecorder, RecordedLayer
 from mistique_core.networks.layer_stage import LayerStage
 from mistique_core.networks.weights import NetworkWeights
@@ -49,6 +52,8 @@ Array = npt.NDArray[Any]
 UNFITTED_SAMPLE_ROWS = 32
 SAMPLE_ROWS = 256
 PERCENTILE_SAMPLE_ROWS = 1_000
+LEAST_SAMPLE_ROWS = 16
+SAMPLE_BYTES = 512 * 1024 * 1024
 _NO_TIME = CallSeconds(0.0, 0.0)
 
 
@@ -64,22 +69,23 @@ class CaptureRequest:
         Tensors, in the graph's order.
     schemes
         Tensor -> scheme.
-    values
-        Tensor -> fingerprint of its values, or ``None``.
-    input_addresses
-        Input -> address of its values, in hex.
+    fingerprints
+        Of all tensors.
     rows, batch_rows
         Rows of the input and of a row block.
+    exact, reuse
+        As they were asked for.
     """
 
     graph: Graph
     weights: NetworkWeights
     wanted: Sequence[str]
     schemes: Mapping[str, Quantizer | None]
-    values: Mapping[str, str | None]
-    input_addresses: Mapping[str, str]
+    fingerprints: Fingerprints
     rows: int
     batch_rows: int
+    exact: bool
+    reuse: bool
 
     def text(self, name: str) -> str:
         """Return the text of a tensor's scheme."""
@@ -91,17 +97,11 @@ class CaptureRequest:
         """Number of row blocks."""
         return -(-self.rows // self.batch_rows)
 
-    def key(self, plan: CapturePlan) -> str:
-        """Return what tells this capture from others: equal captures store the same."""
-        stored = {name: [self.values[name], self.text(name)] for name in plan.stored}
-        return json_hash(
-            {
-                "stored": stored,
-                "inputs": dict(self.input_addresses),
-                "origin": dict(plan.origin),
-                "rows": [self.rows, self.batch_rows],
-            }
-        )
+    @property
+    def key(self) -> str:
+        """What tells this capture from others, whatever the store holds: equal ones give the same layers."""
+        wanted = {name: [self.fingerprints.identities[name], self.text(name)] for name in self.wanted}
+        return json_hash({"wanted": wanted, "rows": [self.rows, self.batch_rows], "how": [self.exact, self.reuse]})
 
 
 class Capture:
@@ -113,6 +113,8 @@ class Capture:
         Where it logs to.
     request, plan
         What it logs, and how.
+    plan_again
+        Given the tensors to store and those to begin with, returns the plan: for going on with a capture as it began.
     inputs
         Input -> its intermediate.
     task_id
@@ -127,6 +129,7 @@ class Capture:
         run: Run,
         request: CaptureRequest,
         plan: CapturePlan,
+        plan_again: Callable[[Sequence[str], Sequence[str]], CapturePlan],
         inputs: Mapping[str, IntermediateRecord],
         *,
         task_id: str | None,
@@ -136,6 +139,7 @@ class Capture:
         self._run = run
         self._request = request
         self._plan = plan
+        self._plan_again = plan_again
         self._inputs = inputs
         self._progress = progress
         self._recorder = LayerRecorder(store, run, request.weights, task_id)
@@ -163,34 +167,45 @@ class Capture:
         InvalidInputError
             If batches do not fit into memory, or a layer cannot be stored.
         """
-        if not self._plan.stored:
-            if blocks is not None and self._is_recorded():
-                return self._reports(None, {}, "stored")
+        if blocks is not None and self._is_recorded():
+            return self._reports(None, {}, "stored")
+        opened = self._find_open()
+        if opened is None and not self._plan.stored:
             return self._record(None, None, [])
-        arrays = self._open_starts(starts)
-        network = Network(self._request.graph, self._plan.calls, self._plan.stored)
-        opened, state = self._begin(network, arrays)
+        if opened is None:
+            opened = self._begin(starts)
+        state = CaptureState.from_bytes(opened.document)
+        if (state.stored, state.starts) != (self._plan.stored, self._plan.starts):
+            self._plan = self._plan_again(state.stored, state.starts)
         try:
-            self._store_blocks(network, arrays, opened, state, self._numbers(opened, blocks))
+            self._store_blocks(opened, state, self._open_starts(starts), self._numbers(opened, blocks))
             with self._store.catalogue.read() as connection:
+                check_open(connection, opened.id)
                 saved = load_blocks(connection, opened.id)
             if len(saved) < self._request.blocks:
                 return self._reports(state, {}, "pending")
             return self._record(opened, state, saved)
-        except CaptureEndedError as error:
-            log.info("%s.%s: %s", self._run.project, self._run.model, error)
+        except CaptureEndedError:
+            if not self._is_recorded():
+                raise
+            log.info("%s.%s: other tasks have stored the rest", self._run.project, self._run.model)
             return self._reports(state, {}, "stored")
 
     def _is_recorded(self) -> bool:
         """Whether another task that shares the row blocks has recorded the layers for this run already."""
         last = self._request.wanted[-1]
-        key = IntermediateKey(self._run.project, self._run.model, last, version=self._run.version)
+        identity = self._request.fingerprints.identities[last]
         with self._store.catalogue.read() as connection:
-            try:
-                found = find_intermediate(connection, key)
-            except NotFoundError:
-                return False
-            return found.address == intermediate_by_id(connection, self._plan.reused[last].intermediate).address
+            return has_capture_of(connection, self._run.version_id, last, identity)
+
+    def _find_open(self) -> OpenCapture | None:
+        """Return the capture if it has begun, with a sign of life."""
+        with self._store.catalogue.write() as connection:
+            opened = find_capture(connection, self._run.version_id, self._request.key)
+            if opened is not None:
+                beat(connection, opened.id)
+                log.info("going on with an open capture of %s.%s", self._run.project, self._run.model)
+            return opened
 
     def _open_starts(self, starts: Mapping[str, StoredCopy]) -> dict[str, StoredArray]:
         reader, read = self._store.frame_reader, self._store.catalogue.read
@@ -201,42 +216,45 @@ class Capture:
                     records[name] = intermediate_by_id(connection, starts[name].intermediate)
         return {name: StoredArray(reader, read, record) for name, record in records.items()}
 
-    def _begin(self, network: Network, arrays: Mapping[str, StoredArray]) -> tuple[OpenCapture, CaptureState]:
-        """Return the capture in progress, or fit the schemes, show what it will take, and begin it."""
-        key = self._request.key(self._plan)
-        with self._store.catalogue.read() as connection:
-            opened = find_capture(connection, self._run.version_id, key)
-        if opened is None:
-            state = self._fit(network, arrays)
-            with self._store.catalogue.write() as connection:
-                opened = open_capture(connection, self._run.version_id, key, state.to_bytes())
-        else:
-            log.info("going on with an interrupted capture of %s.%s", self._run.project, self._run.model)
-        return opened, CaptureState.from_bytes(opened.document)
+    def _begin(self, starts: Mapping[str, StoredCopy]) -> OpenCapture:
+        """Fit the schemes, show what the capture will take, and begin it."""
+        network = Network(self._request.graph, self._plan.calls, self._plan.stored)
+        state = self._fit(network, self._open_starts(starts))
+        with self._store.catalogue.write() as connection:
+            return open_capture(connection, self._run.version_id, self._request.key, state.to_bytes())
 
     def _fit(self, network: Network, arrays: Mapping[str, StoredArray]) -> CaptureState:
         request = self._request
+
+        def take(rows: npt.NDArray[np.intp]) -> dict[str, Array]:
+            return {name: array.take(rows) for name, array in arrays.items()}
+
+        first = network.one_row(take(np.zeros(1, np.intp)))
+        alone = dict(network.seconds)
+        row_bytes = sum(values.nbytes for values in first.values())
+        check_memory(row_bytes * request.batch_rows, request.batch_rows)
         most = max(_sample_rows_of(request.schemes[name]) for name in self._plan.stored)
-        rows = sample_rows(request.rows, most)
-        sample, seconds = network.sample({name: array.take(rows) for name, array in arrays.items()})
-        shapes = {name: tuple(values.shape[1:]) for name, values in sample.items()}
-        batch = sum(math.prod(shapes[name]) * sample[name].itemsize for name in shapes) * request.batch_rows
-        check_memory(batch, request.batch_rows)
+        rows = sample_rows(request.rows, max(min(most, SAMPLE_BYTES // max(row_bytes, 1)), LEAST_SAMPLE_ROWS))
+        sample, row_seconds = network.sample(take, rows.astype(np.intp), request.batch_rows)
         codecs = {}
         estimates = []
         for name in self._plan.stored:
             try:
                 codecs[name] = UnitCodec.fit(sample[name], request.schemes[name], request.batch_rows)
+                codecs[name].check_batch(request.batch_rows)
             except InvalidInputError as error:
                 raise InvalidInputError(f"layer {name!r}: {error}") from error
-            if request.batch_rows % codecs[name].groups.block_rows:
-                raise InvalidInputError(
-                    f"batch_rows={request.batch_rows} cannot be cut into equal row blocks for layer {name!r}; give a "
-                    f"multiple of {codecs[name].groups.block_rows}, or a round number such as 1000"
-                )
             estimates.append(self._estimate(name, codecs[name], sample[name]))
         self._show(estimates)
-        return CaptureState(codecs, shapes, seconds)
+        return CaptureState(
+            codecs,
+            {name: tuple(values.shape[1:]) for name, values in sample.items()},
+            {name: CallSeconds(taken, alone[name]) for name, taken in row_seconds.items()},
+            self._plan.stored,
+            self._plan.starts,
+            self._plan.origin,
+            frozenset(name for name in sample if not _is_alike(first[name][0], sample[name][0])),
+        )
 
     def _estimate(self, name: str, codec: UnitCodec, sample: Array) -> LayerEstimate:
         request = self._request
@@ -271,15 +289,11 @@ class Capture:
         return [block for block in wanted if block not in saved]
 
     def _store_blocks(
-        self,
-        network: Network,
-        arrays: Mapping[str, StoredArray],
-        opened: OpenCapture,
-        state: CaptureState,
-        numbers: Sequence[int],
+        self, opened: OpenCapture, state: CaptureState, arrays: Mapping[str, StoredArray], numbers: Sequence[int]
     ) -> None:
         """Run the network over row blocks, and register them as partitions fill."""
         request = self._request
+        network = Network(request.graph, self._plan.calls, self._plan.stored)
         rows_of = {block: min(request.batch_rows, request.rows - block * request.batch_rows) for block in numbers}
         total = sum(rows_of.values())
         row = sum(math.prod(state.shapes[name]) * codec.dtype.itemsize for name, codec in state.codecs.items())
@@ -328,13 +342,23 @@ class Capture:
     def _layer(self, name: str, state: CaptureState | None) -> CapturedLayer:
         request, plan = self._request, self._plan
         calls = recorded_calls(request.graph, name, request.wanted)
-        origin = plan.origin if name in plan.stored else {}
+        origin = self._origin_of(ancestors(request.graph, [name], plan.starts), state) if name in plan.stored else {}
         stage = LayerStage.of(calls, request.graph.tensors, {"": name}, origin)
         times = [] if state is None else [state.seconds.get(call.name, _NO_TIME) for call in calls]
         seconds = CallSeconds(sum(item.row for item in times), sum(item.call for item in times))
-        fingerprint = stored_fingerprint(request.values[name], request.text(name), origin)
+        repeatable = state is None or name not in state.dependent
+        values = request.fingerprints.values(name) if repeatable else None
+        fingerprint = stored_fingerprint(values, request.text(name), origin)
         codec = None if state is None else state.codecs.get(name)
-        return CapturedLayer(name, stage, request.text(name), fingerprint, plan.reused.get(name), codec, seconds)
+        source = plan.reused.get(name)
+        return CapturedLayer(name, stage, request.text(name), fingerprint, source, codec, seconds, repeatable)
+
+    @staticmethod
+    def _origin_of(calls: Sequence[Call], state: CaptureState | None) -> dict[str, str]:
+        """Return the lossy copies among what some calls begin with."""
+        origin = {} if state is None else state.origin
+        given = {name for call in calls for name in call.inputs}
+        return {name: scheme for name, scheme in origin.items() if name in given}
 
     def _reports(
         self, state: CaptureState | None, recorded: Mapping[str, RecordedLayer], otherwise: State
@@ -361,6 +385,16 @@ class Capture:
                 )
             )
         return tuple(found)
+
+
+def _is_alike(alone: Array, among_others: Array) -> bool:
+    """Whether a row that ran alone gave what it gave among others, but for rounding."""
+    if alone.shape != among_others.shape:
+        return False
+    if alone.dtype.kind != "f":
+        return bool(np.array_equal(alone, among_others))
+    largest = float(np.abs(among_others[np.isfinite(among_others)]).max(initial=0.0))
+    return bool(np.allclose(alone, among_others, rtol=1e-3, atol=1e-3 * largest, equal_nan=True))
 
 
 def _sample_rows_of(quantizer: Quantizer | None) -> int:

@@ -76,13 +76,13 @@ def plan_capture(
     wanted
         Tensors that are logged, in the graph's order.
     reusable
-        Tensor -> copy of it by the wanted scheme.
+        Tensor -> copy of it by the wanted scheme, of what the network gives.
     copies
         Tensor -> copy by any scheme, the exact one where there is one.
     exact
         Whether the pass must begin with exact values only.
     """
-    reused = {name: reusable[name] for name in wanted if name in reusable and (reusable[name].is_exact or not exact)}
+    reused = {name: reusable[name] for name in wanted if name in reusable}
     stored = tuple(name for name in wanted if name not in reused)
     usable = {
         name: copy

@@ -24,11 +24,22 @@ class CaptureState:
         Tensor -> shape of one row.
     seconds
         Call -> what it takes.
+    stored, starts
+        Tensors that are stored, and those that the pass begins with: whoever goes on does the same, whatever the
+        store holds by then.
+    origin
+        Those of the starts that are lossy copies, and their schemes.
+    dependent
+        Tensors whose rows depend on the other rows of their batch.
     """
 
     codecs: Mapping[str, UnitCodec]
     shapes: Mapping[str, tuple[int, ...]]
     seconds: Mapping[str, CallSeconds]
+    stored: tuple[str, ...]
+    starts: tuple[str, ...]
+    origin: Mapping[str, str]
+    dependent: frozenset[str]
 
     def to_bytes(self) -> bytes:
         """Return the state as compressed JSON."""
@@ -36,6 +47,10 @@ class CaptureState:
             "codecs": {name: base64.b64encode(codec.to_bytes()).decode() for name, codec in self.codecs.items()},
             "shapes": {name: list(shape) for name, shape in self.shapes.items()},
             "seconds": {name: [item.row, item.call] for name, item in self.seconds.items()},
+            "stored": list(self.stored),
+            "starts": list(self.starts),
+            "origin": dict(self.origin),
+            "dependent": sorted(self.dependent),
         }
         return zlib.compress(json.dumps(document).encode())
 
@@ -47,4 +62,8 @@ class CaptureState:
             {name: UnitCodec.from_bytes(base64.b64decode(text)) for name, text in document["codecs"].items()},
             {name: tuple(shape) for name, shape in document["shapes"].items()},
             {name: CallSeconds(*values) for name, values in document["seconds"].items()},
+            tuple(document["stored"]),
+            tuple(document["starts"]),
+            document["origin"],
+            frozenset(document["dependent"]),
         )

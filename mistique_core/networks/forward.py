@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from mistique_core.catalogue.captures import CapturedBlock, CapturedRows
@@ -77,8 +78,8 @@ class Network:
         values: dict[str, Value] = {}
         for name, array in inputs.items():
             spec = self._graph.tensors[name]
-            shape = (rows, *(-1 if size is None else size for size in spec.shape))
-            values[name] = (tf.constant(array.reshape(shape), spec.dtype), None)
+            given = array if spec.shape else array.reshape(rows)
+            values[name] = (tf.constant(given, spec.dtype), None)
         for call, function in self.calls:
             start = time.perf_counter()
             outputs = function([values[name] for name in call.inputs])
@@ -94,22 +95,40 @@ class Network:
                     yield name, value
             del outputs
 
-    def sample(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, CallSeconds]]:
-        """Return the kept tensors of a sample, and what each call takes.
+    def one_row(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Return the kept tensors of a single row; afterwards `seconds` says what that takes.
 
         Parameters
         ----------
         inputs
-            Tensor -> array of the sample's rows.
+            Tensor -> array of one row.
         """
-        rows = len(next(iter(inputs.values())))
-        first = {name: array[:1] for name, array in inputs.items()}
-        for _ in range(2):  # the first time compiles
-            deque(self.run(first), maxlen=0)
-        alone = dict(self.seconds)
-        found = {name: to_array(name, value, rows) for name, (value, _) in self.run(inputs)}
-        seconds = {name: CallSeconds(taken / rows, alone[name]) for name, taken in self.seconds.items()}
-        return found, seconds
+        deque(self.run(inputs), maxlen=0)  # the first time compiles
+        return {name: to_array(name, value, 1) for name, (value, _) in self.run(inputs)}
+
+    def sample(
+        self, take: Callable[[npt.NDArray[np.intp]], Mapping[str, Array]], rows: npt.NDArray[np.intp], at_once: int
+    ) -> tuple[dict[str, Array], dict[str, float]]:
+        """Return the kept tensors of a sample, and the seconds that a row takes in each call.
+
+        Parameters
+        ----------
+        take
+            Returns tensor -> array of some rows.
+        rows
+            The rows of the sample.
+        at_once
+            Most rows of a batch.
+        """
+        pieces: dict[str, list[Array]] = {}
+        seconds: Counter[str] = Counter()
+        for start in range(0, len(rows), at_once):
+            some = rows[start : start + at_once]
+            for name, (value, _) in self.run(take(some)):
+                pieces.setdefault(name, []).append(to_array(name, value, len(some)))
+            seconds.update(self.seconds)
+        found = {name: arrays[0] if len(arrays) == 1 else np.concatenate(arrays) for name, arrays in pieces.items()}
+        return found, {name: taken / len(rows) for name, taken in seconds.items()}
 
 
 class Encoder:
@@ -175,11 +194,8 @@ class Encoder:
         Exception
             Whatever encoding or adding an earlier tensor has raised.
         """
-        error = None
-        if name in self._pooling:
-            array, error = self._pooling[name](value[0])
-        else:
-            array = to_array(name, value[0], rows)
+        pooled = self._pooling[name](value[0]) if name in self._pooling else None
+        array, error = pooled if pooled is not None else (to_array(name, value[0], rows), None)
         size = array.nbytes
         with self._fewer:
             self._fewer.wait_for(lambda: self._error is not None or self._bytes + size <= max(most_bytes, size))

@@ -6,8 +6,10 @@ The graph is plain values: what is recorded with an intermediate, and what a fin
 
 from __future__ import annotations
 
+import copy
 import json
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,6 +61,9 @@ class Call:
         Names of tensors.
     arguments
         ``{"args": [...], "kwargs": {...}}`` as JSON, with the number of an input in place of each tensor.
+    draws
+        Whether the layer holds a generator of random numbers and is not one of Keras' own, which draw none in
+        inference.
     operation
         The layer.
     """
@@ -70,6 +75,7 @@ class Call:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     arguments: Mapping[str, Any]
+    draws: bool = False
     operation: Any = field(compare=False, repr=False, default=None)
 
     def document(self) -> dict[str, Any]:
@@ -78,10 +84,11 @@ class Call:
             "name": self.name,
             "label": self.label,
             "layer": self.layer,
-            "config": dict(self.config),
+            "config": copy.deepcopy(dict(self.config)),
             "inputs": list(self.inputs),
             "outputs": list(self.outputs),
             "arguments": dict(self.arguments),
+            "draws": self.draws,
         }
 
     @classmethod
@@ -95,6 +102,7 @@ class Call:
             tuple(document["inputs"]),
             tuple(document["outputs"]),
             document["arguments"],
+            document.get("draws", False),
         )
 
 
@@ -154,7 +162,7 @@ def fill(arguments: Mapping[str, Any], values: Sequence[Any]) -> tuple[list[Any]
             if _OBJECT in item:
                 import keras
 
-                return keras.saving.deserialize_keras_object(item[_OBJECT])
+                return keras.saving.deserialize_keras_object(copy.deepcopy(item[_OBJECT]))
             return {name: replace(value) for name, value in item.items()}
         if isinstance(item, (list, tuple)):
             return [replace(value) for value in item]
@@ -196,10 +204,13 @@ class _Builder:
             if nested is None:
                 self._add_call(node, known, prefix)
                 continue
-            inner = {
-                id(inside): known[id(outside)]
-                for inside, outside in zip(nested.inputs, node.input_tensors, strict=True)
-            }
+            given = _given(node, nested)
+            if any(self.tensors[known[id(outside)]].is_masked for outside in given):
+                raise InvalidInputError(
+                    f"the nested model {node.operation.name!r} is given a mask, which cannot be followed into it; call "
+                    "its layers directly"
+                )
+            inner = {id(inside): known[id(outside)] for inside, outside in zip(nested.inputs, given, strict=True)}
             self.walk(nested, inner, f"{prefix}{_clean(node.operation.name)}__")
             known.update(
                 (id(outside), inner[id(inside)]) for inside, outside in zip(nested.outputs, node.outputs, strict=True)
@@ -229,6 +240,7 @@ class _Builder:
                 tuple(inputs),
                 tuple(outputs),
                 arguments,
+                _draws(operation),
                 operation,
             )
         )
@@ -275,6 +287,29 @@ def _nested(operation: Any) -> Any:
     return operation
 
 
+def _given(node: Any, nested: Any) -> list[Any]:
+    """Return the tensors that a nested model is called with, in the order of its inputs, without their masks."""
+    import keras
+
+    args, kwargs = node.arguments.args, node.arguments.kwargs
+    first = args[0] if args else kwargs.get("inputs")
+    found = [item for item in keras.tree.flatten(first) if isinstance(item, keras.KerasTensor)]
+    if len(found) != len(nested.inputs):
+        raise InvalidInputError(
+            f"the nested model {node.operation.name!r} has {len(nested.inputs)} inputs and is called with "
+            f"{len(found)}; call it with one tensor each"
+        )
+    return found
+
+
+def _draws(operation: Any) -> bool:
+    import keras
+
+    if type(operation).__module__.partition(".")[0] == "keras":
+        return False
+    return any(isinstance(item, keras.random.SeedGenerator) for item in vars(operation).values())
+
+
 def _nodes(functional: Any) -> Iterator[Any]:
     """Yield the calls of a functional model in an order in which they can run."""
     for depth in sorted(functional._nodes_by_depth, reverse=True):
@@ -287,7 +322,11 @@ def _config(operation: Any) -> dict[str, Any]:
     """Return a layer's configuration, without what only training looks at: weights are stored, not drawn again."""
     import keras
 
-    config: dict[str, Any] = json.loads(json.dumps(keras.saving.serialize_keras_object(operation)))
+    with warnings.catch_warnings():
+        # A lambda is recorded, but never loaded again: safe mode refuses it.
+        warnings.filterwarnings("ignore", "The object being serialized includes a `lambda`")
+        serialized = keras.saving.serialize_keras_object(operation)
+    config: dict[str, Any] = json.loads(json.dumps(serialized))
     if str(config.get("module")).partition(".")[0] == "keras" and isinstance(config.get("config"), dict):
         config["config"] = {
             name: "zeros" if name.endswith("_initializer") and value is not None else value

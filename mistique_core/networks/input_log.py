@@ -189,6 +189,7 @@ def _store(store: Mistique, input_func: InputFunc, graph: Graph, batch_rows: int
                     _check_shape(array, graph.tensors[name])
                     if name not in columns:
                         columns[name] = _Column(UnitCodec.fit(array[:0], None, batch_rows))
+                        columns[name].codec.check_batch(batch_rows)
                     _check_same(columns[name].codec, array, name)
                     waiting.append((name, pool.submit(columns[name].codec.encode, first, array)))
                 ids.append(block.row_ids)

@@ -126,7 +126,7 @@ def _named(item: Any, names: Sequence[str]) -> tuple[dict[str, Array], npt.NDArr
             ids = np.asarray(given.pop(ROW_ID))
             if ids.ndim != 1 or ids.dtype.kind not in "iu":
                 raise InvalidInputError(f"row ids of dtype {ids.dtype}, shape {ids.shape}; give one integer a row")
-            ids = ids.astype(np.int64)
+            ids = check_row_id(ids, "the rows that input_func gives")
     elif _is_array(item) or not isinstance(item, (list, tuple)):
         given = {names[0]: item}
     elif len(item) == len(names):

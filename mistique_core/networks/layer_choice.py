@@ -47,4 +47,4 @@ def matches(call: Call, pattern: str) -> bool:
     """Whether a call is meant by a name, a pattern or a type; a layer's name means all of its calls."""
     own = str(call.config.get("config", {}).get("name", call.name))
     names = (call.name, own, call.label, *call.outputs)
-    return any(fnmatchcase(name, pattern) for name in names)
+    return pattern in names or any(fnmatchcase(name, pattern) for name in names)

@@ -13,15 +13,18 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from mistique_core.catalogue.captures import CapturedBlock, end_capture
+from mistique_core.catalogue.chunks import known_addresses
 from mistique_core.catalogue.intermediates import intermediate_by_id
 from mistique_core.catalogue.stages import StageSeconds, begin_stage, finish_stage, take_over_outputs
-from mistique_core.catalogue.tables import intermediate
+from mistique_core.catalogue.tables import chunk, intermediate
 from mistique_core.engine.commit import Pending
 from mistique_core.engine.outputs import OutputSet
 from mistique_core.engine.unit_stream import UnitCodec
-from mistique_core.errors import RerunError
+from mistique_core.errors import MistiqueError
+from mistique_core.fitted import LayerWeights, type_name
+from mistique_core.fitted.weights_format import WeightsCodec
 from mistique_core.lineage import library_versions, stage_code_hash
-from mistique_core.model import IntermediateRef
+from mistique_core.model import IntermediateRef, Need
 from mistique_core.networks.capture_plan import StoredCopy
 from mistique_core.networks.forward import CallSeconds
 from mistique_core.networks.layer_stage import LayerStage, weights_name
@@ -53,6 +56,8 @@ class CapturedLayer:
         How it was cut and quantized, if it was computed.
     seconds
         Of the forward pass: for all rows, and for one row alone.
+    repeatable
+        Whether the same rows in other batches give the same values.
     """
 
     name: str
@@ -62,6 +67,7 @@ class CapturedLayer:
     source: StoredCopy | None
     codec: UnitCodec | None
     seconds: CallSeconds
+    repeatable: bool = True
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,7 @@ class LayerRecorder:
         self._run = run
         self._weights = weights
         self._task_id = task_id
+        self._known: set[bytes] = set()
         self.weight_bytes = 0
 
     def record(
@@ -121,6 +128,9 @@ class LayerRecorder:
             If another task was first.
         """
         refs: dict[str, IntermediateRef] = dict(inputs)
+        with self._store.catalogue.read() as connection:
+            addresses = [bytes.fromhex(address) for address in self._weights.addresses.values()]
+            self._known = set(known_addresses(connection, chunk, addresses))
         pending = [self._end(capture_id)]
         pending += [self._pending(layer, refs, row_ids, blocks) for layer in layers]
         found = self._store.committer.commit(pending)
@@ -143,13 +153,17 @@ class LayerRecorder:
     ) -> Pending[RecordedLayer | None]:
         outputs = self._store.committer.outputs()
         load_seconds = 0.0
+        self._add_weights(outputs, layer)
         if layer.source is None:
             assert layer.codec is not None
             _add(outputs, layer, layer.codec, row_ids, blocks)
-            load_seconds = self._add_weights(outputs, layer)
+            load_seconds = self._load_seconds(layer)
+        inputs = set(refs)
 
         def register(connection: sa.Connection, unclaimed: dict[bytes, int]) -> RecordedLayer | None:
             given = {name: refs[name] for name in layer.stage.params()["inputs"]}
+            # An input is what was stored of it, and is read again as it was; a layer was not read when it was used.
+            needs = {"": {name: Need.ROWS if name in inputs else Need.EXACT for name in given}}
             stage_id = begin_stage(
                 connection,
                 model_version_id=self._run.version_id,
@@ -164,7 +178,12 @@ class LayerRecorder:
                 inputs=given,
             )
             if layer.source is not None:
-                take_over_outputs(connection, layer.source.stage, stage_id, self._run.version_id, layer.name)
+                take_over_outputs(
+                    connection, layer.source.stage, stage_id, self._run.version_id, layer.name, needs=needs
+                )
+                outputs.register(
+                    connection, unclaimed, model_version_id=self._run.version_id, stage_id=stage_id, name=layer.name
+                )
                 item = connection.execute(
                     sa.select(intermediate.c.id).where(intermediate.c.stage_id == stage_id, intermediate.c.output == "")
                 ).scalar_one()
@@ -184,11 +203,11 @@ class LayerRecorder:
                     stage_id,
                     StageSeconds(0.0, load_seconds, layer.seconds.row * len(row_ids), 0.0, layer.seconds.call),
                     fingerprint=layer.fingerprint,
-                    deterministic=layer.stage.deterministic,
+                    deterministic=layer.stage.deterministic and layer.repeatable,
                     hyperparameters={},
                     metrics={},
                     metrics_intermediate=None,
-                    needs={"": layer.stage.needs("", list(given))},
+                    needs=needs,
                 )
             record = intermediate_by_id(connection, int(item))
             refs[layer.name] = record.ref
@@ -196,18 +215,23 @@ class LayerRecorder:
 
         return Pending(outputs, register)
 
-    def _add_weights(self, outputs: OutputSet, layer: CapturedLayer) -> float:
-        """Add the weights of a layer to its stage; return the seconds that rebuilding the layer from them takes."""
-        learned = {}
-        for call in layer.stage.calls:
-            name = weights_name(call.layer)
-            if name not in learned:
-                learned[name] = self._weights.of(call.layer)
-                outputs.add_fitted(name, learned[name])
+    def _add_weights(self, outputs: OutputSet, layer: CapturedLayer) -> None:
+        """Add the weights of a layer to its stage; those that are stored are not looked at again."""
+        for number in dict.fromkeys(call.layer for call in layer.stage.calls):
+            name, address = weights_name(number), bytes.fromhex(self._weights.addresses[number])
+            if address in self._known:
+                size = self._weights.sizes[number]
+                outputs.add_stored_fitted(name, WeightsCodec.format, type_name(LayerWeights(())), size, address)
+            else:
+                outputs.add_fitted(name, self._weights.of(number))
+
+    def _load_seconds(self, layer: CapturedLayer) -> float:
+        """Return the seconds that rebuilding a layer from its weights takes."""
+        learned = {weights_name(call.layer): self._weights.of(call.layer) for call in layer.stage.calls}
         start = time.perf_counter()
         try:
             layer.stage.prepare(learned)
-        except RerunError as error:
+        except MistiqueError as error:
             log.warning("layer %s is stored, but could not be re-run: %s", layer.name, error)
         return time.perf_counter() - start
 

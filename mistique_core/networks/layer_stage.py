@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -59,13 +60,15 @@ class LayerStage(ArrayStage):
         """Return the stage of some calls of a graph."""
         made = {name for call in calls for name in call.outputs}
         names = dict.fromkeys(name for call in calls for name in (*call.inputs, *call.outputs))
-        return cls(
+        stage = cls(
             [call.document() for call in calls],
             {name: [tensors[name].shape, tensors[name].dtype, tensors[name].is_masked] for name in names},
             [name for name in names if name not in made],
             outputs,
             origin,
         )
+        stage.calls = list(calls)  # with their living layers, whose classes need not be found by name
+        return stage
 
     @property
     def deterministic(self) -> bool:
@@ -128,8 +131,8 @@ class LayerStage(ArrayStage):
             known: dict[str, Any] = {}
             for name in self._inputs:
                 spec = tensors[name]
-                shape = (rows, *(-1 if size is None else size for size in spec.shape))
-                known[name] = (tf.constant(values[name].reshape(shape), spec.dtype), None)
+                given = values[name] if spec.shape else values[name].reshape(rows)
+                known[name] = (tf.constant(given, spec.dtype), None)
             for call, function in compiled:
                 known.update(zip(call.outputs, function([known[name] for name in call.inputs]), strict=True))
             return {output: to_array(name, known[name][0], rows) for output, name in self._outputs.items()}
@@ -172,11 +175,18 @@ def _rebuild(call: Call, tensors: Mapping[str, Tensor], weights: Any) -> Any:
     import keras
 
     try:
-        layer = keras.saving.deserialize_keras_object(dict(call.config), safe_mode=True)
-        if isinstance(weights, LayerWeights) and weights.arrays:
-            if not layer.built:
-                layer.build(*((None, *tensors[name].shape) for name in call.inputs))
-            layer.set_weights(list(weights.arrays))
+        own = custom_class(call)
+        known = {} if own is None else {str(call.config.get("class_name")): own}
+        layer = keras.saving.deserialize_keras_object(copy.deepcopy(dict(call.config)), known, safe_mode=True)
+        arrays = list(weights.arrays) if isinstance(weights, LayerWeights) else []
+        if arrays and not layer.built:
+            layer.build(*((None, *tensors[name].shape) for name in call.inputs))
+        if len(getattr(layer, "weights", None) or ()) != len(arrays):
+            raise RerunError(f"it has {len(layer.weights)} weights, of which {len(arrays)} are stored")
+        if arrays:
+            layer.set_weights(arrays)
+        if callable(getattr(layer, "finalize_state", None)):
+            layer.finalize_state()
     except Exception as error:  # whatever a layer's constructor raises
         raise RerunError(
             f"layer {call.name!r} ({call.label}) cannot be rebuilt: {type(error).__name__}: {error}; "

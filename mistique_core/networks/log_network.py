@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mistique_core.errors import InvalidInputError
+from mistique_core.errors import CatalogueError, InvalidInputError
 from mistique_core.model.names import check_name
 from mistique_core.networks.capture import Capture, CaptureRequest
-from mistique_core.networks.capture_plan import CapturePlan, StoredCopy, plan_capture
+from mistique_core.networks.capture_plan import CapturePlan, plan_capture
 from mistique_core.networks.fingerprints import layer_fingerprints
 from mistique_core.networks.graph import Graph, graph_of
 from mistique_core.networks.input_log import LoggedInput, log_input
@@ -18,7 +18,7 @@ from mistique_core.networks.input_rows import InputFunc
 from mistique_core.networks.layer_choice import choose_layers
 from mistique_core.networks.layer_schemes import Schemes, check_scheme, choose_schemes
 from mistique_core.networks.load_network import ModelFunction, load_network
-from mistique_core.networks.stored_copies import find_copies
+from mistique_core.networks.stored_copies import Copies, find_copies
 from mistique_core.networks.weights import NetworkWeights
 from mistique_core.store.network_report import NetworkReport
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 def log_network(
     store: Mistique,
-    open_run: Callable[[str | None], Run],
+    open_run: Callable[[str], Run],
     network: Any,
     input_func: InputFunc | None,
     *,
@@ -67,12 +67,22 @@ def log_network(
         check_name("layer", name)
     wanted = choose_layers(graph, layers)
     logged = log_input(store, input_func, graph, batch_rows)
-    request = _request(graph, wanted, scheme, logged, batch_rows)
-    plan, copies = _plan(store, request, reuse, exact)
-    run = open_run(request.key(plan) if plan.stored else None)
+    request = _request(graph, wanted, scheme, logged, batch_rows, exact=exact, reuse=reuse)
+    copies = _find_copies(store, request)
+    plan = plan_capture(graph, wanted, copies.reusable, copies.best, exact=exact)
+
+    def plan_again(stored: Sequence[str], starts: Sequence[str]) -> CapturePlan:
+        reused = {name: copies.reusable[name] for name in wanted if name not in stored and name in copies.reusable}
+        begun = {name: copies.best[name] for name in starts if name in copies.best}
+        again = plan_capture(graph, wanted, reused, begun, exact=exact)
+        if again.stored != tuple(stored):
+            raise CatalogueError("layers that an open capture takes over were deleted meanwhile; log it again")
+        return again
+
+    run = open_run(request.key)
     inputs = logged.register(store, run)
-    capture = Capture(store, run, request, plan, inputs, task_id=task_id, progress=progress)
-    found = capture.execute(copies, blocks)
+    capture = Capture(store, run, request, plan, plan_again, inputs, task_id=task_id, progress=progress)
+    found = capture.execute(copies.best, blocks)
     report = NetworkReport(
         run.project,
         run.model,
@@ -90,23 +100,27 @@ def log_network(
 
 
 def _request(
-    graph: Graph, wanted: Sequence[str], scheme: Schemes, logged: LoggedInput, batch_rows: int
+    graph: Graph,
+    wanted: Sequence[str],
+    scheme: Schemes,
+    logged: LoggedInput,
+    batch_rows: int,
+    *,
+    exact: bool,
+    reuse: bool,
 ) -> CaptureRequest:
     weights = NetworkWeights(graph)
     shapes = {name: tuple(size or 1 for size in graph.tensors[name].shape) or (1,) for name in graph.producers()}
     schemes = choose_schemes(graph, wanted, shapes, scheme)
-    values = layer_fingerprints(graph, weights.addresses, logged.addresses)
-    return CaptureRequest(graph, weights, wanted, schemes, values, logged.addresses, logged.rows, batch_rows)
+    fingerprints = layer_fingerprints(graph, weights.addresses, logged.addresses)
+    return CaptureRequest(graph, weights, wanted, schemes, fingerprints, logged.rows, batch_rows, exact, reuse)
 
 
-def _plan(
-    store: Mistique, request: CaptureRequest, reuse: bool, exact: bool
-) -> tuple[CapturePlan, dict[str, StoredCopy]]:
-    """Decide what to compute and where to begin."""
-    if not reuse:
-        return plan_capture(request.graph, request.wanted, {}, {}, exact=exact), {}
+def _find_copies(store: Mistique, request: CaptureRequest) -> Copies:
+    """Return what the store holds of the network already, as far as that may be used."""
+    if not request.reuse:
+        return Copies({}, {})
     texts = {name: request.text(name) for name in request.wanted}
-    values = {name: request.values[name] for name in request.graph.producers()}
+    values = {name: request.fingerprints.values(name) for name in request.graph.producers()}
     with store.catalogue.read() as connection:
-        copies = find_copies(connection, values, texts)
-    return plan_capture(request.graph, request.wanted, copies.reusable, copies.best, exact=exact), copies.best
+        return find_copies(connection, values, texts)

@@ -8,12 +8,22 @@ import numpy as np
 import numpy.typing as npt
 
 from mistique_core.networks.graph import Graph
-from mistique_core.quantizers import Pool, Quantizer
+from mistique_core.quantizers import Pool, Quantizer, Threshold
 
 _UNIT_ROUNDOFF = 2.0**-24
 _LEAST_WINDOW = 64
 """Whole maps of fewer values are averaged faster by a reduction than by a pooling."""
 _KEEPS_SIGN = ("MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "GlobalMaxPooling2D", "Flatten", "Reshape", "Dropout")
+_ACTIVATED = (
+    "Activation",
+    "Conv1D",
+    "Conv2D",
+    "Conv3D",
+    "Conv2DTranspose",
+    "Dense",
+    "DepthwiseConv2D",
+    "SeparableConv2D",
+)
 _NOT_NEGATIVE = ("relu", "relu6", "sigmoid", "softmax", "softplus")
 
 
@@ -41,15 +51,18 @@ class GraphPooling:
         self._function = tf.function(self._pool, reduce_retracing=True, autograph=False)
         self._function._omit_frequent_tracing_warning = True  # every tensor is another function of the same code
 
-    def __call__(self, values: Any) -> tuple[npt.NDArray[np.float32], float]:
-        """Return the pooled maps of some rows, and a bound of their distance from the exact means or maxima."""
+    def __call__(self, values: Any) -> tuple[npt.NDArray[np.float32], float] | None:
+        """Return the pooled maps of some rows, and a bound of their distance from the exact means or maxima.
+
+        ``None`` where a mean is not finite, which only a look at every value can tell apart.
+        """
         pooled, largest = self._function(values)
         array = np.asarray(pooled)
         if not self._average:
             return array, 0.0
         # A sum of n numbers in any order is off by at most n roundings of the sum of their magnitudes.
         bound = float(np.asarray(largest))
-        return array, (self._cells + 1) * _UNIT_ROUNDOFF * bound if np.isfinite(bound) else float("inf")
+        return (array, (self._cells + 1) * _UNIT_ROUNDOFF * bound) if np.isfinite(bound) else None
 
     def _pool(self, values: Any) -> tuple[Any, Any]:
         import tensorflow as tf
@@ -62,7 +75,8 @@ class GraphPooling:
             pooled = tf.nn.avg_pool2d(values, self._window, self._window, "VALID")
         if self._not_negative:
             return pooled, tf.reduce_max(pooled)
-        return pooled, tf.maximum(tf.reduce_max(values), -tf.reduce_min(values))
+        largest = tf.maximum(tf.reduce_max(values), -tf.reduce_min(values))
+        return pooled, largest + 0.0 * tf.reduce_max(pooled)  # infinite or NaN where a sum is
 
 
 def can_pool(quantizer: Quantizer | None, shape: tuple[int, ...], dtype: str) -> bool:
@@ -79,6 +93,8 @@ def can_pool(quantizer: Quantizer | None, shape: tuple[int, ...], dtype: str) ->
     dtype
         Of the tensor.
     """
+    if isinstance(quantizer, Pool) and isinstance(quantizer.then, Threshold):
+        return False  # a value at its threshold must not depend on how a sum was rounded
     if not isinstance(quantizer, Pool) or len(shape) != 3 or dtype != "float32" or 0 in shape:
         return False
     if quantizer.sigma is None:
@@ -90,9 +106,12 @@ def not_negative(graph: Graph) -> set[str]:
     """Return the names of the tensors of which is known, from the layers alone, that no value is below zero."""
     found: set[str] = set()
     for call in graph.calls:
+        if str(call.config.get("module")) != "keras.layers":
+            continue
         config = dict(call.config.get("config") or {})
-        kept = call.label in _KEEPS_SIGN and all(name in found for name in call.inputs)
+        activates = call.label in _ACTIVATED and config.get("activation") in _NOT_NEGATIVE
         rectifies = call.label in ("ReLU", "Softmax") and not config.get("negative_slope")
-        if config.get("activation") in _NOT_NEGATIVE or rectifies or kept:
+        kept = call.label in _KEEPS_SIGN and all(name in found for name in call.inputs)
+        if activates or rectifies or kept:
             found.update(call.outputs)
     return found

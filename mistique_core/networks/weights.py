@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mistique_core.dedup import bytes_hash, chunk_hash
+from mistique_core.dedup import chunk_hash
 from mistique_core.fitted import LayerWeights, dump_fitted, fitted_array
 from mistique_core.networks.graph import Graph
 
@@ -18,6 +18,8 @@ class NetworkWeights:
     ----------
     addresses
         Layer -> address of its weights, in hex: equal weights have equal addresses.
+    sizes
+        Layer -> bytes of its weights as they are stored.
     count
         Numbers in all weights.
     """
@@ -25,13 +27,14 @@ class NetworkWeights:
     def __init__(self, graph: Graph) -> None:
         self._operations: dict[int, Any] = {call.layer: call.operation for call in graph.calls}
         self.addresses: dict[int, str] = {}
+        self.sizes: dict[int, int] = {}
         self.count = 0
         for layer in self._operations:
             weights = self.of(layer)
             self.count += sum(array.size for array in weights.arrays)
-            self.addresses[layer] = (
-                chunk_hash(fitted_array(*dump_fitted(weights))).hex() if weights.arrays else bytes_hash(b"").hex()
-            )
+            stored = fitted_array(*dump_fitted(weights))
+            self.addresses[layer] = chunk_hash(stored).hex()
+            self.sizes[layer] = stored.nbytes
 
     def of(self, layer: int) -> LayerWeights:
         """Return a layer's weights; a layer without any has no arrays."""

@@ -19,3 +19,15 @@ class Scaled(keras.layers.Layer):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "start": self.start}
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Noise(keras.layers.Layer):  # type: ignore[misc]
+    """Adds random numbers, in inference too."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.generator = keras.random.SeedGenerator(1)
+
+    def call(self, values: Any) -> Any:
+        return values + keras.random.normal(keras.ops.shape(values), seed=self.generator)

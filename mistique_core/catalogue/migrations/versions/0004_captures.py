@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["model_version_id"], ["model_version.id"], name=op.f("fk_capture_model_version_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_capture")),
         sa.UniqueConstraint("model_version_id", "key", name=op.f("uq_capture_model_version_id_key")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "capture_block",
