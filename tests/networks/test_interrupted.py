@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +158,72 @@ def test_a_task_that_comes_too_late_finds_the_work_done(
         assert store.intermediates()["attempt"].max() == 1
         assert len(store.get_intermediates("nets.cnn.flatten").values) == 83
         assert store.check(read_data=True).problems == ()
+
+
+def test_tasks_that_store_blocks_at_the_same_time(catalogue_url: str, tmp_path: Path) -> None:
+    architecture = cnn()
+    options: dict[str, Any] = {"batch_rows": 10, "scheme": "lossless"}
+    key = None
+    with Mistique.open(tmp_path, catalogue_url, **SETTINGS) as store:
+        run = store.run("nets", "cnn")
+        key = run.key
+        run.log_network(architecture.model, lambda: architecture.inputs, blocks=[0], **options)
+
+    def work(model: Any, blocks: list[int]) -> bool:
+        with Mistique.open(tmp_path, catalogue_url, **SETTINGS) as own:
+            same = own.run("nets", "cnn", key=key)
+            report = same.log_network(model, lambda: architecture.inputs, blocks=blocks, **options)
+            return bool(report.is_complete)
+
+    models = [cnn().model for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        complete = list(pool.map(work, models, ([1, 2], [3, 4], [5, 6], [7, 8])))
+    assert any(complete)
+    with Mistique.open(tmp_path, catalogue_url, **SETTINGS) as store:
+        store.run("nets", "cnn", key=key).finish()
+        expected = architecture.model.predict(architecture.inputs["images"], batch_size=10, verbose=0)
+        found = store.get_intermediates("nets.cnn.probabilities", strategy="read")
+        np.testing.assert_allclose(found.values, expected, rtol=1e-5, atol=1e-6)
+        assert store.check(read_data=True).problems == ()
+
+
+def test_an_open_capture_goes_on_as_it_began_whatever_the_store_holds_by_then(tmp_path: Path) -> None:
+    architecture = cnn()
+    options: dict[str, Any] = {"batch_rows": 20, "scheme": "lossless"}
+    with Mistique.open(tmp_path) as store:
+        run = store.run("nets", "cnn")
+        run.log_network(architecture.model, lambda: architecture.inputs, blocks=[0, 1], **options)
+        # Meanwhile the same network is logged elsewhere: by now all of its layers are known.
+        store.log_intermediates(
+            architecture.model, lambda: architecture.inputs, project="nets", model="other", **options
+        )
+        report = run.log_network(architecture.model, lambda: architecture.inputs, blocks=[2, 3, 4], **options)
+        assert report.is_complete
+        run.finish()
+        for layer in report.layers:
+            found = [store.get_intermediates(f"nets.{model}.{layer.name}").values for model in ("cnn", "other")]
+            np.testing.assert_array_equal(*found)
+
+
+def test_a_capture_that_was_given_up_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mistique_core.catalogue.captures import end_captures
+    from mistique_core.errors import CatalogueError
+    from mistique_core.networks.forward import Network
+
+    architecture = cnn()
+    with Mistique.open(tmp_path) as store:
+        run = store.run("nets", "cnn")
+        options: dict[str, Any] = {"batch_rows": 20, "scheme": "lossless"}
+        run.log_network(architecture.model, lambda: architecture.inputs, blocks=[0], **options)
+        original = Network.run
+
+        def give_up(self: Network, inputs: Any) -> Any:
+            with store.catalogue.write() as connection:
+                end_captures(connection, [1])
+            return original(self, inputs)
+
+        monkeypatch.setattr(Network, "run", give_up)
+        with pytest.raises(CatalogueError, match="given up"):
+            run.log_network(architecture.model, lambda: architecture.inputs, **options)
+        monkeypatch.undo()
+        assert run.log_network(architecture.model, lambda: architecture.inputs, **options).is_complete
