@@ -91,7 +91,9 @@ def _schemes(texts: list[str]) -> Any:
     parts = [text.partition("=") for text in texts]
     if len(parts) == 1 and not parts[0][1]:
         return parts[0][0]
-    return {name if sign else "*": value if sign else name for name, sign, value in parts}
+    named = {name: value for name, sign, value in parts if sign}
+    others = {"*": name for name, sign, _ in parts if not sign}  # for all layers that no other rule fits
+    return {**named, **others}
 
 
 def _input(text: str) -> Callable[[], Any]:

@@ -20,7 +20,7 @@ from mistique_core.engine.outputs import OutputSet, PreparedFrame
 from mistique_core.engine.stored_array import StoredArray
 from mistique_core.engine.unit_stream import EncodedRows, UnitCodec
 from mistique_core.errors import InvalidInputError, NotFoundError
-from mistique_core.model import IntermediateKey, IntermediateRef
+from mistique_core.model import ALL_COLUMNS, IntermediateKey, IntermediateRef
 from mistique_core.networks.graph import Graph, Tensor
 from mistique_core.networks.input_rows import InputFunc, read_input
 
@@ -138,7 +138,12 @@ def _find(store: Mistique, keys: Mapping[str, Key], graph: Graph) -> LoggedInput
             if isinstance(key, IntermediateRef):
                 records[name] = intermediate_by_id(connection, key.id)
             else:
-                records[name] = find_intermediate(connection, IntermediateKey.parse(key))
+                parsed = IntermediateKey.parse(key)
+                if parsed.column != ALL_COLUMNS:
+                    raise InvalidInputError(
+                        f"the input {name!r} is {key}, one column; name the whole intermediate, such as project.model.name"
+                    )
+                records[name] = find_intermediate(connection, parsed)
             if not records[name].is_kept:
                 raise InvalidInputError(
                     f"the input {name!r}, {key}, is not kept; materialize it first, so that the layers can be re-run"
@@ -150,6 +155,10 @@ def _find(store: Mistique, keys: Mapping[str, Key], graph: Graph) -> LoggedInput
                 f"the input {name!r} has other rows than the others; give inputs with the same rows"
             )
         few = StoredArray(store.frame_reader, store.catalogue.read, record).slice(0, 1)
+        if few.dtype.kind not in "iufb":
+            raise InvalidInputError(
+                f"the input {name!r} is {keys[name]}, which holds {few.dtype}; name one of numbers only"
+            )
         _check_shape(few, graph.tensors[name])
     addresses = {name: record.address.hex() for name, record in records.items()}
     return LoggedInput(first.ref.rows, addresses, 0, records)
