@@ -141,7 +141,7 @@ def _find(store: Mistique, keys: Mapping[str, Key], graph: Graph) -> LoggedInput
                 parsed = IntermediateKey.parse(key)
                 if parsed.column != ALL_COLUMNS:
                     raise InvalidInputError(
-                        f"the input {name!r} is {key}, one column; name the whole intermediate, such as project.model.name"
+                        f"the input {name!r} is {key}, one column; name the whole intermediate: project.model.name"
                     )
                 records[name] = find_intermediate(connection, parsed)
             if not records[name].is_kept:

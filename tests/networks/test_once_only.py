@@ -273,6 +273,8 @@ def test_an_input_can_be_an_intermediate(tmp_path: Path) -> None:
         assert_close(result.values, expected, "probabilities")
         assert_close(store.get_intermediates("nets.m.probabilities", strategy="rerun").values, expected, "re-run")
         assert store.stats().partition_bytes > before
+        with pytest.raises(InvalidInputError, match="one column; name the whole intermediate"):
+            store.log_intermediates(architecture.model, lambda: "nets.data.pictures.1", project="nets", model="m")
         store.log_array("nets", "data", "others", architecture.inputs["images"][:, :6])
         with pytest.raises(InvalidInputError, match=r"takes \(rows, 12, 12, 3\)"):
             store.log_intermediates(architecture.model, lambda: "nets.data.others", project="nets", model="m")
