@@ -92,8 +92,8 @@ def _schemes(texts: list[str]) -> Any:
     if len(parts) == 1 and not parts[0][1]:
         return parts[0][0]
     named = {name: value for name, sign, value in parts if sign}
-    others = {"*": name for name, sign, _ in parts if not sign}  # for all layers that no other rule fits
-    return {**named, **others}
+    bare = [name for name, sign, _ in parts if not sign]  # for all layers that no other rule fits
+    return {**named, "*": bare[-1]} if bare else named
 
 
 def _input(text: str) -> Callable[[], Any]:
