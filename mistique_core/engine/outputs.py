@@ -202,13 +202,16 @@ class OutputSet:
             If the values cannot be stored by the scheme.
         """
         hashed = hash_units(values, quantizer, block_rows)
-        (ids,) = hash_columns([("row_id", pd.Series(row_ids))], self.block_rows, None)
-        for version in hashed.versions:
-            self.column_versions[version.address] = version
-        self.arrays.update(hashed.arrays)
-        scheme = LOSSLESS if quantizer is None else quantizer.text()
-        layout = Layout(tuple(names), hashed.members)
-        return self._keep(output, len(values), self._add(ids), layout, hashed.versions, scheme)
+        return self.add_columns(
+            output,
+            hashed.versions,
+            names=names,
+            members=hashed.members,
+            row_ids=row_ids,
+            scheme=LOSSLESS if quantizer is None else quantizer.text(),
+            arrays=hashed.arrays,
+            registered_bytes=0,
+        )
 
     def add_columns(
         self,
@@ -222,7 +225,7 @@ class OutputSet:
         arrays: Mapping[bytes, Array],
         registered_bytes: int,
     ) -> PreparedFrame:
-        """Take in an array of units whose chunks are registered already.
+        """Take in an array of units that is hashed, and of which some chunks may be registered already.
 
         Parameters
         ----------

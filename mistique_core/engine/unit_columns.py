@@ -107,6 +107,26 @@ def _divisor(most_rows: int, fitting: int) -> int:
     return next((rows for rows in range(fitting, least - 1, -1) if most_rows % rows == 0), fitting)
 
 
+def check_units(values: Array) -> None:
+    """Refuse what is no array of units.
+
+    Parameters
+    ----------
+    values
+        To be numbers of shape ``(rows, *map_shape, units)``.
+
+    Raises
+    ------
+    InvalidInputError
+        If it has another form.
+    """
+    if values.ndim < 2 or values.dtype.kind not in "iuf" or values.dtype.itemsize > 8:
+        raise InvalidInputError(
+            f"an array of dtype {values.dtype} and shape {values.shape} is no array of units; "
+            "give numbers of shape (rows, units) or (rows, height, width, units)"
+        )
+
+
 def hash_units(values: Array, quantizer: Quantizer | None, most_rows: int) -> HashedUnits:
     """Cut, quantize and hash an array of units; nothing is written.
 
@@ -124,11 +144,7 @@ def hash_units(values: Array, quantizer: Quantizer | None, most_rows: int) -> Ha
     InvalidInputError
         If the values cannot be stored by the scheme, or are no numbers.
     """
-    if values.ndim < 2 or values.dtype.kind not in "iuf" or values.dtype.itemsize > 8:
-        raise InvalidInputError(
-            f"an array of dtype {values.dtype} and shape {values.shape} is no array of units; "
-            "give numbers of shape (rows, units) or (rows, height, width, units)"
-        )
+    check_units(values)
     map_shape = values.shape[1:-1]
     unit_major = np.moveaxis(values, -1, 0)
     groups = choose_groups(len(unit_major), kept_shape(quantizer, map_shape), most_rows)

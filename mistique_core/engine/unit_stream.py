@@ -21,6 +21,7 @@ from mistique_core.dedup import chunk_hash, column_hash
 from mistique_core.engine.unit_columns import (
     VALUES,
     UnitGroups,
+    check_units,
     choose_groups,
     kept_shape,
     little_endian,
@@ -94,11 +95,7 @@ class UnitCodec:
         InvalidInputError
             If the values cannot be stored by the scheme, or are no numbers.
         """
-        if sample.ndim < 2 or sample.dtype.kind not in "iuf" or sample.dtype.itemsize > 8:
-            raise InvalidInputError(
-                f"an array of dtype {sample.dtype} and shape {sample.shape} is no array of units; "
-                "give numbers of shape (rows, units) or (rows, height, width, units)"
-            )
+        check_units(sample)
         map_shape, units = tuple(sample.shape[1:-1]), sample.shape[-1]
         groups = choose_groups(units, kept_shape(quantizer, map_shape), batch_rows)
         unit_major = np.moveaxis(_enough(sample, groups), -1, 0)
@@ -121,11 +118,6 @@ class UnitCodec:
                 f"batch_rows={batch_rows} cannot be cut into equal row blocks; give a multiple of "
                 f"{self.groups.block_rows}, or a round number such as 1000"
             )
-
-    @property
-    def pools(self) -> bool:
-        """Whether the values are pooled first, which whoever computes them may have done already."""
-        return any(isinstance(item, FittedPool) for item in self.fitted)
 
     @property
     def members(self) -> tuple[tuple[int, int], ...]:

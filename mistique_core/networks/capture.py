@@ -271,7 +271,7 @@ class Capture:
             f"about {format_bytes(stored)} stored"
         )
         log.info("%s", line)
-        CaptureProgress(self._request.rows, 0, self._progress).show(table_of(estimates), line)
+        CaptureProgress(self._request.rows, self._progress).show(table_of(estimates), line)
         check_disk(self._store.config.folder, stored)
 
     def _numbers(self, opened: OpenCapture, blocks: Iterable[int] | None) -> list[int]:
@@ -314,7 +314,7 @@ class Capture:
 
         try:
             with (
-                CaptureProgress(total, 0, self._progress) as bar,
+                CaptureProgress(total, self._progress) as bar,
                 Encoder(request.graph, state.codecs, state.shapes, write, bar.store, finish_block) as encoder,
             ):
                 for block in numbers:

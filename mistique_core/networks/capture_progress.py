@@ -18,13 +18,13 @@ class CaptureProgress:
 
     Parameters
     ----------
-    rows, done
-        Rows of the capture, and of those that an earlier one has done.
+    rows
+        Rows to do.
     shown
         Whether to draw; ``None`` means only if stderr is a terminal.
     """
 
-    def __init__(self, rows: int, done: int, shown: bool | None) -> None:
+    def __init__(self, rows: int, shown: bool | None) -> None:
         self._console = Console(stderr=True)
         self.is_shown = self._console.is_terminal if shown is None else shown
         columns = (
@@ -37,7 +37,7 @@ class CaptureProgress:
             TimeRemainingColumn(),
         )
         self._bar = Progress(*columns, console=self._console, transient=True, disable=not self.is_shown)
-        self._task = self._bar.add_task("capturing", total=rows, completed=done, stored="0 B")
+        self._task = self._bar.add_task("capturing", total=rows, stored="0 B")
         self._bytes = 0
 
     def __enter__(self) -> CaptureProgress:

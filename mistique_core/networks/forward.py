@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import time
@@ -248,8 +247,3 @@ class Encoder:
             with self._fewer:
                 self._error = self._error or error
                 self._fewer.notify_all()
-
-
-def row_bytes(shape: tuple[int, ...], itemsize: int) -> int:
-    """Return the bytes of one row."""
-    return math.prod(shape) * itemsize

@@ -20,18 +20,14 @@ class NetworkWeights:
         Layer -> address of its weights, in hex: equal weights have equal addresses.
     sizes
         Layer -> bytes of its weights as they are stored.
-    count
-        Numbers in all weights.
     """
 
     def __init__(self, graph: Graph) -> None:
         self._operations: dict[int, Any] = {call.layer: call.operation for call in graph.calls}
         self.addresses: dict[int, str] = {}
         self.sizes: dict[int, int] = {}
-        self.count = 0
         for layer in self._operations:
             weights = self.of(layer)
-            self.count += sum(array.size for array in weights.arrays)
             stored = fitted_array(*dump_fitted(weights))
             self.addresses[layer] = chunk_hash(stored).hex()
             self.sizes[layer] = stored.nbytes

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from mistique_core.planner.plan import format_bytes, format_seconds
+from mistique_core.store.report_text import as_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -132,10 +133,4 @@ class NetworkReport:
         )
 
     def __str__(self) -> str:
-        from rich.console import Console
-
-        console = Console(width=160, color_system=None, force_terminal=False)
-        with console.capture() as capture:
-            console.print(self.table())
-        lines = [line.rstrip() for line in capture.get().splitlines()]
-        return "\n".join([*lines, self.summary()])
+        return as_text(self.table(), self.summary())

@@ -56,13 +56,12 @@ def test_an_input_that_does_not_fit(net: Architecture, given: Any, match: str, t
         ({"scheme": "pool(1)"}, "whole number from 2", InvalidInputError),
         ({"scheme": {"dense*": "float16"}}, "scheme: 'dense\\*' names no layer", NotFoundError),
         ({"batch_rows": 0}, "not a positive integer", InvalidInputError),
-        ({"blocks": None, "variation": "v1"}, "variation is for a YAML file", InvalidInputError),
+        ({"variation": "v1"}, "variation is for a YAML file", InvalidInputError),
     ],
 )
 def test_an_option_that_cannot_be(
     net: Architecture, options: dict[str, Any], match: str, error: type[Exception], tmp_path: Path
 ) -> None:
-    options.pop("blocks", None)
     with Mistique.open(tmp_path) as store:
         refuse(store, net.model, IMAGES, match, error, **options)
 
