@@ -39,8 +39,8 @@ from benchmarks.neighbours import nearest, overlap
 from benchmarks.our_activations import Default
 from benchmarks.tensorflow_vgg16 import fastest_net
 from benchmarks.vgg16 import LOGITS, SHAPES, VGG16
-from mistique_core.diagnostics.svcca import mean_cca
-from mistique_core.diagnostics.vis import average_activations
+from mistique_core.diagnostics.values.average_activations import average_activations
+from mistique_core.diagnostics.values.mean_cca import mean_cca
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = tuple(SHAPES)

@@ -32,8 +32,8 @@ class DiagnoseOperator(BaseOperator):
     Parameters
     ----------
     request
-        Fields of :class:`mistique_core.diagnostics.DiagnosticRequest`; default the run's params.
-        Templated.
+        ``technique`` and its parameters (:data:`mistique_core.diagnostics.TECHNIQUES`), ``None`` for defaults; default
+        the run's params. Templated.
     mistique_conn_id
         Connection of the store.
     """
@@ -75,7 +75,7 @@ class DiagnoseOperator(BaseOperator):
             raise AirflowFailException(str(error)) from None
 
     def _answer(self, store: Mistique, request: dict[str, Any], context: Context) -> dict[str, Any]:
-        from mistique_core.diagnostics import DiagnosticRequest, diagnose
+        from mistique_core.diagnostics import check_request, diagnose
         from mistique_core.modeldb import record_query
 
         dag_run = context["dag_run"]
@@ -91,7 +91,8 @@ class DiagnoseOperator(BaseOperator):
             self.log.warning("could not look for runs that have ended: %s", error)
         start = time.perf_counter()
         try:
-            result = diagnose(store, DiagnosticRequest.from_json(request))
+            technique, parameters = check_request(request)
+            result = diagnose(store, technique.name, parameters)
         except MistiqueError as error:
             record_query(store.catalogue, error=str(error), seconds=time.perf_counter() - start, **record)
             raise

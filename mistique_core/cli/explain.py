@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from mistique_core.cli.context import open_store, say
-from mistique_core.cli.options import add_strategy, add_where, parse_where, row_ids
+from mistique_core.cli.options import add_strategy, add_where, row_ids
+from mistique_core.diagnostics.predicate import parse_predicate
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -26,6 +27,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> None:
     """Show the plan of a query."""
     with open_store(args) as store:
-        where = [parse_where(text) for text in args.where]
+        where = [parse_predicate("--where", text) for text in args.where]
         plan = store.explain(args.keys, row_id=args.rows, n_ex=args.n, where=where or None, strategy=args.strategy)
     say(plan.explain())

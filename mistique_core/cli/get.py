@@ -7,7 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from mistique_core.cli.context import cells, console, open_store, say, table
-from mistique_core.cli.options import add_strategy, add_where, parse_where, row_ids
+from mistique_core.cli.options import add_strategy, add_where, row_ids
+from mistique_core.diagnostics.predicate import parse_predicate
 from mistique_core.errors import InvalidInputError, StorageError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
     """Print or save values."""
     if args.output and args.output != "-" and not args.output.endswith((".csv", ".parquet")):
         raise InvalidInputError(f"cannot tell the format of {args.output!r}; end it with .csv or .parquet")
-    where = [parse_where(text) for text in args.where]
+    where = [parse_predicate("--where", text) for text in args.where]
     with open_store(args) as store:
         result = store.get_intermediates(
             args.keys, row_id=args.rows, n_ex=args.n, where=where or None, strategy=args.strategy

@@ -1,21 +1,42 @@
-"""Diagnostic techniques over stored intermediates (thesis Tables 5.1 and 5.2)."""
+"""Diagnostic techniques over stored intermediates (thesis Tables 5.1 and 5.2).
 
-from mistique_core.diagnostics.col_diff import col_diff
-from mistique_core.diagnostics.confusion_matrix import confusion_matrix
-from mistique_core.diagnostics.pointq import pointq
-from mistique_core.diagnostics.registry import TECHNIQUES, DiagnosticRequest, Technique, diagnose, find_technique
-from mistique_core.diagnostics.result import DiagnosticResult
-from mistique_core.diagnostics.topk import topk
+Names are imported on first use, so that a DAG file or a web server reads the registry without pandas.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from mistique_core.diagnostics.parameter import Parameter
+from mistique_core.diagnostics.registry import TECHNIQUES, check_request, diagnose, find_technique
+from mistique_core.diagnostics.technique import Technique, one_form
+
+if TYPE_CHECKING:
+    from mistique_core.diagnostics.result import DiagnosticResult
+    from mistique_core.diagnostics.techniques.col_diff import col_diff
+    from mistique_core.diagnostics.techniques.confusion_matrix import confusion_matrix
+    from mistique_core.diagnostics.techniques.pointq import pointq
+    from mistique_core.diagnostics.techniques.topk import topk
 
 __all__ = [
     "TECHNIQUES",
-    "DiagnosticRequest",
     "DiagnosticResult",
+    "Parameter",
     "Technique",
+    "check_request",
     "col_diff",
     "confusion_matrix",
     "diagnose",
     "find_technique",
+    "one_form",
     "pointq",
     "topk",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name == "DiagnosticResult":
+        return import_module(f"{__name__}.result").DiagnosticResult
+    if name in TECHNIQUES:
+        return getattr(import_module(f"{__name__}.techniques.{name}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,15 +1,24 @@
-"""What a diagnostic technique returns: data, a sentence, and how the data was obtained."""
+"""What a diagnostic technique returns: data, a figure, a sentence, and how the data was obtained."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from mistique_core.errors import InvalidInputError
+from mistique_core.frames import ROW_ID
 from mistique_core.planner import QueryPlan
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 MOST_ROWS = 1_000
 
@@ -30,6 +39,9 @@ class DiagnosticResult:
         How the data was obtained.
     facts
         Further numbers, as JSON values.
+    arrays
+        What no table can hold, such as maps, by name; see the technique. Where the frame's rows are no examples,
+        ``row_id`` is those that the answer was computed from.
     """
 
     technique: str
@@ -37,11 +49,54 @@ class DiagnosticResult:
     sentence: str
     plan: QueryPlan
     facts: dict[str, Any] = field(default_factory=dict)
+    arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
-    def to_json(self, most_rows: int = MOST_ROWS) -> dict[str, Any]:
-        """Return the answer as JSON values: sentence, columns and the first `most_rows` rows."""
+    @property
+    def row_id(self) -> npt.NDArray[np.int64]:
+        """Row ids, int64: of the frame's rows if they are examples, else of all that the answer was computed from."""
+        ids = self.frame.index if self.frame.index.name == ROW_ID else self.arrays[ROW_ID]
+        return np.asarray(ids, dtype=np.int64)
+
+    def figure(self) -> Figure:
+        """Return the answer as a Plotly figure.
+
+        Raises
+        ------
+        InvalidInputError
+            If Plotly is not installed.
+        """
+        try:
+            module = import_module(f"mistique_core.diagnostics.figures.{self.technique}")
+        except ModuleNotFoundError as error:
+            if error.name and error.name.partition(".")[0] == "plotly":
+                raise InvalidInputError(
+                    "figures need Plotly; install it with pip install 'mistique-airflow[ui]'"
+                ) from error
+            raise
+        figure: Figure = module.draw(self)
+        return figure
+
+    def save(self, path: str | Path) -> Path:
+        """Save the answer in the format that the suffix of `path` names, and return the path.
+
+        ``.html`` and ``.png`` hold sentence and figure (HTML the table and the plan too, and needs no network),
+        ``.csv`` and ``.parquet`` all rows of the frame, ``.json`` what :meth:`to_json` returns with all rows.
+
+        Raises
+        ------
+        InvalidInputError
+            If the suffix is another one, or what its format needs is not installed.
+        StorageError
+            If the file cannot be written.
+        """
+        from mistique_core.diagnostics.saving import save
+
+        return save(self, Path(path))
+
+    def to_json(self, most_rows: int | None = MOST_ROWS) -> dict[str, Any]:
+        """Return the answer as JSON values: sentence, columns and the first `most_rows` rows (``None``: all)."""
         table = self.frame.reset_index()
-        shown = table.head(most_rows)
+        shown = table if most_rows is None else table.head(most_rows)
         return {
             "sentence": self.sentence,
             "columns": [str(name) for name in table.columns],

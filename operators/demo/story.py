@@ -23,38 +23,31 @@ QUESTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         "What did the stage 'scaled' hold for patients 7 and 14?",
         {
             "technique": "pointq",
-            "models": ["logistic_regression"],
-            "intermediate": "scaled_train",
-            "columns": ["mean radius", "mean texture", "target"],
-            "rows": [7, 14],
+            "keys": [
+                f"cancer.logistic_regression.scaled_train.{column}"
+                for column in ("mean radius", "mean texture", "target")
+            ],
+            "row_id": [7, 14],
         },
     ),
     (
         "Which five patients is the random forest most certain about?",
-        {
-            "technique": "topk",
-            "models": ["random_forest"],
-            "intermediate": "predictions",
-            "columns": ["probability_1"],
-            "k": 5,
-        },
+        {"technique": "topk", "key": "cancer.random_forest.predictions.probability_1", "k": 5},
     ),
     (
         "For whom do logistic regression and XGBoost predict differently?",
         {
             "technique": "col_diff",
-            "models": ["logistic_regression", "xgboost"],
-            "intermediate": "predictions",
-            "columns": ["prediction"],
+            "key_a": "cancer.logistic_regression.predictions.prediction",
+            "key_b": "cancer.xgboost.predictions.prediction",
         },
     ),
     (
         "Which classes does XGBoost take for which? (asked to re-run)",
         {
             "technique": "confusion_matrix",
-            "models": ["xgboost"],
-            "intermediate": "predictions",
-            "columns": ["target", "prediction"],
+            "truth": "cancer.xgboost.predictions.target",
+            "prediction": "cancer.xgboost.predictions.prediction",
             "strategy": "rerun",
         },
     ),
@@ -141,7 +134,7 @@ def _ask(client: AirflowClient, teller: _Teller) -> int:
     failed = 0
     for question, request in QUESTIONS:
         teller.step(question)
-        run_id = client.trigger(QUERY, {"project": "cancer", **request})
+        run_id = client.trigger(QUERY, request)
         if client.wait({QUERY: run_id}, lambda *_: None)[QUERY] != "success":
             teller.detail(f"NOT ANSWERED: {client.task_messages(QUERY, run_id, 'answer')[-1]}")
             failed += 1

@@ -18,7 +18,7 @@ QUERY = "mistique_query"
 
 
 def ask(site: Site, **request: Any) -> dict[str, Any]:
-    assert site.run({QUERY: {"project": "cancer", **request}}) == {QUERY: "success"}
+    assert site.run({QUERY: request}) == {QUERY: "success"}
     answer: dict[str, Any] = site.client.task_result(QUERY, site.runs[QUERY][-1], "answer")
     return answer
 
@@ -32,10 +32,8 @@ def test_pointq_equals_plain_pandas(pipelines: Site) -> None:
     answer = ask(
         pipelines,
         technique="pointq",
-        models=["logistic_regression"],
-        intermediate="scaled_train",
-        columns=["mean radius", "target"],
-        rows=[7, 14],
+        keys=[f"cancer.logistic_regression.scaled_train.{column}" for column in ("mean radius", "target")],
+        row_id=[7, 14],
     )
     assert table(answer).set_index("row_id").to_numpy().tolist() == wanted.to_numpy().tolist()
     assert answer["strategy"] == "read"
@@ -45,14 +43,7 @@ def test_pointq_equals_plain_pandas(pipelines: Site) -> None:
 def test_topk_equals_plain_pandas(pipelines: Site) -> None:
     column = expected("random_forest").frames["predictions"]["probability_1"].sort_index()
     wanted = column.sort_values(ascending=False, kind="stable").head(5)
-    answer = ask(
-        pipelines,
-        technique="topk",
-        models=["random_forest"],
-        intermediate="predictions",
-        columns=["probability_1"],
-        k=5,
-    )
+    answer = ask(pipelines, technique="topk", key="cancer.random_forest.predictions.probability_1", k=5)
     assert answer["rows"] == [[int(row), float(value)] for row, value in wanted.items()]
 
 
@@ -64,9 +55,8 @@ def test_col_diff_equals_plain_pandas(pipelines: Site) -> None:
     answer = ask(
         pipelines,
         technique="col_diff",
-        models=["logistic_regression", "xgboost"],
-        intermediate="predictions",
-        columns=["prediction"],
+        key_a="cancer.logistic_regression.predictions.prediction",
+        key_b="cancer.xgboost.predictions.prediction",
     )
     assert wanted
     assert set(table(answer)["row_id"]) == wanted
@@ -79,9 +69,8 @@ def test_a_confusion_matrix_by_rerun_equals_plain_pandas(pipelines: Site) -> Non
     answer = ask(
         pipelines,
         technique="confusion_matrix",
-        models=["xgboost"],
-        intermediate="predictions",
-        columns=["target", "prediction"],
+        truth="cancer.xgboost.predictions.target",
+        prediction="cancer.xgboost.predictions.prediction",
         strategy="rerun",
     )
     assert table(answer).set_index("truth").to_numpy().tolist() == wanted.to_numpy().tolist()
@@ -92,23 +81,19 @@ def test_a_confusion_matrix_by_rerun_equals_plain_pandas(pipelines: Site) -> Non
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
+        ({"technique": "topk", "key": "cancer.random_forrest.predictions.prediction"}, "did you mean 'random_forest'?"),
+        ({"technique": "topk", "key": "cancer.random_forest.predictions.predicton"}, "did you mean 'prediction'?"),
         (
-            {"technique": "topk", "models": ["random_forrest"], "columns": ["prediction"]},
-            "did you mean 'random_forest'?",
-        ),
-        ({"technique": "topk", "models": ["random_forest"], "columns": ["predicton"]}, "did you mean 'prediction'?"),
-        (
-            {"technique": "pointq", "models": ["random_forest"], "rows": [10**6]},
+            {"technique": "pointq", "keys": ["cancer.random_forest.predictions"], "row_id": [10**6]},
             "row_id 1000000 is not in the intermediate",
         ),
-        ({"technique": "col_diff", "models": ["random_forest"], "columns": ["prediction"]}, "needs 2 models but got 1"),
+        ({"technique": "col_diff", "key_a": "cancer.random_forest.predictions.prediction"}, "col_diff needs 'key_b'"),
     ],
 )
 def test_a_wrong_question_is_explained_in_one_line_of_the_log(
     pipelines: Site, request_: dict[str, Any], message: str
 ) -> None:
-    conf = {"project": "cancer", "intermediate": "predictions", **request_}
-    assert pipelines.run({QUERY: conf}) == {QUERY: "failed"}
+    assert pipelines.run({QUERY: request_}) == {QUERY: "failed"}
     lines = pipelines.log(QUERY, pipelines.runs[QUERY][-1], "answer")
     found = [line for line in lines if re.search(re.escape(message), line)]
     assert found

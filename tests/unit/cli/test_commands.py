@@ -10,6 +10,7 @@ import pytest
 
 from mistique_core import Mistique
 from mistique_core.cli.main import main
+from mistique_core.diagnostics import TECHNIQUES
 from tests.unit.cli.conftest import ODD_COLUMN, ODD_MODEL
 
 Command = Callable[..., int]
@@ -121,48 +122,69 @@ def test_explain_shows_both_estimates(mistique: Command, capsys: Capture) -> Non
 
 
 def test_diagnose_pointq(mistique: Command, houses: pd.DataFrame, capsys: Capture) -> None:
-    arguments = ["--model", "linear", "--rows", "7,3", "--json"]
-    answer = json.loads(printed(capsys, mistique("diagnose", "pointq", "homes", "source", *arguments)))
+    arguments = ["diagnose", "pointq", "homes.linear.source", "--row-id", "7,3", "--json"]
+    answer = json.loads(printed(capsys, mistique(*arguments)))
     expected = houses.loc[[7, 3]].reset_index()
     assert answer["columns"] == list(expected.columns)
     assert answer["rows"] == expected.astype(object).where(expected.notna(), None).to_numpy().tolist()
 
 
 def test_diagnose_topk(mistique: Command, houses: pd.DataFrame, capsys: Capture) -> None:
-    arguments = ["diagnose", "topk", "homes", "source", "--model", "linear", "--column", "price", "-k", "4"]
+    arguments = ["diagnose", "topk", "homes.linear.source.price", "-k", "4"]
     answer = json.loads(printed(capsys, mistique(*arguments, "--json")))
     assert answer["rows"] == [[int(row), value] for row, value in houses["price"].nlargest(4).items()]
     assert answer["plan"].startswith("homes.linear@2.source: ")
-    answer = json.loads(printed(capsys, mistique(*arguments, "--json", "--smallest")))
-    assert answer["rows"] == [[int(row), value] for row, value in houses["price"].nsmallest(4).items()]
+    answer = json.loads(printed(capsys, mistique(*arguments, "--json", "--no-largest", "--where", "rooms>=3")))
+    roomy = houses[houses["rooms"] >= 3]
+    assert answer["rows"] == [[int(row), value] for row, value in roomy["price"].nsmallest(4).items()]
     out = printed(capsys, mistique(*arguments)).splitlines()
     assert out[0].startswith("The 4 largest values of price in homes.linear@2.source, from ")
     assert [int(line.split()[0]) for line in out[2:6]] == houses["price"].nlargest(4).index.tolist()
 
 
 def test_diagnose_col_diff(mistique: Command, houses: pd.DataFrame, capsys: Capture) -> None:
-    models = ["--model", "linear", "--model", "forest@2", "--column", "price"]
-    arguments = ["diagnose", "col_diff", "homes", "source", *models]
+    arguments = ["diagnose", "col_diff", "homes.linear.source.price", "homes.forest@2.source.price"]
     distance = (houses["price"] - houses["price"].round(0)).abs()
     for tolerance in ("0", "0.2"):
         answer = json.loads(printed(capsys, mistique(*arguments, "--json", "--tolerance", tolerance)))
         assert {row[0] for row in answer["rows"]} == set(houses.index[distance > float(tolerance)])
         assert answer["facts"]["compared_rows"] == 50
     out = printed(capsys, mistique(*arguments))
-    assert f"20 of {(distance > 0).sum()} rows; --json prints up to 1,000" in out
+    assert f"20 of {(distance > 0).sum()} rows; --json prints up to 1,000, --save saves all" in out
 
 
 def test_diagnose_confusion_matrix(mistique: Command, houses: pd.DataFrame, capsys: Capture) -> None:
-    columns = ["--model", "linear", "--column", "rooms", "--column", "town"]
-    answer = json.loads(
-        printed(capsys, mistique("diagnose", "confusion_matrix", "homes", "source", *columns, "--json"))
-    )
+    columns = ["homes.linear.source.rooms", "homes.linear.source.town"]
+    answer = json.loads(printed(capsys, mistique("diagnose", "confusion_matrix", *columns, "--json")))
     counts = {
         (row[0], name): count for row in answer["rows"] for name, count in zip(answer["columns"], row, strict=True)
     }
     for (rooms, town), count in houses.groupby(["rooms", "town"]).size().items():
         assert counts[str(rooms) if str(rooms) in counts else rooms, f"predicted {town}"] == count
-    assert answer["facts"] == {"right_rows": 0, "compared_rows": 50, "missing_rows": 0}
+    assert answer["facts"] == {"right_rows": 0, "compared_rows": 50, "missing_rows": 0, "normalize": "none"}
+
+
+def test_diagnose_lists_the_techniques(mistique: Command, capsys: Capture) -> None:
+    out = printed(capsys, mistique("diagnose"))
+    assert [line.split()[0] for line in out.splitlines()[1:-1]] == list(TECHNIQUES)
+
+
+@pytest.mark.parametrize("name", TECHNIQUES)
+def test_every_technique_has_its_help(mistique: Command, capsys: Capture, name: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        mistique("diagnose", name, "--help")
+    assert caught.value.code == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert TECHNIQUES[name].question in out
+    for item in TECHNIQUES[name].parameters:
+        assert item.help in out
+
+
+def test_diagnose_saves_all_rows(mistique: Command, houses: pd.DataFrame, tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "answer.csv"
+    rows = ",".join(map(str, houses.index[::-1]))
+    printed(capsys, mistique("diagnose", "pointq", "homes.linear.source", "--row-id", rows, "--save", str(file)))
+    pd.testing.assert_frame_equal(as_frame(file.read_text()), houses[::-1])
 
 
 def test_stats(mistique: Command, location: Path, capsys: Capture) -> None:
@@ -194,7 +216,7 @@ def test_names_are_printed_literally(mistique: Command, capsys: Capture) -> None
     assert ODD_COLUMN in printed(capsys, mistique("get", key))
     assert shown in printed(capsys, mistique("explain", key))
     assert f"odd.{ODD_MODEL} " in printed(capsys, mistique("stats"))
-    arguments = ["diagnose", "topk", "odd", ":bug:", "--model", ODD_MODEL, "--column", ODD_COLUMN]
+    arguments = ["diagnose", "topk", f"{key}.{ODD_COLUMN}"]
     lines = printed(capsys, mistique(*arguments)).splitlines()
     assert lines[0].startswith(f"The 2 largest values of {ODD_COLUMN} in {shown}")
     assert lines[1].split() == ["row_id", ODD_COLUMN]

@@ -21,7 +21,7 @@ def complaint(capsys: Capture, status: int) -> str:
     return err
 
 
-DIAGNOSE = ["diagnose", "topk", "homes", "source", "--model", "linear", "--column", "price"]
+DIAGNOSE = ["diagnose", "topk", "homes.linear.source.price"]
 WRONG: list[tuple[list[str], str]] = [
     (["ls", "hommes"], "project 'hommes' does not exist; did you mean 'homes'?"),
     (["ls", "homes.liner"], "model 'liner' does not exist; did you mean 'linear'?"),
@@ -51,15 +51,13 @@ WRONG: list[tuple[list[str], str]] = [
     (["get", "homes.linear.source", "-o", "nowhere/x.csv"], "cannot write 'nowhere/x.csv'"),
     (["get", "homes.linear.source", "-o", "nowhere/x.parquet"], "cannot write 'nowhere/x.parquet'"),
     (["explain", "homes.linear.sauce"], "intermediate 'sauce'; did you mean 'source'?"),
-    (["diagnose", "topp", "homes", "source", "--model", "linear"], "technique 'topp' is unknown; did you mean 'topk'?"),
-    (["diagnose", "topk", "homes", "source"], "needs 'models'; fill it in"),
-    (
-        [*DIAGNOSE, "--column", "rooms"],
-        "topk needs 1 columns but got 2 (price, rooms); name one model and the one colu",
-    ),
-    ([*DIAGNOSE, "-k", "0"], "k=0 is not a number of examples; give an integer of at least 1"),
-    ([*DIAGNOSE[:-1], "town"], "column 'town' of dtype str has no order to rank by; name a number"),
-    (["diagnose", "pointq", "homes", "source", "--model", "linear", "--rows", "77"], "row_id 77 is not in"),
+    (["diagnose", "topk", "homes.linear.source"], "topk: key='homes.linear.source' names all columns"),
+    ([*DIAGNOSE, "-k", "0"], "topk: k=0 is out of range; give an integer of at least 1"),
+    ([*DIAGNOSE, "--where", "price"], "topk: where 'price' has no comparison; write COLUMN>=VALUE"),
+    ([*DIAGNOSE, "--save", "x.gif"], "cannot tell the format of 'x.gif'; end it with .html, .png, .parquet, .csv"),
+    ([*DIAGNOSE, "--save", "nowhere/x.csv"], "cannot write 'nowhere/x.csv'"),
+    (["diagnose", "topk", "homes.linear.source.town"], "column 'town' of dtype str has no order to rank by; name"),
+    (["diagnose", "pointq", "homes.linear.source", "--row-id", "77"], "row_id 77 is not in"),
 ]
 
 
@@ -82,7 +80,7 @@ COMMANDS = [
     ["show", "p.m.x"],
     ["get", "p.m.x"],
     ["explain", "p.m.x"],
-    ["diagnose", "topk", "p", "x", "--model", "m", "--column", "c"],
+    ["diagnose", "topk", "p.m.x.c"],
     ["stats"],
 ]
 

@@ -104,10 +104,10 @@ def test_a_column_that_is_itself_called_difference(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("first", "second", "message"),
     [
-        ("p.first.x", "p.second.x.word", "'p.first.x.*' names all; add its name"),
-        ("p.first.x.word", "p.second.x.*", "'p.second.x.*' names all; add its name"),
+        ("p.first.x", "p.second.x.word", "key_a='p.first.x' names all columns"),
+        ("p.first.x.word", "p.second.x.*", "key_b='p.second.x.*' names all columns"),
         ("p.first.x.word", "p.first.x.word", "got 'p.first.x.word' twice; name two models"),
-        ("p.first.x.word", "p.first@1.x.word", "are one column of one version; name two models or versions"),
+        ("p.first.x.word", "p.first@1.x.word", "are one column of one version; name two versions or columns"),
     ],
 )
 def test_keys_that_name_no_two_columns(store: Mistique, first: str, second: str, message: str) -> None:
@@ -119,7 +119,9 @@ def test_keys_that_name_no_two_columns(store: Mistique, first: str, second: str,
 
 @pytest.mark.parametrize("tolerance", [-1, -0.5, float("nan"), "1", True])
 def test_the_tolerance_must_be_a_number_from_zero(store: Mistique, tolerance: Any) -> None:
-    with pytest.raises(InvalidInputError, match="is negative or no number; give 0 or a positive number"):
+    with pytest.raises(
+        InvalidInputError, match=r"is (out of range; give a number|not a finite number; give one) of at least 0"
+    ):
         col_diff(store, "p.first.x.number", "p.second.x.number", tolerance=tolerance)
 
 

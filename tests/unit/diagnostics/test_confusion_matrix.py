@@ -48,7 +48,7 @@ def test_every_kind_of_column(
     assert result.frame.to_numpy().tolist() == counts
     right = sum(count for (row, column), count in expected.items() if row == column)
     total = sum(expected.values())
-    assert result.facts == {"right_rows": right, "compared_rows": total, "missing_rows": missing}
+    assert result.facts == {"right_rows": right, "compared_rows": total, "missing_rows": missing, "normalize": "none"}
     assert result.sentence.startswith(f"{right} of {total} examples")
 
 
@@ -77,7 +77,7 @@ def test_numbers_are_no_classes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("truth", "prediction", "message"),
     [
-        ("p.first.x", "p.first.x.word", "names all; add its name"),
+        ("p.first.x", "p.first.x.word", "names all columns, where one is needed"),
         ("p.first.x.word", "p.first.x.word", "as truth and as prediction; name two columns"),
         ("p.first.x.word", "p.first@1.x.word", "are one column of one version; name two columns"),
     ],

@@ -41,7 +41,7 @@ def test_two_models_are_side_by_side(store: Mistique, frames: dict[str, pd.DataF
 
 
 def test_no_row_is_refused(store: Mistique) -> None:
-    with pytest.raises(InvalidInputError, match="needs at least one row; give row_id"):
+    with pytest.raises(InvalidInputError, match="is empty; give at least one of the row ids"):
         pointq(store, "p.first.x", [])
 
 

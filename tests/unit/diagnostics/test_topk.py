@@ -63,15 +63,15 @@ def test_columns_without_an_order_are_refused(store: Mistique, column: str) -> N
         topk(store, f"p.first.x.{column}")
 
 
-@pytest.mark.parametrize("k", [0, -1, 2.5, "3", True, None])
+@pytest.mark.parametrize("k", [0, -1, 2.5, "3", True])
 def test_k_must_be_a_count(store: Mistique, k: Any) -> None:
-    with pytest.raises(InvalidInputError, match="is not a number of examples; give an integer of at least 1"):
+    with pytest.raises(InvalidInputError, match=r"k=.* give (an integer|one) of at least 1"):
         topk(store, "p.first.x.number", k)
 
 
 def test_all_columns_cannot_be_ranked(store: Mistique) -> None:
     for key in ("p.first.x", "p.first.x.*"):
-        with pytest.raises(InvalidInputError, match="topk ranks one column"):
+        with pytest.raises(InvalidInputError, match="names all columns, where one is needed"):
             topk(store, key)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mistique_core.diagnostics.svcca import main_directions, mean_cca
+from mistique_core.diagnostics.values.mean_cca import main_directions, mean_cca
 from mistique_core.errors import InvalidInputError
 
 

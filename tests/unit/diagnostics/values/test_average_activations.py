@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mistique_core.diagnostics.vis import average_activations
+from mistique_core.diagnostics.values.average_activations import average_activations
 from mistique_core.errors import InvalidInputError
 
 

@@ -1,0 +1,68 @@
+"""Small heatmaps side by side: the maps of some examples or units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from mistique_core.diagnostics.figures.style import SEQUENTIAL, shorten, styled
+
+MOST_MAPS = 24
+
+
+def draw_maps(maps: npt.NDArray[Any], titles: Sequence[str], sentence: str, *, unit: str = "activation") -> go.Figure:
+    """Return a figure of the first maps on one colour scale.
+
+    Parameters
+    ----------
+    maps
+        (maps, ...) of one or two dimensions each; further ones are drawn one below the other.
+    titles
+        One a map.
+    sentence
+        Title of the whole.
+    unit
+        What the colours show.
+    """
+    shown = [_plane(item) for item in maps[:MOST_MAPS]]
+    if len(maps) > MOST_MAPS:
+        sentence = f"{sentence} The first {MOST_MAPS} of {len(maps)} maps."
+    columns = min(len(shown), 6) or 1
+    rows = max(1, math.ceil(len(shown) / columns))
+    figure = make_subplots(
+        rows=rows,
+        cols=columns,
+        subplot_titles=[shorten(title, 22) for title in titles[: len(shown)]],
+        horizontal_spacing=0.02,
+        vertical_spacing=min(0.12, 0.3 / rows),
+    )
+    for place, plane in enumerate(shown):
+        figure.add_trace(
+            go.Heatmap(
+                z=plane,
+                coloraxis="coloraxis",
+                hovertemplate=f"{shorten(titles[place], 60)}<br>y %{{y}}, x %{{x}}<br>%{{z:.4g}}<extra></extra>",
+            ),
+            row=place // columns + 1,
+            col=place % columns + 1,
+        )
+    styled(figure, sentence, height=max(450, 140 + 175 * rows) if rows > 1 else None)
+    figure.update_xaxes(visible=False, constrain="domain")
+    figure.update_yaxes(visible=False, autorange="reversed", constrain="domain")
+    for place in range(len(shown)):
+        axis = "x" if place == 0 else f"x{place + 1}"
+        figure.update_yaxes(scaleanchor=axis, row=place // columns + 1, col=place % columns + 1)
+    figure.update_annotations(font_size=11)
+    figure.update_layout(coloraxis={"colorscale": SEQUENTIAL, "colorbar": {"title": unit}})
+    return figure
+
+
+def _plane(item: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    plane = np.atleast_2d(item.astype(np.float64))
+    return plane.reshape(-1, plane.shape[-1])

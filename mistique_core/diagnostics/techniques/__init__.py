@@ -1,0 +1,1 @@
+"""One technique a module; :mod:`mistique_core.diagnostics` has the functions."""

@@ -1,0 +1,1 @@
+"""What techniques compute: functions over arrays and columns, which know of no store."""
