@@ -11,6 +11,7 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from mistique_core.catalogue.intermediates import IntermediateRecord, columns_of
+from mistique_core.engine.chunk_reader import ReadTally
 from mistique_core.engine.frame_reader import FrameReader, is_units
 
 Array = npt.NDArray[Any]
@@ -66,13 +67,13 @@ class StoredArray:
         with self._read() as connection:
             return self._reader.row_index(connection, self.record).ids
 
-    def take(self, positions: npt.NDArray[np.intp]) -> Array:
-        """Return the rows at some positions, in that order."""
+    def take(self, positions: npt.NDArray[np.intp], tally: ReadTally | None = None) -> Array:
+        """Return the rows at some positions, in that order; `tally` counts what was fetched."""
         with self._read() as connection:
             if not self._columns or not is_units(self._columns[0]):
                 ids = np.arange(len(positions), dtype=np.int64)
-                return self._reader.frame_of(connection, self._columns, ids, positions).to_numpy()
-            found = self._reader.units(connection, self._columns, positions)
+                return self._reader.frame_of(connection, self._columns, ids, positions, tally).to_numpy()
+            found = self._reader.units(connection, self._columns, positions, tally)
         return units_last([found[column.version, column.unit or 0] for column in self._columns])
 
     def slice(self, start: int, stop: int) -> Array:
