@@ -1,7 +1,16 @@
 """The query planner; pure functions over facts."""
 
 from mistique_core.planner.facts import Facts, IntermediateFact, StageFact
-from mistique_core.planner.plan import STRATEGIES, QueryPlan, Step, Strategy, TargetPlan, format_bytes, format_seconds
+from mistique_core.planner.plan import (
+    STRATEGIES,
+    Fetched,
+    QueryPlan,
+    Step,
+    Strategy,
+    TargetPlan,
+    format_bytes,
+    format_seconds,
+)
 from mistique_core.planner.planner import RERUN, RERUN_BYTES, plan_target
 
 __all__ = [
@@ -9,6 +18,7 @@ __all__ = [
     "RERUN_BYTES",
     "STRATEGIES",
     "Facts",
+    "Fetched",
     "IntermediateFact",
     "QueryPlan",
     "StageFact",

@@ -111,6 +111,22 @@ class TargetPlan:
         return bool(self.steps) and self.steps[-1].output == self.intermediate
 
 
+class Fetched(NamedTuple):
+    """What a query fetched from storage; what was cached in memory does not count.
+
+    Attributes
+    ----------
+    chunks, stored_bytes
+        Chunks of which anything was fetched, and encoded bytes.
+    skipped_chunks
+        Chunks that a predicate ruled out unread.
+    """
+
+    chunks: int
+    stored_bytes: int
+    skipped_chunks: int = 0
+
+
 @dataclass(frozen=True)
 class QueryPlan:
     """How a query will be, or was, answered.
@@ -123,11 +139,14 @@ class QueryPlan:
         Wall time of the query; ``None`` before it ran.
     verified
         After a RERUN: whether the values equal those recorded; ``None`` when nothing was compared.
+    fetched
+        What it fetched; ``None`` before it ran.
     """
 
     targets: tuple[TargetPlan, ...]
     measured_seconds: float | None = None
     verified: bool | None = None
+    fetched: Fetched | None = None
 
     @property
     def strategy(self) -> Chosen:
@@ -168,7 +187,10 @@ class QueryPlan:
             lines.append(f"  RERUN {format_seconds(target.rerun_seconds)}: {path}{rows}, starting from {start}")
         if self.measured_seconds is not None:
             verdict = {True: ", equal to what was recorded", False: ", DIFFERS from what was recorded", None: ""}
-            lines.append(f"took {format_seconds(self.measured_seconds)}{verdict[self.verified]}")
+            taken = f"took {format_seconds(self.measured_seconds)}{verdict[self.verified]}"
+            if self.fetched is not None:
+                taken += f"; fetched {self.fetched.chunks} chunks, {format_bytes(self.fetched.stored_bytes)}"
+            lines.append(taken)
         return "\n".join(lines)
 
 

@@ -38,7 +38,7 @@ from mistique_core.errors import (
 )
 from mistique_core.frames import LogicalType, RowIndex
 from mistique_core.model import ALL_COLUMNS, IntermediateKey
-from mistique_core.planner import QueryPlan, Strategy, TargetPlan, plan_target
+from mistique_core.planner import Fetched, QueryPlan, Strategy, TargetPlan, plan_target
 from mistique_core.store.host_measurements import HostMeasurements
 from mistique_core.store.result import QueryResult
 from mistique_core.store.selection import Predicate, Selection
@@ -142,12 +142,22 @@ class QueryEngine:
             targets=tuple(target.plan for target in targets if target.plan is not None),
             measured_seconds=time.perf_counter() - start,
             verified=verified,
+            fetched=self._fetched(targets, tally),
         )
         single = len(keys) == 1 and keys[0].column != ALL_COLUMNS
         names = tuple(label for target in targets for label, _ in target.wanted)
         bound, origin = _error_bound(targets), _origin(targets)
         self._learn(targets, selection, tally, plan.measured_seconds or 0.0)
         return QueryResult(frame, plan, single, bound, maps, names if maps is not None else (), origin)
+
+    @staticmethod
+    def _fetched(targets: list[_Target], read: ReadTally) -> Fetched:
+        tallies = [read, *(target.took.read for target in targets if target.took is not None)]
+        return Fetched(
+            sum(tally.chunks for tally in tallies),
+            sum(tally.stored_bytes for tally in tallies),
+            sum(tally.skipped_chunks for tally in tallies),
+        )
 
     def _learn(self, targets: list[_Target], selection: Selection, fetched: ReadTally, seconds: float) -> None:
         """Learn from a query whose work is known, not from one that a predicate cut short or that failed in part."""
