@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from mistique_core.catalogue.intermediates import IntermediateRecord, columns_of
 from mistique_core.engine.chunk_reader import ReadTally
 from mistique_core.engine.frame_reader import FrameReader, is_units
+from mistique_core.native import kernels
 
 Array = npt.NDArray[Any]
 _VALUES_AT_ONCE = 1 << 20
@@ -28,6 +29,9 @@ def units_last(units: Sequence[Array]) -> Array:
         At least one array ``(rows, *map_shape)``, all of one shape and dtype.
     """
     made = np.empty((*units[0].shape, len(units)), units[0].dtype)
+    if kernels is not None and made.dtype.itemsize in (1, 2, 4, 8) and all(unit.flags.c_contiguous for unit in units):
+        kernels.interleave(list(units), made.dtype.itemsize, made)
+        return made
     step = max(1, _VALUES_AT_ONCE * len(made) // max(made.size, 1))
     for start in range(0, len(made), step):
         rows = slice(start, start + step)
