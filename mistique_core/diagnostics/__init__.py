@@ -13,9 +13,19 @@ if TYPE_CHECKING:
     from mistique_core.diagnostics.figure_document import FigureDocument, figure_document
     from mistique_core.diagnostics.result import DiagnosticResult
     from mistique_core.diagnostics.techniques.col_diff import col_diff
+    from mistique_core.diagnostics.techniques.col_dist import col_dist
     from mistique_core.diagnostics.techniques.confusion_matrix import confusion_matrix
+    from mistique_core.diagnostics.techniques.feature_correlation import feature_correlation
+    from mistique_core.diagnostics.techniques.group_metrics import group_metrics
+    from mistique_core.diagnostics.techniques.knn import knn
+    from mistique_core.diagnostics.techniques.mispredicted import mispredicted
+    from mistique_core.diagnostics.techniques.netdissect import netdissect
     from mistique_core.diagnostics.techniques.pointq import pointq
+    from mistique_core.diagnostics.techniques.row_average_compare import row_average_compare
+    from mistique_core.diagnostics.techniques.row_diff import row_diff
+    from mistique_core.diagnostics.techniques.svcca import svcca
     from mistique_core.diagnostics.techniques.topk import topk
+    from mistique_core.diagnostics.techniques.vis import vis
 
 __all__ = [
     "TECHNIQUES",
@@ -25,13 +35,23 @@ __all__ = [
     "Technique",
     "check_request",
     "col_diff",
+    "col_dist",
     "confusion_matrix",
     "diagnose",
+    "feature_correlation",
     "figure_document",
     "find_technique",
+    "group_metrics",
+    "knn",
+    "mispredicted",
+    "netdissect",
     "one_form",
     "pointq",
+    "row_average_compare",
+    "row_diff",
+    "svcca",
     "topk",
+    "vis",
 ]
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
 from mistique_core.diagnostics.reading import Key, joined_plan, read_columns
+from mistique_core.diagnostics.result import as_json
 from mistique_core.diagnostics.wording import short_names
 from mistique_core.errors import NotFoundError
+from mistique_core.frames import ROW_ID
 from mistique_core.model import IntermediateKey
 from mistique_core.planner import QueryPlan, Strategy
 from mistique_core.store import Mistique
@@ -48,6 +51,15 @@ def with_companions(
         taken.add(label)
         frame = frame.assign(**{label: column})
     return frame, joined_plan(plans)
+
+
+def companions_of(store: Mistique, row_id: int, keys: Key | Sequence[Key], strategy: Strategy) -> dict[str, Any]:
+    """Return the same columns of one row, as JSON values by name; raises as :func:`with_companions`."""
+    if not keys:
+        return {}
+    alone = pd.DataFrame(index=pd.Index([row_id], name=ROW_ID))
+    frame, _ = with_companions(store, alone, keys, QueryPlan(()), strategy)
+    return {str(name): as_json(value) for name, value in frame.iloc[0].items()}
 
 
 def _read(store: Mistique, key: IntermediateKey, ids: pd.Index, strategy: Strategy) -> tuple[pd.Series, QueryPlan]:

@@ -36,3 +36,9 @@ def number(value: object) -> str:
     if isinstance(value, (float, np.floating)):
         return f"{value:.4g}"
     return str(value)
+
+
+def listed(names: Sequence[str], shown: int = 5) -> str:
+    """Return the first names in a row, and how many more there are."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mistique_core.diagnostics.wording import listed
 from mistique_core.errors import InvalidInputError
 
 MISSING = "missing"
@@ -139,9 +139,9 @@ def position_of(groups: Groups, label: Any) -> int:
     for place, name in enumerate(groups.names):
         if name == _name(label):
             return place
-    raise InvalidInputError(f"there is no group {label!r}; known: {_listed(groups.names)}")
+    raise InvalidInputError(f"there is no group {label!r}; known: {listed(groups.names, 8)}")
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return ", ".join(names[:8]) + more
+def everything(rows: int, name: str) -> Groups:
+    """Return one group that holds all rows."""
+    return Groups((name,), (name,), np.zeros(rows, dtype=np.int64))

@@ -44,15 +44,32 @@ def mean_cca(x: npt.NDArray[Any], y: npt.NDArray[Any], variance: float = VARIANC
     InvalidInputError
         If the arrays differ in rows, have fewer than two, or hold NaN or infinities; or `variance` is out of range.
     """
+    correlations, _ = canonical_correlations(x, y, variance)
+    return float(correlations.mean()) if len(correlations) else float("nan")
+
+
+def canonical_correlations(
+    x: npt.NDArray[Any], y: npt.NDArray[Any], variance: float = VARIANCE
+) -> tuple[npt.NDArray[np.float64], tuple[int, int]]:
+    """Return the canonical correlations of two layers' main directions, and how many directions each has.
+
+    Parameters and errors are those of :func:`mean_cca`.
+
+    Returns
+    -------
+    tuple
+        As many correlations, 0 to 1 and descending, as the side with fewer directions has; none where one has none.
+    """
     if not 0 < variance <= 1:
         raise InvalidInputError(f"variance={variance!r} is no share; give a number above 0 and at most 1, such as 0.99")
     if len(x) != len(y):
         raise InvalidInputError(f"SVCCA compares layers over the same rows, but got {len(x)} and {len(y)}; align them")
     first, second = main_directions(x, variance), main_directions(y, variance)
-    if not (first.shape[1] and second.shape[1]):
-        return float("nan")
-    correlations = np.linalg.svd(first.T @ second, compute_uv=False)
-    return float(np.clip(correlations, 0, 1).astype(np.float64).sum() / min(first.shape[1], second.shape[1]))
+    sizes = first.shape[1], second.shape[1]
+    if not all(sizes):
+        return np.empty(0), sizes
+    found = np.linalg.svd(first.T @ second, compute_uv=False)
+    return np.clip(found, 0, 1).astype(np.float64), sizes
 
 
 def main_directions(values: npt.NDArray[Any], variance: float = VARIANCE) -> npt.NDArray[Any]:
@@ -80,6 +97,7 @@ def main_directions(values: npt.NDArray[Any], variance: float = VARIANCE) -> npt
         raise InvalidInputError(f"SVCCA needs at least two rows, but got an array of shape {values.shape}; log more")
     working = np.dtype(np.float32 if np.can_cast(values.dtype, np.float32) else np.float64)
     points: npt.NDArray[np.float32 | np.float64] = values.reshape(len(values), -1).astype(working)
+    rounding = 10 * float(np.finfo(working.name).eps) * float(np.abs(points).max(initial=0))
     points = np.subtract(points, points.mean(axis=0, dtype=np.float64), out=points, casting="same_kind")
     wide = points.shape[1] > len(points)
     products = points @ points.T if wide else points.T @ points
@@ -89,6 +107,7 @@ def main_directions(values: npt.NDArray[Any], variance: float = VARIANCE) -> npt
     order = np.argsort(squares)[::-1]
     shares = np.cumsum(np.clip(squares[order], 0, None), dtype=np.float64)
     negligible = float(squares.max(initial=0)) * len(squares) ** 0.5 * float(np.finfo(working.name).eps)
+    negligible = max(negligible, len(points) * rounding**2)  # what subtracting the mean of a constant leaves
     rank = int(np.count_nonzero(squares > negligible))
     if not rank:
         return np.empty((len(points), 0), working)

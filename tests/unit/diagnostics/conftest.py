@@ -61,3 +61,64 @@ def store(tmp_path_factory: pytest.TempPathFactory, frames: dict[str, pd.DataFra
         for model, frame in frames.items():
             opened.log_frame("p", model, "x", frame)
         yield opened
+
+
+@pytest.fixture(scope="session")
+def maps() -> dict[str, np.ndarray]:
+    """Return what ``p.net.*`` holds: layers of maps and of plain units, for rows 0, 3, 6, ...; with an NaN and a dead unit."""
+    rng = np.random.default_rng(7)
+    conv = np.maximum(rng.normal(size=(40, 4, 4, 6)), 0).astype(np.float32)
+    conv[..., 5] = 0
+    conv[3, 1, 2, 0] = np.nan
+    deep = np.maximum(rng.normal(size=(40, 2, 2, 5)) + conv[:, ::2, ::2, 1:], 0).astype(np.float32)
+    masks = np.kron(conv[..., 1:4] > 0.8, np.ones((1, 2, 2, 1))).astype(np.uint8)
+    logits = (np.nan_to_num(conv).reshape(40, -1)[:, :30] @ rng.normal(size=(30, 3))).astype(np.float32)
+    return {"conv": conv, "deep": deep, "masks": masks, "logits": logits}
+
+
+@pytest.fixture(scope="session")
+def map_rows() -> np.ndarray:
+    """Return the row ids of `maps`, shuffled."""
+    return np.random.default_rng(8).permutation(np.arange(40) * 3)
+
+
+@pytest.fixture(scope="session")
+def predictions() -> pd.DataFrame:
+    """Return what ``p.models.y`` holds: truths, predictions of two models, probabilities, features and groups."""
+    rng = np.random.default_rng(11)
+    rows = 300
+    frame = pd.DataFrame(rng.normal(size=(rows, 4)), columns=["a", "b", "c", "d"])
+    frame["b"] = frame["b"] * 1_000 + 5
+    frame.loc[rng.random(rows) < 0.1, "c"] = np.nan
+    frame["constant"] = 0.1
+    frame["price"] = 3 * frame["a"] + rng.normal(size=rows)
+    frame["price_a"] = frame["price"] + rng.normal(size=rows)
+    frame["price_b"] = frame["price"] + frame["d"]
+    score = 1 / (1 + np.exp(-frame["a"] * 2 + rng.normal(size=rows) / 2))
+    frame["truth"] = (rng.random(rows) < score).astype(np.int64)
+    frame["p1"], frame["p0"] = score, 1 - score
+    frame["guess_a"] = (score > 0.5).astype(np.int64)
+    frame["guess_b"] = rng.integers(0, 2, rows)
+    frame["kind"] = rng.choice(["house", "flat", "boat"], rows)
+    frame["kind_guess"] = np.where(rng.random(rows) < 0.7, frame["kind"], "boat")
+    frame.loc[rng.random(rows) < 0.05, "kind_guess"] = None
+    frame["town"] = pd.Series(rng.choice(["Ghent", "Namur"], rows)).where(rng.random(rows) > 0.1)
+    frame["flag"] = rng.random(rows) < 0.5
+    return frame.set_index(pd.Index(rng.permutation(rows) * 2, name="row_id"))
+
+
+@pytest.fixture(scope="session")
+def models(
+    tmp_path_factory: pytest.TempPathFactory,
+    maps: dict[str, np.ndarray],
+    map_rows: np.ndarray,
+    predictions: pd.DataFrame,
+) -> Iterator[Mistique]:
+    """Return a store that holds `maps` and `predictions`, and parts of the latter under row ids that overlap."""
+    with Mistique.open(tmp_path_factory.mktemp("models"), block_rows=64) as opened:
+        for name, values in maps.items():
+            names = ["cat", "dog", "car"] if name == "masks" else None
+            opened.log_array("p", "net", name, values, row_id=map_rows, names=names)
+        opened.log_frame("p", "models", "y", predictions)
+        opened.log_frame("p", "half", "y", predictions.iloc[:150].sort_index())
+        yield opened

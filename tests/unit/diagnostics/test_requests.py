@@ -53,7 +53,7 @@ def test_each_technique_is_the_function_of_its_name(store: Mistique, frames: dic
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"technique": "top"}, "technique 'top' is unknown; did you mean 'topk'"),
-    ({"technique": "zzz"}, "technique 'zzz' is unknown; known: col_diff, confusion_matrix, "),
+    ({"technique": "zzz"}, "technique 'zzz' is unknown; known: col_diff, col_dist, confusion_matrix, "),
     ({"technique": 3}, "technique=3 is not a name; give one of pointq, topk"),
     ({"technique": None}, "technique=None is not a name"),
     ({"technique": "topk"}, "topk needs 'key'; fill it in: Key of the column or unit to rank by."),

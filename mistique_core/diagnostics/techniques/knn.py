@@ -1,0 +1,85 @@
+"""KNN: which rows are most similar to a row? (thesis Table 5.1, many columns, few rows)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mistique_core.diagnostics.checked import checked
+from mistique_core.diagnostics.companions import companions_of, with_companions
+from mistique_core.diagnostics.features import read_features
+from mistique_core.diagnostics.reading import Key, Keys, Where
+from mistique_core.diagnostics.result import DiagnosticResult
+from mistique_core.diagnostics.values.nearest import nearest
+from mistique_core.diagnostics.wording import listed, number
+from mistique_core.planner import Strategy
+from mistique_core.store import Mistique
+
+
+@checked
+def knn(
+    store: Mistique,
+    keys: Keys,
+    row_id: int,
+    k: int = 10,
+    *,
+    metric: str = "euclidean",
+    standardize: bool = False,
+    columns: Key | Sequence[Key] = (),
+    where: Where = (),
+    strategy: Strategy = "auto",
+) -> DiagnosticResult:
+    """Return the `k` rows whose values are most similar to those of one row, nearest first.
+
+    Ties are broken by row id, ascending. NaN, missing values and infinities are compared with nothing: distances are
+    scaled up by what is missing, as scikit-learn's ``nan_euclidean_distances`` does. Columns that hold no numbers
+    (text, categories, dates) are skipped and named in ``facts["skipped"]``. Each cell of a map is a number of its own.
+
+    Parameters
+    ----------
+    store
+        An open store.
+    keys
+        Key of an intermediate, or of some of its columns or units.
+    row_id
+        The row; it is not its own neighbour.
+    k
+        Number of neighbours, at least 1.
+    metric
+        ``euclidean``, or ``cosine``: 1 minus the cosine of the angle; 1 to a row of zeros.
+    standardize
+        Whether each column is centred and divided by its standard deviation first. Tables, whose columns have scales
+        of their own, need it; layers do not.
+    columns
+        Keys of further columns to show for the neighbours, such as truth and prediction; for the row itself they are
+        in ``facts["row"]``.
+    where
+        Only rows for which predicates hold are neighbours; the row itself must be among them.
+    strategy
+        ``auto``, ``read`` or ``rerun``.
+
+    Returns
+    -------
+    DiagnosticResult
+        One row a neighbour, with its ``distance``.
+
+    Raises
+    ------
+    InvalidInputError
+        If an argument is malformed, or there is no column of numbers.
+    NotFoundError
+        If a key or the row does not exist.
+    """
+    found = read_features(store, [keys], where=where, strategy=strategy)
+    features = found.features[0]
+    place = features.place(row_id)
+    near = nearest(features.flat, features.row_id, place, k, metric=metric, standardize=standardize)
+    frame, plan = with_companions(store, near.to_frame(), columns, found.plan, strategy)
+    own = companions_of(store, row_id, columns, strategy)
+    distances = f", at {metric} distances from {number(near.iloc[0])} to {number(near.iloc[-1])}" if len(near) else ""
+    skipped = f"; skipped {listed(features.skipped)}, which hold no numbers" if features.skipped else ""
+    sentence = (
+        f"The {len(near)} nearest of {len(features.row_id) - 1:,} rows to row {row_id} in "
+        f"{found.plan.targets[0].label} by {len(features.names)} columns{distances}{skipped}."
+    )
+    facts = {"row_id": row_id, "row": own, "metric": metric, "skipped": list(features.skipped)}
+    return DiagnosticResult("knn", frame, sentence, plan, facts)
