@@ -31,6 +31,8 @@ class DiagnoseOperator(BaseOperator):
     request
         ``technique`` and its parameters (:data:`mistique_core.diagnostics.TECHNIQUES`), ``None`` for defaults; default
         the run's params. Templated.
+    technique
+        The technique, where the request does not name it.
     title
         What the question is about, as a heading of the page; templated.
     mistique_conn_id
@@ -46,12 +48,14 @@ class DiagnoseOperator(BaseOperator):
         self,
         *,
         request: Mapping[str, Any] | None = None,
+        technique: str | None = None,
         title: str = "",
         mistique_conn_id: str = DEFAULT_CONNECTION,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.request = request
+        self.technique = technique
         self.title = title
         self.mistique_conn_id = mistique_conn_id
 
@@ -67,6 +71,8 @@ class DiagnoseOperator(BaseOperator):
             If the catalogue cannot be reached; a retry may help.
         """
         given = dict(context["params"] if self.request is None else self.request)
+        if self.technique is not None:
+            given["technique"] = self.technique
         request = {name: value for name, value in given.items() if value not in (None, "", [])}
         question = Question(str(request.get("technique")), request, self.title)
         with one_line_refusals(context), MistiqueHook(self.mistique_conn_id).store as store:

@@ -1,0 +1,172 @@
+"""The tasks of a check-up: choose what to ask, ask each question, put the findings in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from operators.connection import DEFAULT_CONNECTION
+from operators.hook import MistiqueHook
+from operators.links import RunPageLink
+from operators.recorded_answer import Question, answer_and_record
+from operators.refusal import one_line_refusals
+from operators.task_report import record_report, steps_of_run
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+CHECK_UP = "check_up"
+
+
+class PlanCheckUpOperator(BaseOperator):
+    """Choose the columns and examples of a check-up, and return its questions; records nothing but a refusal.
+
+    Parameters
+    ----------
+    parameters
+        Those of :func:`mistique_core.checkup.check_up`; default the run's params. Templated.
+    mistique_conn_id
+        Connection of the store.
+    """
+
+    template_fields: Sequence[str] = ("parameters",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json"}
+    ui_color = "#f7efe0"
+
+    def __init__(
+        self,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        mistique_conn_id: str = DEFAULT_CONNECTION,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.parameters = parameters
+        self.mistique_conn_id = mistique_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return ``label``, ``told``, and ``questions``: title, technique and parameters of each.
+
+        Raises
+        ------
+        AirflowFailException
+            If it cannot be told what to ask, with the reason in one line, which is recorded too.
+        """
+        from mistique_core.checkup import check_up
+        from mistique_core.errors import CatalogueUnavailableError, MistiqueError
+
+        given = dict(context["params"] if self.parameters is None else self.parameters)
+        chosen = {name: value for name, value in given.items() if value not in (None, "")}
+        with one_line_refusals(context), MistiqueHook(self.mistique_conn_id).store as store:
+            try:
+                plan = check_up(store, **chosen)
+            except CatalogueUnavailableError:
+                raise
+            except MistiqueError as error:
+                record_report(store, context, CHECK_UP, chosen, error=str(error))
+                raise
+        for sentence in plan.told:
+            self.log.info("%s", sentence)
+        asked = [
+            {"title": item.title, "technique": item.technique, "parameters": dict(item.parameters)}
+            for item in plan.questions
+        ]
+        return {"label": plan.label, "told": list(plan.told), "questions": asked}
+
+
+class CheckUpQuestionOperator(BaseOperator):
+    """Answer one question of a check-up; the answer is recorded like any other.
+
+    Parameters
+    ----------
+    title, technique, parameters
+        See :class:`mistique_core.checkup.questions.Question`.
+    mistique_conn_id
+        Connection of the store.
+    """
+
+    template_fields: Sequence[str] = ("title", "technique", "parameters")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json"}
+    operator_extra_links = (RunPageLink(),)
+    ui_color = "#f7efe0"
+
+    def __init__(
+        self,
+        *,
+        title: str,
+        technique: str,
+        parameters: Mapping[str, Any],
+        mistique_conn_id: str = DEFAULT_CONNECTION,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.title = title
+        self.technique = technique
+        self.parameters = parameters
+        self.mistique_conn_id = mistique_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Answer the question; see :class:`operators.diagnose.DiagnoseOperator`.
+
+        Raises
+        ------
+        AirflowFailException
+            If it cannot be answered, with the reason in one line.
+        """
+        from mistique_core.checkup.questions import ask_part
+
+        parameters = dict(self.parameters)
+        question = Question(self.technique, {"technique": self.technique, **parameters}, self.title)
+        with one_line_refusals(context), MistiqueHook(self.mistique_conn_id).store as store:
+            return answer_and_record(store, context, question, lambda: ask_part(store, self.technique, parameters))
+
+
+class CheckUpReportOperator(BaseOperator):
+    """Put the findings of a check-up in order, each with a sentence and a link; the page and the XCom show it.
+
+    Parameters
+    ----------
+    plan
+        What :class:`PlanCheckUpOperator` returned; templated.
+    mistique_conn_id
+        Connection of the store.
+    """
+
+    template_fields: Sequence[str] = ("plan",)
+    operator_extra_links = (RunPageLink(),)
+    ui_color = "#f7efe0"
+
+    def __init__(self, *, plan: Any, mistique_conn_id: str = DEFAULT_CONNECTION, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.plan = plan
+        self.mistique_conn_id = mistique_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Record and return the report: ``sentence``, ``steps``, ``markdown``, ``query_id``.
+
+        Raises
+        ------
+        AirflowFailException
+            If the check-up could not be planned, or none of its questions could be answered.
+        """
+        if not self.plan:
+            raise AirflowFailException("there is no report, because the check-up could not be planned; see its plan")
+        titles = [item["title"] for item in self.plan["questions"]]
+        with one_line_refusals(context), MistiqueHook(self.mistique_conn_id).store as store:
+            steps = [
+                {"title": "What was looked at", "sentence": "", "query_id": None, "error": None},
+                *steps_of_run(store, context, titles),
+            ]
+            steps[0]["notes"] = self.plan["told"]
+            failed = sum(step["error"] is not None for step in steps)
+            asked = len(titles)
+            sentence = f"Check-up of {self.plan['label']}: {asked - failed} of {asked} questions are answered."
+            report = record_report(store, context, CHECK_UP, dict(context["params"]), sentence=sentence, steps=steps)
+        if failed == asked:
+            raise AirflowFailException(
+                f"none of the {asked} questions could be answered; the first: {steps[1]['error']}"
+            )
+        return report
