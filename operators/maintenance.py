@@ -154,13 +154,8 @@ class MaintenanceReportOperator(BaseOperator):
         wanted = [step for step in _STEPS if params.get(step, True)]
         with one_line_refusals(context), MistiqueHook(self.mistique_conn_id).store as store:
             steps = steps_of_run(store, context, [TITLES[step] for step in wanted])
-            found = context["ti"].xcom_pull(task_ids=wanted) if wanted else []
             stats = store.stats()
-            bad = [
-                step["error"] or step["sentence"]
-                for step, result in zip(steps, found, strict=True)
-                if step["error"] or (result or {}).get("is_bad")
-            ]
+            bad = [step["error"] or step["sentence"] for step in steps if step["error"] or step["is_bad"]]
             sentence = (
                 f"{'Dry run, nothing was changed: ' if params.get('dry_run') else ''}{len(steps)} steps, "
                 f"{len(bad)} to look at. {stats.intermediates:,} intermediates take "
@@ -175,6 +170,7 @@ class MaintenanceReportOperator(BaseOperator):
 def _answer(report: StepReport) -> dict[str, Any]:
     return {
         "sentence": report.sentence,
+        "is_bad": report.is_bad,
         "columns": list(report.columns),
         "rows": report.rows,
         "row_count": len(report.rows),
@@ -197,14 +193,15 @@ def _check(store: Mistique, options: Mapping[str, Any]) -> StepReport:
 
 def _materialize(store: Mistique, options: Mapping[str, Any]) -> StepReport:
     policy = _policy(options)
-    rows, freed, unequal = [], 0, 0
+    rows: list[list[Any]] = []
+    gone = freed = unequal = 0
     for project, model in _models(store, options):
         report = store.materialize(project, model, policy=policy, dry_run=bool(options.get("dry_run")))
+        gone += len(report.let_go)
         freed += report.freed_bytes
         unequal += len(report.unequal)
         told = ", ".join(report.let_go)
         rows.append([f"{project}.{model}", len(report.kept), len(report.let_go), report.freed_bytes, told])
-    gone = sum(row[2] for row in rows)
     sentence = (
         f"{gone:,} intermediates of {len(rows):,} models {'would be' if options.get('dry_run') else 'are'} let go: "
         f"gc and compact can free {format_bytes(freed)}."
@@ -218,11 +215,8 @@ def _policy(options: Mapping[str, Any]) -> dict[str, Any]:
     name = options.get("policy") or "adaptive"
     if name == "budget":
         return {"policy": name, "bytes": int(float(options.get("budget_megabytes") or 0) * 1e6)}
-    return (
-        {"policy": name, "gamma_min": options["gamma_min"]}
-        if name == "adaptive" and "gamma_min" in options
-        else {"policy": name}
-    )
+    has_bound = name == "adaptive" and options.get("gamma_min") is not None
+    return {"policy": name, **({"gamma_min": options["gamma_min"]} if has_bound else {})}
 
 
 def _models(store: Mistique, options: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def steps_of_run(store: Mistique, context: Context, titles: Sequence[str]) -> list[dict[str, Any]]:
-    """Return title, sentence, error and query id of what tasks of this run recorded under some titles.
+    """Return title, sentence, error, query id and whether it is bad of what tasks of this run recorded under some titles.
 
     Parameters
     ----------
@@ -34,11 +34,13 @@ def steps_of_run(store: Mistique, context: Context, titles: Sequence[str]) -> li
     steps = []
     for title in titles:
         record = by_title.get(title)
+        answer = {} if record is None else record.answer or {}
         missing = "its task ended without a record; see the task's log"
         steps.append(
             {
                 "title": title,
-                "sentence": "" if record is None else (record.answer or {}).get("sentence", ""),
+                "sentence": answer.get("sentence", ""),
+                "is_bad": bool(answer.get("is_bad")),
                 "error": missing if record is None else record.error,
                 "query_id": None if record is None else record.id,
             }
