@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def steps_of_run(store: Mistique, context: Context, titles: Sequence[str]) -> list[dict[str, Any]]:
-    """Return title, sentence, error, query id and whether it is bad of what tasks of this run recorded under some titles.
+    """Return what tasks of this run recorded under some titles: title, sentence, error, query id, whether it is bad.
 
     Parameters
     ----------
