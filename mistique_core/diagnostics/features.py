@@ -149,6 +149,7 @@ def read_features(
         If a key or a row id does not exist.
     """
     singles = [IntermediateKey.parse(key) for key in beside]
+    _refuse_maps(store, singles)
     wanted = [_wanted(store, keys, singles, kinds) for keys in sets]
     plain = [item for item in wanted if not item.is_maps]
     tables: list[Table] = []
@@ -167,6 +168,14 @@ def read_features(
     plan = joined_plan(table.plan for table in tables)
     table = aligned[0] if keys else Table(pd.DataFrame(index=pd.Index(ids, name=ROW_ID)), plan)
     return Aligned(features, table, plan)
+
+
+def _refuse_maps(store: Mistique, singles: Sequence[IntermediateKey]) -> None:
+    with store.catalogue.read() as connection:
+        for key in singles:
+            for item in columns_of(connection, find_intermediate(connection, key).ref.id):
+                if item.name == key.column and LogicalType.from_json(item.logical_type).map_shape:
+                    raise InvalidInputError(f"{key} holds maps, where numbers or labels are needed; name a column")
 
 
 def _wanted(store: Mistique, keys: Keys, singles: Sequence[IntermediateKey], kinds: tuple[str, ...]) -> _Wanted:

@@ -16,7 +16,14 @@ from mistique_core.diagnostics.figures.style import SEQUENTIAL, shorten, styled
 MOST_MAPS = 24
 
 
-def draw_maps(maps: npt.NDArray[Any], titles: Sequence[str], sentence: str, *, unit: str = "activation") -> go.Figure:
+def draw_maps(
+    maps: npt.NDArray[Any],
+    titles: Sequence[str],
+    sentence: str,
+    *,
+    unit: str = "activation",
+    columns: int | None = None,
+) -> go.Figure:
     """Return a figure of the first maps on one colour scale.
 
     Parameters
@@ -29,11 +36,13 @@ def draw_maps(maps: npt.NDArray[Any], titles: Sequence[str], sentence: str, *, u
         Title of the whole.
     unit
         What the colours show.
+    columns
+        Maps side by side; default at most six.
     """
     shown = [_plane(item) for item in maps[:MOST_MAPS]]
     if len(maps) > MOST_MAPS:
         sentence = f"{sentence} The first {MOST_MAPS} of {len(maps)} maps."
-    columns = min(len(shown), 6) or 1
+    columns = columns or min(len(shown), 6) or 1
     rows = max(1, math.ceil(len(shown) / columns))
     figure = make_subplots(
         rows=rows,

@@ -105,7 +105,7 @@ def _sentence(table: pd.DataFrame, deviation: npt.NDArray[np.float64], rows: int
     low, high = table.min(axis=1), table.max(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         apart = ((high - low).to_numpy() / np.where(deviation > 0, deviation, np.nan)).astype(np.float64)
-    if np.isnan(apart).all():
+    if not np.isfinite(apart).any():
         return f"{told} by {facts['group']}{left_out}; none differs between classes."
     unit = int(np.nanargmax(np.where(np.isfinite(apart), apart, np.nan)))
     values = table.iloc[unit]

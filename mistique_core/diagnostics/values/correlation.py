@@ -55,12 +55,7 @@ def _pearson(values: _Floats, target: _Floats) -> _Floats:
         return np.full(values.shape[1], np.nan)
     first, second = values - values.mean(axis=0), target - target.mean()
     sizes = np.sqrt(np.square(first).sum(axis=0)), np.sqrt(np.square(second).sum())
-    varies = (sizes[0] > _rounding(values)) & (sizes[1] > _rounding(target[:, None])[0])
+    varies = (values.min(axis=0) < values.max(axis=0)) & (target.min() < target.max())
     found = np.full(values.shape[1], np.nan)
     np.divide(first.T @ second, sizes[0] * sizes[1], out=found, where=varies)
     return np.asarray(np.clip(found, -1.0, 1.0))
-
-
-def _rounding(values: _Floats) -> _Floats:
-    """Return below which size the deviations of each column are nothing but rounding."""
-    return np.asarray(10 * np.finfo(np.float64).eps * np.sqrt(len(values)) * np.abs(values).max(axis=0))

@@ -37,7 +37,7 @@ def distribution(column: pd.Series, groups: Groups, bins: int) -> pd.DataFrame:
     """
     known = column.notna().to_numpy(dtype=bool)
     if column.dtype.kind == "f":
-        known &= np.isfinite(column.to_numpy("float64", na_value=np.nan))
+        known = known & np.isfinite(column.to_numpy("float64", na_value=np.nan))
     values, codes, size = column[known], groups.codes[known], len(groups.names)
     is_scale = column.dtype.kind in "iufMm" and not isinstance(column.dtype, pd.CategoricalDtype)
     if is_scale and values.nunique() > _FEW_NUMBERS:

@@ -44,7 +44,7 @@ def group_means(values: npt.NDArray[Any], codes: npt.NDArray[np.int64], groups: 
 def deviations(values: npt.NDArray[Any]) -> tuple[_Floats, _Floats]:
     """Return mean and standard deviation (of the sample) of the finite values of each column, NaN of too few.
 
-    A column whose deviation is nothing but rounding has 0.
+    A column of one value has exactly that mean, and the deviation 0.
 
     Parameters
     ----------
@@ -58,9 +58,9 @@ def deviations(values: npt.NDArray[Any]) -> tuple[_Floats, _Floats]:
     square = np.square(np.where(known, values - mean, 0.0)).sum(axis=0, dtype=np.float64)
     variance = np.full(values.shape[1], np.nan)
     np.divide(square, counts - 1, out=variance, where=counts > 1)
-    spread = np.sqrt(variance)
-    negligible = 10 * np.finfo(np.float64).eps * np.abs(mean)
-    return mean, np.where(spread <= negligible, 0.0, spread)
+    low = np.where(known, values, np.inf).min(axis=0, initial=np.inf)
+    constant = (counts > 0) & (low == np.where(known, values, -np.inf).max(axis=0, initial=-np.inf))
+    return np.where(constant, low, mean), np.where(constant & (counts > 1), 0.0, np.sqrt(variance))
 
 
 def in_deviations(difference: _Floats, spread: _Floats) -> _Floats:

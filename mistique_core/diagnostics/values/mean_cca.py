@@ -97,8 +97,9 @@ def main_directions(values: npt.NDArray[Any], variance: float = VARIANCE) -> npt
         raise InvalidInputError(f"SVCCA needs at least two rows, but got an array of shape {values.shape}; log more")
     working = np.dtype(np.float32 if np.can_cast(values.dtype, np.float32) else np.float64)
     points: npt.NDArray[np.float32 | np.float64] = values.reshape(len(values), -1).astype(working)
-    rounding = 10 * float(np.finfo(working.name).eps) * float(np.abs(points).max(initial=0))
+    constant = points.min(axis=0, initial=np.inf) == points.max(axis=0, initial=-np.inf)
     points = np.subtract(points, points.mean(axis=0, dtype=np.float64), out=points, casting="same_kind")
+    points[:, constant] = 0  # a mean is rounded
     wide = points.shape[1] > len(points)
     products = points @ points.T if wide else points.T @ points
     if not np.isfinite(products).all():
@@ -107,7 +108,6 @@ def main_directions(values: npt.NDArray[Any], variance: float = VARIANCE) -> npt
     order = np.argsort(squares)[::-1]
     shares = np.cumsum(np.clip(squares[order], 0, None), dtype=np.float64)
     negligible = float(squares.max(initial=0)) * len(squares) ** 0.5 * float(np.finfo(working.name).eps)
-    negligible = max(negligible, len(points) * rounding**2)  # what subtracting the mean of a constant leaves
     rank = int(np.count_nonzero(squares > negligible))
     if not rank:
         return np.empty((len(points), 0), working)

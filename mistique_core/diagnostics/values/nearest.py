@@ -115,6 +115,6 @@ def _moments(values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDA
     counts = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, values, 0).sum(axis=0, dtype=np.float64) / counts
     square = np.square(np.where(known, values - mean, 0.0)).sum(axis=0, dtype=np.float64) / counts
-    scale = np.sqrt(square)
-    negligible = 10 * np.finfo(np.float64).eps * np.abs(mean)
-    return mean, np.where(scale > negligible, scale, 1.0)
+    low = np.where(known, values, np.inf).min(axis=0, initial=np.inf)
+    varies = low < np.where(known, values, -np.inf).max(axis=0, initial=-np.inf)
+    return mean, np.where(varies, np.sqrt(square), 1.0)

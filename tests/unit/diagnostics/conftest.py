@@ -65,7 +65,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, frames: dict[str, pd.DataFra
 
 @pytest.fixture(scope="session")
 def maps() -> dict[str, np.ndarray]:
-    """Return what ``p.net.*`` holds: layers of maps and of plain units, for rows 0, 3, 6, ...; with an NaN and a dead unit."""
+    """Return the layers ``p.net.*``, maps and plain units of 40 rows, with a NaN and a silent unit."""
     rng = np.random.default_rng(7)
     conv = np.maximum(rng.normal(size=(40, 4, 4, 6)), 0).astype(np.float32)
     conv[..., 5] = 0

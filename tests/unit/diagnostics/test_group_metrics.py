@@ -38,7 +38,9 @@ def test_another_positive_class_and_a_probability_for_each(models: Mistique, pre
     keys = [f"{Y}.p0", f"{Y}.p1"]
     result = group_metrics(models, f"{Y}.truth", f"{Y}.guess_a", probabilities=keys, positive="0")
     row = result.frame.loc["all"]
-    assert row["recall"] == pytest.approx(metrics.recall_score(predictions["truth"], predictions["guess_a"], pos_label=0))
+    assert row["recall"] == pytest.approx(
+        metrics.recall_score(predictions["truth"], predictions["guess_a"], pos_label=0)
+    )
     assert row["log_loss"] == pytest.approx(metrics.log_loss(predictions["truth"], predictions["p1"]))
 
 

@@ -32,7 +32,9 @@ def test_euclidean_distances_with_missing_values(
     result = knn(models, [f"p.models.y.{name}" for name in FEATURES], own, k, standardize=standardize)
     assert result.row_id.tolist() == [row for row, _ in expected]
     np.testing.assert_allclose(result.frame["distance"], [value for _, value in expected], rtol=1e-9)
-    assert result.sentence.startswith(f"The {len(expected)} nearest of 299 rows to row {own} in p.models@1.y by 5 columns")
+    assert result.sentence.startswith(
+        f"The {len(expected)} nearest of 299 rows to row {own} in p.models@1.y by 5 columns"
+    )
 
 
 def test_cosine_distances(models: Mistique, predictions: pd.DataFrame) -> None:
@@ -61,7 +63,10 @@ def test_text_is_skipped_and_named_and_companions_are_shown(models: Mistique, pr
     assert result.frame["models.truth"].tolist() == predictions["truth"].loc[result.row_id].tolist()
     known = predictions.iloc[:150]["kind"].reindex(result.row_id)
     assert result.frame["half.kind"].isna().tolist() == known.isna().tolist()
-    assert result.facts["row"] == {"half.kind": predictions["kind"].iloc[0], "models.truth": predictions["truth"].iloc[0]}
+    assert result.facts["row"] == {
+        "half.kind": predictions["kind"].iloc[0],
+        "models.truth": predictions["truth"].iloc[0],
+    }
 
 
 def test_where_chooses_the_neighbours(models: Mistique, predictions: pd.DataFrame) -> None:
@@ -104,7 +109,7 @@ def test_a_single_row_has_no_neighbour(store: Mistique, frames: dict[str, pd.Dat
 
 def test_without_numbers_there_is_no_distance(store: Mistique, frames: dict[str, pd.DataFrame]) -> None:
     row = int(frames["first"].index[0])
-    with pytest.raises(InvalidInputError, match="p.first.x.word holds str, where numbers are needed; leave it out"):
+    with pytest.raises(InvalidInputError, match=r"p.first.x.word holds str, where numbers are needed; leave it out"):
         knn(store, "p.first.x.word", row)
     with pytest.raises(NotFoundError, match="did you mean 'word'"):
         knn(store, "p.first.x.wrd", row)

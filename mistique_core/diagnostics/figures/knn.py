@@ -1,0 +1,40 @@
+"""The nearest rows, by distance."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+from mistique_core.diagnostics.figures.hover import row_texts
+from mistique_core.diagnostics.figures.style import COLOURS, shorten, styled
+from mistique_core.diagnostics.result import DiagnosticResult
+from mistique_core.diagnostics.values.groups import groups_of
+
+_MOST_COLOURS = 7
+
+
+def draw(result: DiagnosticResult) -> go.Figure:
+    """Return bars of distances in their order; coloured by the first further column, if that has few values."""
+    frame = result.frame
+    names = [str(row) for row in result.row_id]
+    texts = row_texts(frame)
+    figure = go.Figure()
+    companion = frame.columns[1] if frame.shape[1] > 1 and frame.iloc[:, 1].nunique() <= _MOST_COLOURS else None
+    if companion is None or not len(frame):
+        figure.add_bar(x=names, y=frame["distance"].tolist(), customdata=texts, marker_color=COLOURS[0])
+    else:
+        groups = groups_of(frame[companion])
+        for code, name in enumerate(groups.names):
+            chosen = [place for place, of in enumerate(groups.codes) if of == code]
+            figure.add_bar(
+                x=[names[place] for place in chosen],
+                y=[frame["distance"].iloc[place] for place in chosen],
+                customdata=[texts[place] for place in chosen],
+                name=shorten(name),
+                marker_color=COLOURS[code],
+            )
+        own = result.facts["row"].get(str(companion))
+        title = f"{shorten(companion)}<br>(row {result.facts['row_id']}: {shorten(own)})"
+        figure.update_layout(showlegend=True, legend_title_text=title)
+    figure.update_traces(hovertemplate="%{customdata}<extra></extra>")
+    styled(figure, result.sentence, "row_id, nearest first", f"{result.facts['metric']} distance")
+    return figure.update_xaxes(type="category", categoryorder="array", categoryarray=names)
