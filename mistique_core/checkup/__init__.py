@@ -6,17 +6,17 @@ Names are imported on first use, so that a web server knows the questions withou
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mistique_core.checkup.compare_models import compare_models
+    from mistique_core.checkup.drift import compare_models
+    from mistique_core.checkup.error_distribution import residuals
     from mistique_core.checkup.questions import CheckUp, check_up
-    from mistique_core.checkup.residuals import residuals
 
 __all__ = ["CheckUp", "check_up", "compare_models", "residuals"]
 
 _HOMES = {
     "CheckUp": "questions",
     "check_up": "questions",
-    "compare_models": "compare_models",
-    "residuals": "residuals",
+    "compare_models": "drift",
+    "residuals": "error_distribution",
 }
 
 

@@ -12,8 +12,8 @@ import pandas as pd
 
 from mistique_core import diagnostics
 from mistique_core.catalogue.version_stages import IntermediateNode
-from mistique_core.checkup.compare_models import compare_models
-from mistique_core.checkup.residuals import residuals
+from mistique_core.checkup.drift import compare_models
+from mistique_core.checkup.error_distribution import residuals
 from mistique_core.checkup.roles import Roles, find_group, find_roles, key_of
 from mistique_core.diagnostics import DiagnosticResult
 from mistique_core.errors import InvalidInputError, NotFoundError

@@ -7,7 +7,7 @@ from typing import Any
 
 from mistique_core.diagnostics import TECHNIQUES
 
-_PARTS_OF_CHECK_UPS = {"compare_models"}
+_PARTS_OF_CHECK_UPS = ("compare_models", "residuals")
 _MOST_CHARACTERS = 88
 
 
@@ -25,7 +25,7 @@ def python_code(technique: str, request: Mapping[str, Any], location: str) -> st
         known = {item.name for item in TECHNIQUES[technique].parameters}
         package = "diagnostics"
     elif technique in _PARTS_OF_CHECK_UPS:
-        known, package = set(request), "checkup"
+        known, package = set(request) - {"technique"}, "checkup"
     else:
         return None
     given = {name: value for name, value in request.items() if name in known and value is not None}
