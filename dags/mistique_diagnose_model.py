@@ -56,7 +56,9 @@ with DAG(
     plan = PlanCheckUpOperator(task_id="plan")
     ask = CheckUpQuestionOperator.partial(
         task_id="ask", map_index_template="{{ task.title }}", max_active_tis_per_dagrun=4
-    ).expand_kwargs(plan.output["questions"])
-    report = CheckUpReportOperator(task_id="report", plan=plan.output, trigger_rule="all_done")
+    ).expand_kwargs(plan.output)
+    report = CheckUpReportOperator(
+        task_id="report", questions=plan.output, about=plan.output["about"], trigger_rule="all_done"
+    )
     ask >> report
     dag.add_result(report.output)

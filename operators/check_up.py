@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from operators.connection import DEFAULT_CONNECTION
 from operators.hook import MistiqueHook
 from operators.links import RunPageLink
-from operators.recorded_answer import Question, answer_and_record
+from operators.recorded_answer import answer_for_xcom
 from operators.refusal import one_line_refusals
 from operators.task_report import record_report, steps_of_run
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 CHECK_UP = "check_up"
+ABOUT = "about"
 
 
 class PlanCheckUpOperator(BaseOperator):
@@ -47,8 +48,10 @@ class PlanCheckUpOperator(BaseOperator):
         self.parameters = parameters
         self.mistique_conn_id = mistique_conn_id
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Return ``label``, ``told``, and ``questions``: title, technique and parameters of each.
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Return title, technique and parameters of each question, to be mapped over.
+
+        The XCom ``about`` holds what is looked at (``label``) and how it was chosen (``told``).
 
         Raises
         ------
@@ -70,11 +73,11 @@ class PlanCheckUpOperator(BaseOperator):
                 raise
         for sentence in plan.told:
             self.log.info("%s", sentence)
-        asked = [
+        context["ti"].xcom_push(key=ABOUT, value={"label": plan.label, "told": list(plan.told)})
+        return [
             {"title": item.title, "technique": item.technique, "parameters": dict(item.parameters)}
             for item in plan.questions
         ]
-        return {"label": plan.label, "told": list(plan.told), "questions": asked}
 
 
 class CheckUpQuestionOperator(BaseOperator):
@@ -119,9 +122,16 @@ class CheckUpQuestionOperator(BaseOperator):
         from mistique_core.checkup.questions import ask_part
 
         parameters = dict(self.parameters)
-        question = Question(self.technique, {"technique": self.technique, **parameters}, self.title)
+        request = {"technique": self.technique, **parameters}
         with one_line_refusals(context), MistiqueHook(self.mistique_conn_id).store as store:
-            return answer_and_record(store, context, question, lambda: ask_part(store, self.technique, parameters))
+            return answer_for_xcom(
+                store,
+                context,
+                self.technique,
+                request,
+                lambda: ask_part(store, self.technique, parameters),
+                title=self.title,
+            )
 
 
 class CheckUpReportOperator(BaseOperator):
@@ -129,19 +139,22 @@ class CheckUpReportOperator(BaseOperator):
 
     Parameters
     ----------
-    plan
-        What :class:`PlanCheckUpOperator` returned; templated.
+    questions, about
+        What :class:`PlanCheckUpOperator` returned, and its XCom ``about``; templated.
     mistique_conn_id
         Connection of the store.
     """
 
-    template_fields: Sequence[str] = ("plan",)
+    template_fields: Sequence[str] = ("questions", "about")
     operator_extra_links = (RunPageLink(),)
     ui_color = "#f7efe0"
 
-    def __init__(self, *, plan: Any, mistique_conn_id: str = DEFAULT_CONNECTION, **kwargs: Any) -> None:
+    def __init__(
+        self, *, questions: Any, about: Any, mistique_conn_id: str = DEFAULT_CONNECTION, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.plan = plan
+        self.questions = questions
+        self.about = about
         self.mistique_conn_id = mistique_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -152,18 +165,18 @@ class CheckUpReportOperator(BaseOperator):
         AirflowFailException
             If the check-up could not be planned, or none of its questions could be answered.
         """
-        if not self.plan:
+        if not self.questions or not self.about:
             raise AirflowFailException("there is no report, because the check-up could not be planned; see its plan")
-        titles = [item["title"] for item in self.plan["questions"]]
+        titles = [item["title"] for item in self.questions]
         with one_line_refusals(context), MistiqueHook(self.mistique_conn_id).store as store:
             steps = [
                 {"title": "What was looked at", "sentence": "", "query_id": None, "error": None},
                 *steps_of_run(store, context, titles),
             ]
-            steps[0]["notes"] = self.plan["told"]
+            steps[0]["notes"] = self.about["told"]
             failed = sum(step["error"] is not None for step in steps)
             asked = len(titles)
-            sentence = f"Check-up of {self.plan['label']}: {asked - failed} of {asked} questions are answered."
+            sentence = f"Check-up of {self.about['label']}: {asked - failed} of {asked} questions are answered."
             report = record_report(store, context, CHECK_UP, dict(context["params"]), sentence=sentence, steps=steps)
         if failed == asked:
             raise AirflowFailException(

@@ -10,7 +10,7 @@ from airflow.sdk import BaseOperator
 from operators.connection import DEFAULT_CONNECTION
 from operators.hook import MistiqueHook
 from operators.links import RunPageLink
-from operators.recorded_answer import Question, answer_and_record
+from operators.recorded_answer import answer_for_xcom
 from operators.refusal import one_line_refusals
 
 if TYPE_CHECKING:
@@ -74,9 +74,9 @@ class DiagnoseOperator(BaseOperator):
         if self.technique is not None:
             given["technique"] = self.technique
         request = {name: value for name, value in given.items() if value not in (None, "", [])}
-        question = Question(str(request.get("technique")), request, self.title)
+        technique = str(request.get("technique"))
         with one_line_refusals(context), MistiqueHook(self.mistique_conn_id).store as store:
-            return answer_and_record(store, context, question, lambda: _ask(store, request))
+            return answer_for_xcom(store, context, technique, request, lambda: _ask(store, request), title=self.title)
 
 
 def _ask(store: Mistique, request: Mapping[str, Any]) -> DiagnosticResult:

@@ -185,9 +185,9 @@ def _sentence(found: list[_Drift], differing: list[_Drift], facts: dict[str, Any
     pair = f"{facts['model_a']} and {facts['model_b']}"
     if not differing:
         return f"All {len(found)} intermediates of {pair} are equal."
-    start = differing[0]
+    start, verb = differing[0], "differs" if len(differing) == 1 else "differ"
     sentence = (
-        f"{len(differing)} of {len(found)} intermediates differ between {pair}, from {start.intermediate!r} "
+        f"{len(differing)} of {len(found)} intermediates {verb} between {pair}, from {start.intermediate!r} "
         f"({start.stage}) on"
     )
     last = next((item for item in reversed(differing) if item.different_rows is not None), None)

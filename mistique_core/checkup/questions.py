@@ -127,6 +127,9 @@ def check_up(
     predictions = [str(roles.prediction)]
     theirs = None if other is None else find_roles(store, other)
     if theirs is not None:
+        if theirs.graph.label == roles.graph.label:
+            both = f"{model!r} and {other!r} are both {roles.graph.label}"
+            raise InvalidInputError(f"{both}; name two models or versions")
         predictions.append(str(theirs.prediction))
         told.extend(f"Of the other model: {sentence}" for sentence in theirs.told[:1])
     asked = {"truth": str(roles.truth), "predictions": predictions, "group": None if grouped is None else str(grouped)}

@@ -121,7 +121,9 @@ def _coarser(trace: dict[str, Any], limit: int) -> dict[str, Any]:
     z = np.asarray(trace["z"])
     if z.ndim != 2 or z.size <= 10 * limit:
         return trace
-    step = int(np.ceil(np.sqrt(z.size / (10 * limit))))
+    step = 2
+    while z[::step, ::step].size > 10 * limit:
+        step += 1
     found = {**trace, "z": z[::step, ::step]}
     for name in ("customdata", "text", "hovertext"):
         cells = np.asarray(trace.get(name), dtype=object)

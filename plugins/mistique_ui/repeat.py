@@ -21,14 +21,15 @@ def python_code(technique: str, request: Mapping[str, Any], location: str) -> st
     location
         Of the store.
     """
+    given = {name: value for name, value in request.items() if name != "technique" and value is not None}
     if technique in TECHNIQUES:
-        known = {item.name for item in TECHNIQUES[technique].parameters}
         package = "diagnostics"
+        defaults = {item.name: item.default for item in TECHNIQUES[technique].parameters if not item.required}
+        given = {name: value for name, value in given.items() if defaults.get(name) != value}
     elif technique in _PARTS_OF_CHECK_UPS:
-        known, package = set(request) - {"technique"}, "checkup"
+        package = "checkup"
     else:
         return None
-    given = {name: value for name, value in request.items() if name in known and value is not None}
     return "\n".join(
         [
             f"from mistique_core import Mistique, {package}",

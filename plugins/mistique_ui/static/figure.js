@@ -38,6 +38,7 @@ async function draw(place) {
       place.figure = await answer.json();
     }
     const { data, layout } = dressed(place.figure);
+    place.classList.toggle("square", Boolean(layout.yaxis?.scaleanchor) && !layout.yaxis2);
     await Plotly.react(place, data, layout, { displaylogo: false, responsive: true, modeBarButtonsToRemove: LEFT_OUT });
     place.classList.add("drawn");
   } catch (error) {
