@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CHECK_UP = "check_up"
 ABOUT = "about"
+_TITLE = "Check-up"
 
 
 class PlanCheckUpOperator(BaseOperator):
@@ -69,7 +70,7 @@ class PlanCheckUpOperator(BaseOperator):
             except CatalogueUnavailableError:
                 raise
             except MistiqueError as error:
-                record_report(store, context, CHECK_UP, chosen, error=str(error))
+                record_report(store, context, CHECK_UP, chosen, title=_TITLE, error=str(error))
                 raise
         for sentence in plan.told:
             self.log.info("%s", sentence)
@@ -177,7 +178,8 @@ class CheckUpReportOperator(BaseOperator):
             failed = sum(step["error"] is not None for step in steps)
             asked = len(titles)
             sentence = f"Check-up of {self.about['label']}: {asked - failed} of {asked} questions are answered."
-            report = record_report(store, context, CHECK_UP, dict(context["params"]), sentence=sentence, steps=steps)
+            asked_for = dict(context["params"])
+            report = record_report(store, context, CHECK_UP, asked_for, title=_TITLE, sentence=sentence, steps=steps)
         if failed == asked:
             raise AirflowFailException(
                 f"none of the {asked} questions could be answered; the first: {steps[1]['error']}"

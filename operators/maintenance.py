@@ -161,7 +161,9 @@ class MaintenanceReportOperator(BaseOperator):
                 f"{len(bad)} to look at. {stats.intermediates:,} intermediates take "
                 f"{format_bytes(stats.partition_bytes)} in {stats.partitions:,} files."
             )
-            report = record_report(store, context, MAINTENANCE, params, sentence=sentence, steps=steps)
+            report = record_report(
+                store, context, MAINTENANCE, params, title="Maintenance", sentence=sentence, steps=steps
+            )
         if bad:
             raise AirflowFailException(f"{len(bad)} of {len(steps)} steps need a look; the first: {bad[0]}")
         return report
@@ -246,12 +248,16 @@ def _compact(store: Mistique, options: Mapping[str, Any]) -> StepReport:
 def _collect(store: Mistique, options: Mapping[str, Any]) -> StepReport:
     grace = float(options.get("grace_hours", 72)) * _HOUR_SECONDS
     report = store.gc(grace_seconds=grace, dry_run=bool(options.get("dry_run")))
-    would = "would be " if report.dry_run else ""
-    sentence = (
-        f"{report.chunks:,} chunks ({format_bytes(report.chunk_bytes)}) that nothing refers to {would or 'are '}"
-        f"removed, {len(report.deleted_files):,} files ({format_bytes(report.deleted_bytes)}) {would}deleted; "
-        f"{report.waiting_files:,} files ({format_bytes(report.waiting_bytes)}) wait for their grace period to end."
-    )
+    told = []
+    verb = "would be" if report.dry_run else "were"
+    if report.chunks:
+        told.append(f"{report.chunks:,} chunks ({format_bytes(report.chunk_bytes)}) {verb} removed")
+    if report.deleted_files:
+        told.append(f"{len(report.deleted_files):,} files ({format_bytes(report.deleted_bytes)}) {verb} deleted")
+    sentence = f"{', '.join(told) or 'Nothing is to be removed'}."
+    if report.waiting_files:
+        waiting = f"{report.waiting_files:,} files ({format_bytes(report.waiting_bytes)})"
+        sentence += f" {waiting} wait for their grace period to end."
     return StepReport(sentence)
 
 

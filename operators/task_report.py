@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from mistique_core.store import Mistique
 
+_FEW_COLUMNS, _FEW_ROWS = 7, 5
+
 
 def steps_of_run(store: Mistique, context: Context, titles: Sequence[str]) -> list[dict[str, Any]]:
     """Return what tasks of this run recorded under some titles: title, sentence, error, query id, whether it is bad.
@@ -43,9 +45,25 @@ def steps_of_run(store: Mistique, context: Context, titles: Sequence[str]) -> li
                 "is_bad": bool(answer.get("is_bad")),
                 "error": missing if record is None else record.error,
                 "query_id": None if record is None else record.id,
+                "notes": _rows_of(answer) if record is not None and record.technique == "pointq" else [],
             }
         )
     return steps
+
+
+def _rows_of(answer: Mapping[str, Any]) -> list[str]:
+    """Return the rows of a small table as texts, one a row."""
+    names = answer.get("columns", ())
+    if not 1 < len(names) <= _FEW_COLUMNS:
+        return []
+    return [
+        ", ".join(f"{name} {_text(value)}" for name, value in zip(names, row, strict=True))
+        for row in answer["rows"][:_FEW_ROWS]
+    ]
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def record_report(
@@ -54,6 +72,7 @@ def record_report(
     name: str,
     request: Mapping[str, Any],
     *,
+    title: str,
     sentence: str = "",
     steps: Sequence[Mapping[str, Any]] = (),
     error: str | None = None,
@@ -70,6 +89,8 @@ def record_report(
         What it is recorded as.
     request
         What was asked, as JSON values.
+    title
+        Its heading.
     sentence, steps
         All in one sentence; and ``title``, ``sentence``, ``error``, ``query_id``, ``notes`` of each step.
     error
@@ -78,7 +99,9 @@ def record_report(
     from mistique_core.modeldb import record_query
 
     dag_run = context["dag_run"]
-    answer = None if error is not None else {"title": "", "sentence": sentence, "steps": [dict(item) for item in steps]}
+    answer: dict[str, Any] = {"title": title}
+    if error is None:
+        answer.update(sentence=sentence, steps=[dict(item) for item in steps])
     query_id = record_query(
         store.catalogue,
         technique=name,

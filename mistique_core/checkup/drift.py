@@ -186,10 +186,7 @@ def _sentence(found: list[_Drift], differing: list[_Drift], facts: dict[str, Any
     if not differing:
         return f"All {len(found)} intermediates of {pair} are equal."
     start, verb = differing[0], "differs" if len(differing) == 1 else "differ"
-    sentence = (
-        f"{len(differing)} of {len(found)} intermediates {verb} between {pair}, from {start.intermediate!r} "
-        f"({start.stage}) on"
-    )
+    sentence = f"{len(differing)} of {len(found)} intermediates {verb} between {pair}, from {start.intermediate!r} on"
     last = next((item for item in reversed(differing) if item.different_rows is not None), None)
     if last is None or last.compared_rows is None or last.different_rows is None:
         return f"{sentence}."

@@ -39,6 +39,7 @@ async function draw(place) {
     }
     const { data, layout } = dressed(place.figure);
     place.classList.toggle("square", Boolean(layout.yaxis?.scaleanchor) && !layout.yaxis2);
+    place.style.height = `${layout.height + 18}px`;
     await Plotly.react(place, data, layout, { displaylogo: false, responsive: true, modeBarButtonsToRemove: LEFT_OUT });
     place.classList.add("drawn");
   } catch (error) {
