@@ -121,7 +121,6 @@ def read_features(
     row_id: RowIds | None = None,
     where: Where = (),
     strategy: Strategy = "auto",
-    kinds: tuple[str, ...] = _NUMBERS,
 ) -> Aligned:
     """Read sets of features and single columns on the rows that all of them hold.
 
@@ -138,8 +137,6 @@ def read_features(
         Keys of single columns.
     row_id, where, strategy
         As for :func:`read_units`. A plain name in `where` is a column of what is read.
-    kinds
-        Kinds of columns (:class:`LogicalType`) to take.
 
     Raises
     ------
@@ -150,7 +147,7 @@ def read_features(
     """
     singles = [IntermediateKey.parse(key) for key in beside]
     _refuse_maps(store, singles)
-    wanted = [_wanted(store, keys, singles, kinds) for keys in sets]
+    wanted = [_wanted(store, keys, singles) for keys in sets]
     plain = [item for item in wanted if not item.is_maps]
     tables: list[Table] = []
     keys = [*singles, *(key for item in plain for key in item.keys)]
@@ -178,7 +175,7 @@ def _refuse_maps(store: Mistique, singles: Sequence[IntermediateKey]) -> None:
                     raise InvalidInputError(f"{key} holds maps, where numbers or labels are needed; name a column")
 
 
-def _wanted(store: Mistique, keys: Keys, singles: Sequence[IntermediateKey], kinds: tuple[str, ...]) -> _Wanted:
+def _wanted(store: Mistique, keys: Keys, singles: Sequence[IntermediateKey]) -> _Wanted:
     parsed = [IntermediateKey.parse(key) for key in ([keys] if isinstance(keys, str | IntermediateKey) else keys)]
     found: dict[IntermediateKey, LogicalType] = {}
     skipped: list[IntermediateKey] = []
@@ -197,7 +194,7 @@ def _wanted(store: Mistique, keys: Keys, singles: Sequence[IntermediateKey], kin
             for name in types if whole else [key.column]:
                 if whole and (record.ref.id, name) in taken:
                     continue
-                if _holds_numbers(types[name], kinds):
+                if _holds_numbers(types[name]):
                     found.setdefault(key.with_column(name), types[name])
                 elif whole:
                     skipped.append(key.with_column(name))
@@ -215,9 +212,9 @@ def _wanted(store: Mistique, keys: Keys, singles: Sequence[IntermediateKey], kin
     return _Wanted(tuple(found), tuple(key.column for key in skipped), is_units, shapes != {()}, rows)
 
 
-def _holds_numbers(logical: LogicalType, kinds: tuple[str, ...]) -> bool:
+def _holds_numbers(logical: LogicalType) -> bool:
     is_complex = logical.kind in ("numeric", "units") and np.dtype(logical.dtype).kind == "c"
-    return logical.kind in kinds and not is_complex
+    return logical.kind in _NUMBERS and not is_complex
 
 
 def _read_maps(

@@ -110,5 +110,8 @@ def _sentence(table: pd.DataFrame, deviation: npt.NDArray[np.float64], rows: int
     unit = int(np.nanargmax(np.where(np.isfinite(apart), apart, np.nan)))
     values = table.iloc[unit]
     top = f"{'unit ' if facts['is_units'] else ''}{table.index[unit]}"
-    most, least = (f"{number(float(values[name]))} for {name}" for name in (values.idxmax(), values.idxmin()))
+    most, least = (
+        f"{number(float(values.iloc[place]))} for {values.index[place]}"
+        for place in (int(values.argmax()), int(values.argmin()))
+    )
     return f"{told} by {facts['group']}; {top} tells classes apart most: {most}, {least}{left_out}."
