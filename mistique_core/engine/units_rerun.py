@@ -16,6 +16,7 @@ from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateReco
 from mistique_core.engine.array_rerun import ArrayRerunner
 from mistique_core.engine.frame_reader import FrameReader, RowIds
 from mistique_core.engine.rerun_tally import RerunTally
+from mistique_core.engine.shared_work import SharedWork
 from mistique_core.frames import ROW_ID, RowIndex
 from mistique_core.planner import TargetPlan
 
@@ -88,17 +89,18 @@ class UnitsRerunner:
         columns: Sequence[ColumnRecord],
         row_ids: RowIds | None,
         tally: RerunTally | None = None,
+        shared: SharedWork | None = None,
     ) -> RerunUnits:
         """Return the rows of a layer, pooled or compared with a threshold if it is stored so, else as they are.
 
-        `tally` is told what the layers took.
+        `tally` is told what the layers took, and `shared` keeps their rows for other plans.
 
         Raises
         ------
         RerunError
             If a layer cannot be rebuilt or fails.
         """
-        ids, values = self._arrays.rerun(connection, plan, target, row_ids, tally)
+        ids, values = self._arrays.rerun(connection, plan, target, row_ids, tally, shared)
         names = tuple(column.name for column in columns)
         pieces = []
         unit_major = np.moveaxis(values, -1, 0)

@@ -34,6 +34,7 @@ from mistique_core.model import IntermediateKey, IntermediateRef, LogReport
 from mistique_core.planner import STRATEGIES, QueryPlan, Strategy
 from mistique_core.quantizers import Quantizer
 from mistique_core.storage import StorageBackend, open_backend
+from mistique_core.store.batch import Query, answer_batch
 from mistique_core.store.host_measurements import HostMeasurements
 from mistique_core.store.identity import check_identity
 from mistique_core.store.maintained import Maintained
@@ -334,6 +335,30 @@ class Mistique(Maintained, LogsWorkflows):
         result = self._queries.answer(parsed, Selection.of(row_id, where, n_ex), strategy)
         self._count(result.plan)
         return result
+
+    def get_many(self, queries: Sequence[Query]) -> list[QueryResult]:
+        """Return the answers of several queries, which share what they read and re-run.
+
+        Parameters
+        ----------
+        queries
+            :class:`~mistique_core.store.Query`, each with the arguments of :meth:`get_intermediates`.
+
+        Raises
+        ------
+        MistiqueError
+            As :meth:`get_intermediates`, for the first query that fails; then none is answered.
+
+        Examples
+        --------
+        >>> first, last = store.get_many([Query("cifar10.vgg16.conv1"), Query("cifar10.vgg16.fc2")])  # doctest: +SKIP
+        """
+        for query in queries:
+            _check_strategy(query.strategy)
+        results = answer_batch(self._queries, queries)
+        for result in results:
+            self._count(result.plan)
+        return results
 
     def explain(
         self,
