@@ -4,7 +4,8 @@ Run ``python -m benchmarks.cost_model [--quick] [--json PATH] [--rows N] [--home
 Fig. 5-9 and 5-10). Layers of VGG16 on CIFAR-10, each scheme a model of its own, and intermediates of Zillow pipelines.
 Each of them is asked for once by reading and once by re-running, for 50 rows: that is the calibration. Then all
 estimates of the grid are written down, and then everything is measured: whole intermediates and one column, for
-several numbers of rows. `regret` is how much longer all queries of the grid take as chosen than as the faster one would.
+several numbers of rows. `regret` is how much longer all queries of the grid take as chosen than as the faster way of
+each does.
 """
 
 from __future__ import annotations
