@@ -20,7 +20,7 @@ from mistique_core.catalogue.facts import TargetFacts, gather_facts
 from mistique_core.catalogue.intermediates import IntermediateRecord, intermediate_by_id, let_go
 from mistique_core.catalogue.open_writes import hold_exclusively
 from mistique_core.catalogue.tables import intermediate, intermediate_use, stage_input
-from mistique_core.cost import ReadRate
+from mistique_core.cost import HostRates
 from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.engine.rerun import rerun, rerun_rows
 from mistique_core.errors import MistiqueError
@@ -64,7 +64,7 @@ def materialize(
     reader: FrameReader,
     model_version_id: int,
     policy: Policy,
-    rate: ReadRate,
+    rate: HostRates,
     *,
     dry_run: bool = False,
     progress: Progress = no_progress,
@@ -83,7 +83,7 @@ def materialize(
     policy
         What decides.
     rate
-        This host's read rate.
+        What this host has measured.
     dry_run
         Change nothing; nothing is re-run either, so that `unequal` is empty.
     progress
@@ -136,7 +136,7 @@ def _records(connection: sa.Connection, model_version_id: int) -> list[Intermedi
     return [intermediate_by_id(connection, item) for item in connection.scalars(query.order_by(intermediate.c.id))]
 
 
-def _can_go(connection: sa.Connection, record: IntermediateRecord, facts: TargetFacts, rate: ReadRate) -> bool:
+def _can_go(connection: sa.Connection, record: IntermediateRecord, facts: TargetFacts, rate: HostRates) -> bool:
     if record.stage_id is None:
         return False
     given = connection.scalar(sa.select(stage_input.c.name).where(stage_input.c.stage_id == record.stage_id).limit(1))
@@ -151,7 +151,7 @@ def _can_go(connection: sa.Connection, record: IntermediateRecord, facts: Target
 
 
 def _still_possible(
-    connection: sa.Connection, records: Sequence[IntermediateRecord], rate: ReadRate
+    connection: sa.Connection, records: Sequence[IntermediateRecord], rate: HostRates
 ) -> list[IntermediateRecord]:
     """Return those that can be re-run although the others go too, now that nobody can delete anything."""
     left = list(records)
@@ -163,7 +163,7 @@ def _still_possible(
         left = [record for record in left if record not in stuck]
 
 
-def _has_a_way(connection: sa.Connection, record: IntermediateRecord, gone: Set[int], rate: ReadRate) -> bool:
+def _has_a_way(connection: sa.Connection, record: IntermediateRecord, gone: Set[int], rate: HostRates) -> bool:
     try:
         now = intermediate_by_id(connection, record.ref.id)
         _plan(gather_facts(connection, now), record.ref.id, gone, rate)
@@ -173,7 +173,7 @@ def _has_a_way(connection: sa.Connection, record: IntermediateRecord, gone: Set[
     return now.created_at == record.created_at
 
 
-def _plan(facts: TargetFacts, target: int, gone: Set[int], rate: ReadRate, rows: int | None = None) -> TargetPlan:
+def _plan(facts: TargetFacts, target: int, gone: Set[int], rate: HostRates, rows: int | None = None) -> TargetPlan:
     """Return the plan of re-running an intermediate when some are not kept."""
     known = facts.facts(list(facts.columns), rate)
     left = {
@@ -189,7 +189,7 @@ def _choose(
     held: _HeldBytes,
     queries: Mapping[int, int],
     policy: Policy,
-    rate: ReadRate,
+    rate: HostRates,
 ) -> set[int]:
     ids = {record.ref.id for record in records}
     candidates = []
@@ -214,7 +214,7 @@ def _queries(connection: sa.Connection) -> dict[int, int]:
 
 
 def _comes_out_equal(
-    connection: sa.Connection, record: IntermediateRecord, facts: TargetFacts, reader: FrameReader, rate: ReadRate
+    connection: sa.Connection, record: IntermediateRecord, facts: TargetFacts, reader: FrameReader, rate: HostRates
 ) -> bool:
     """Return whether re-running gives what is stored."""
     try:

@@ -9,7 +9,6 @@ from typing import Any
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.intermediates import find_version
 from mistique_core.config import StoreConfig
-from mistique_core.cost import ReadRate
 from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.maintenance import (
     DEFAULT_GRACE_SECONDS,
@@ -33,6 +32,7 @@ from mistique_core.maintenance import (
 from mistique_core.materialization import parse_policy
 from mistique_core.model import IntermediateKey
 from mistique_core.storage import StorageBackend
+from mistique_core.store.host_measurements import HostMeasurements
 from mistique_core.store.own_runs import OwnRuns
 from mistique_core.store.query import QueryEngine
 
@@ -45,7 +45,7 @@ class Maintained(ABC):
     backend: StorageBackend
     _own_runs: OwnRuns
     frame_reader: FrameReader
-    _rate: ReadRate
+    _measured: HostMeasurements
     _queries: QueryEngine
 
     @abstractmethod
@@ -88,7 +88,7 @@ class Maintained(ABC):
         with self.catalogue.read() as connection:
             found = find_version(connection, IntermediateKey(project, model, "any", version=version))
         report = materialize(
-            self.catalogue, self.frame_reader, found, parsed, self._rate, dry_run=dry_run, progress=progress
+            self.catalogue, self.frame_reader, found, parsed, self._measured.rates, dry_run=dry_run, progress=progress
         )
         self._queries.forget()
         return report
