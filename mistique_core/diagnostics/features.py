@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import sqlalchemy as sa
 
-from mistique_core.catalogue.intermediates import columns_of, find_intermediate
+from mistique_core.catalogue.intermediates import ColumnRecord, columns_of, find_intermediate
 from mistique_core.diagnostics.reading import Key, Keys, RowIds, Table, Where, joined_plan, read_columns, read_units
 from mistique_core.diagnostics.wording import short_names
 from mistique_core.errors import InvalidInputError, NotFoundError, did_you_mean
@@ -22,6 +23,8 @@ from mistique_core.store import Mistique
 _NUMBERS = ("numeric", "bool", "nullable", "units")
 _RESTRICTING_SHARE = 0.5
 """Maps of other intermediates are read for chosen rows only, if these are at most this share of all."""
+
+Identity = tuple[bytes, int | None]
 
 
 @dataclass(frozen=True)
@@ -124,8 +127,8 @@ def read_features(
 ) -> Aligned:
     """Read sets of features and single columns on the rows that all of them hold.
 
-    Of a whole intermediate only columns of numbers are read, without those in `beside`; the others are named in
-    ``skipped``. A column that is named by itself must hold numbers.
+    Of a whole intermediate only columns of numbers are read, without those in `beside`, even if these are stored under
+    another key; columns without numbers are named in ``skipped``. A column that is named by itself must hold numbers.
 
     Parameters
     ----------
@@ -181,18 +184,17 @@ def _wanted(store: Mistique, keys: Keys, singles: Sequence[IntermediateKey]) -> 
     skipped: list[IntermediateKey] = []
     rows = 0
     with store.catalogue.read() as connection:
-        taken = {(find_intermediate(connection, key).ref.id, key.column) for key in singles}
+        taken = {version for key in singles for version in _versions(connection, key)}
         for key in parsed:
             record = find_intermediate(connection, key)
             rows = record.ref.rows
-            types = {
-                item.name: LogicalType.from_json(item.logical_type) for item in columns_of(connection, record.ref.id)
-            }
+            columns = {item.name: item for item in columns_of(connection, record.ref.id)}
+            types = {name: LogicalType.from_json(item.logical_type) for name, item in columns.items()}
             if key.column != ALL_COLUMNS and key.column not in types:
                 raise NotFoundError(f"{key} has no such column; {did_you_mean(key.column, types)}")
             whole = key.column == ALL_COLUMNS
             for name in types if whole else [key.column]:
-                if whole and (record.ref.id, name) in taken:
+                if whole and _identity(columns[name]) in taken:
                     continue
                 if _holds_numbers(types[name]):
                     found.setdefault(key.with_column(name), types[name])
@@ -210,6 +212,16 @@ def _wanted(store: Mistique, keys: Keys, singles: Sequence[IntermediateKey]) -> 
         raise InvalidInputError(f"{parsed[0]} and the other keys hold maps of several layers; name units of one layer")
     is_units = all(item.kind == "units" for item in found.values())
     return _Wanted(tuple(found), tuple(key.column for key in skipped), is_units, shapes != {()}, rows)
+
+
+def _versions(connection: sa.Connection, key: IntermediateKey) -> list[Identity]:
+    """Return what tells the column of a key from others: its content, wherever it is stored."""
+    columns = columns_of(connection, find_intermediate(connection, key).ref.id)
+    return [_identity(item) for item in columns if item.name == key.column]
+
+
+def _identity(column: ColumnRecord) -> Identity:
+    return column.version.address, column.unit
 
 
 def _holds_numbers(logical: LogicalType) -> bool:
