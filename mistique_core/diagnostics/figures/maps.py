@@ -72,7 +72,9 @@ def draw_maps(
         figure.update_yaxes(scaleanchor=axis, row=place // columns + 1, col=place % columns + 1)
     figure.update_annotations(font_size=11)
     colours = {"colorscale": SEQUENTIAL, "colorbar": {"title": unit}}
-    return figure.update_layout(coloraxis=colours, width=_WIDTH, margin={"l": 20, "r": 20, "b": 20})
+    return figure.update_layout(
+        coloraxis=colours, width=_WIDTH, margin={"l": 20, "r": 20, "b": 20, "t": figure.layout.margin.t + 20}
+    )
 
 
 def _plane(item: npt.NDArray[Any]) -> npt.NDArray[Any]:
