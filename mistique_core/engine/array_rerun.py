@@ -48,6 +48,8 @@ class _Step:
         Name -> intermediate.
     row_bytes
         Of one row of all outputs.
+    batch_rows
+        Rows of a forward pass when it was recorded, if that is known.
     """
 
     name: str
@@ -55,6 +57,7 @@ class _Step:
     inputs: Mapping[str, int]
     outputs: Mapping[str, int]
     row_bytes: int
+    batch_rows: int | None = None
 
 
 class ArrayRerunner:
@@ -79,8 +82,8 @@ class ArrayRerunner:
     ) -> tuple[RowIds, Array]:
         """Return rows of an intermediate as the network gives them, before any scheme.
 
-        The same rows in batches of another length may differ in the last bits, so nothing is compared with what
-        was recorded.
+        All rows are run in batches as they were recorded, which gives the same bits again; some rows in batches of
+        another length may differ in the last bits. Nothing is compared with what was recorded.
 
         Parameters
         ----------
@@ -110,7 +113,8 @@ class ArrayRerunner:
         for item in needed.intersection(plan.frontier):
             sources[item] = _Source(connection, self._reader, item, ids)
         last_use = {item: place for place, step in enumerate(steps) for item in step.inputs.values()}
-        batch_rows = _batch_rows(steps)
+        recorded = steps[-1].batch_rows if row_ids is None else None
+        batch_rows = _batch_rows(steps) if recorded is None else recorded
         pieces = []
         for start in range(0, max(len(ids), 1), batch_rows):
             values = {item: sources[item].take(start, start + batch_rows) for item in needed.intersection(sources)}
@@ -140,7 +144,8 @@ class ArrayRerunner:
             made = connection.execute(sa.select(intermediate).where(intermediate.c.stage_id == stage_id)).all()
             outputs = {row.output: int(row.id) for row in made}
             row_bytes = sum(row.logical_bytes // max(row.n_rows, 1) for row in made)
-            steps.append(_Step(name, self._prepare(connection, stage_id, stage), inputs, outputs, row_bytes))
+            prepared = self._prepare(connection, stage_id, stage)
+            steps.append(_Step(name, prepared, inputs, outputs, row_bytes, stage.batch_rows))
         return frames, steps
 
     def _run_frames(self, connection: sa.Connection, plan: TargetPlan, position: int) -> dict[int, pd.DataFrame]:

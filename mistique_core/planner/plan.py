@@ -55,6 +55,11 @@ class TargetPlan:
         What a rerun executes, in order.
     rows_of
         Those of the frontier of which only the wanted rows are read.
+    asked
+        Positions of the stored columns that the query asks for: what it counts as a query to.
+    kept_after
+        After how many more such queries, this one included, what a re-run has made of them is stored; ``None`` where
+        nothing will be stored.
     """
 
     intermediate: int
@@ -71,6 +76,8 @@ class TargetPlan:
     chunks: int
     steps: tuple[Step, ...] = ()
     rows_of: frozenset[int] = frozenset()
+    asked: tuple[int, ...] = ()
+    kept_after: int | None = None
 
     @property
     def by_rows(self) -> bool:
@@ -136,6 +143,10 @@ class QueryPlan:
             start = ", ".join(target.frontier_labels) or "its source"
             rows = " for the wanted rows" if target.by_rows else ""
             lines.append(f"  RERUN {format_seconds(target.rerun_seconds)}: {path}{rows}, starting from {start}")
+            if target.kept_after is not None and self.measured_seconds is None:
+                lines.append(
+                    f"  kept after {target.kept_after} more {'query' if target.kept_after == 1 else 'queries'}"
+                )
         if self.measured_seconds is not None:
             verdict = {True: ", equal to what was recorded", False: ", DIFFERS from what was recorded", None: ""}
             lines.append(f"took {format_seconds(self.measured_seconds)}{verdict[self.verified]}")

@@ -7,7 +7,6 @@ import os
 import platform
 import threading
 import uuid
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, cast
@@ -18,9 +17,8 @@ import pandas as pd
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.entities import RunKey
 from mistique_core.catalogue.intermediates import find_intermediate, list_intermediates
-from mistique_core.catalogue.measurements import count_queries, load_rate, queries_of, save_rate
+from mistique_core.catalogue.measurements import load_rate, save_rate
 from mistique_core.catalogue.migrate import ensure_schema
-from mistique_core.catalogue.open_writes import hold_shared
 from mistique_core.config import StoreConfig
 from mistique_core.cost import ReadRate, update_rate
 from mistique_core.dedup.similarity import is_available
@@ -46,12 +44,12 @@ from mistique_core.store.run import UNIT_BLOCK_ROWS, Run
 from mistique_core.store.selection import Selection
 from mistique_core.store.session import Session
 from mistique_core.store.statistics import StoreStatistics, collect_statistics
+from mistique_core.store.use_counter import UseCounter
 from mistique_core.store.workflows import LogsWorkflows
 
 log = logging.getLogger(__name__)
 
 Keys = str | IntermediateKey | Iterable[str | IntermediateKey]
-_QUERIES_UNTIL_SAVED = 64
 
 
 class Mistique(Maintained, LogsWorkflows):
@@ -77,11 +75,11 @@ class Mistique(Maintained, LogsWorkflows):
         self.frame_reader = reader = FrameReader(self._chunk_reader, catalogue.read)
         self.committer = Committer(catalogue, backend, config, _similar_chunks(self._chunk_reader, config))
         self.stage_runner = StageRunner(catalogue, self.committer, reader, config)
+        self._uses = UseCounter(catalogue)
         self._queries = QueryEngine(
-            catalogue, reader, Healer(catalogue, backend, config), self.committer, self._uses_of
+            catalogue, reader, Healer(catalogue, backend, config), self.committer, self._uses.of, config.budget_bytes
         )
         self._rate = rate
-        self._uses: Counter[int] = Counter()
         self._is_warm = False
         self._lock = threading.Lock()
         self._own_runs = OwnRuns(self.run)
@@ -369,20 +367,12 @@ class Mistique(Maintained, LogsWorkflows):
         """Return the sizes of the store, in bytes."""
         return collect_statistics(self.catalogue, self.config.location)
 
-    def _uses_of(self, intermediate: int) -> int:
-        """Return how often an intermediate was asked for, what is not saved yet included."""
-        with self.catalogue.read() as connection:
-            saved = queries_of(connection, intermediate)
-        with self._lock:
-            return saved + self._uses[intermediate]
-
     def _learn(self, plan: QueryPlan, stored_bytes: int, chunks: int) -> None:
+        due = self._uses.note(plan)
         with self._lock:
-            self._uses.update(target.intermediate for target in plan.targets)
             warm, self._is_warm = self._is_warm, True
             if warm and plan.strategy == "read" and plan.measured_seconds is not None and stored_bytes:
                 self._rate = update_rate(self._rate, stored_bytes, chunks, plan.measured_seconds)
-            due = self._uses.total() >= _QUERIES_UNTIL_SAVED
         if due:
             self._try_to_save_measurements()
 
@@ -395,13 +385,8 @@ class Mistique(Maintained, LogsWorkflows):
 
     def _save_measurements(self) -> None:
         with self._lock:
-            uses, self._uses = self._uses, Counter()
             rate = self._rate
-        if uses:
-            with self.catalogue.write() as connection:
-                hold_shared(connection)
-                count_queries(connection, uses)
-                save_rate(connection, platform.node(), rate)
+        self._uses.save(lambda connection: save_rate(connection, platform.node(), rate))
 
 
 def _measured_rate(catalogue: Catalogue, config: StoreConfig, backend: StorageBackend) -> ReadRate:

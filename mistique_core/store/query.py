@@ -14,15 +14,15 @@ import numpy.typing as npt
 import pandas as pd
 import sqlalchemy as sa
 
+from mistique_core.catalogue.column_use import Uses
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.facts import TargetFacts, gather_facts
-from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord, find_intermediate
-from mistique_core.cost import ANY_RATE, ReadRate, gamma
+from mistique_core.catalogue.intermediates import UNSTORED, ColumnRecord, IntermediateRecord, find_intermediate
+from mistique_core.cost import ANY_RATE, ReadRate
 from mistique_core.engine.chunk_reader import ReadTally
 from mistique_core.engine.commit import Committer
 from mistique_core.engine.frame_reader import FrameReader, RowIds, is_units
 from mistique_core.engine.heal import Healer
-from mistique_core.engine.keep import keep
 from mistique_core.engine.lru import LruCache
 from mistique_core.engine.rerun import Rerun, rerun, rerun_rows
 from mistique_core.engine.stored_array import units_last
@@ -38,6 +38,7 @@ from mistique_core.errors import (
 from mistique_core.frames import LogicalType, RowIndex
 from mistique_core.model import ALL_COLUMNS, IntermediateKey
 from mistique_core.planner import QueryPlan, Strategy, TargetPlan, plan_target
+from mistique_core.store.keeping import Keeping
 from mistique_core.store.result import QueryResult
 from mistique_core.store.selection import Predicate, Selection
 
@@ -78,6 +79,8 @@ class QueryEngine:
         The store.
     uses
         Takes the id of an intermediate; returns how often it was asked for before.
+    budget_bytes
+        Budget of the whole store in this process's settings.
     """
 
     def __init__(
@@ -86,12 +89,12 @@ class QueryEngine:
         reader: FrameReader,
         healer: Healer,
         committer: Committer,
-        uses: Callable[[int], int],
+        uses: Callable[[int], Uses],
+        budget_bytes: int | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._healer = healer
-        self._committer = committer
-        self._uses = uses
+        self._keeping = Keeping(catalogue, reader, committer, uses, budget_bytes)
         self._reader = reader
         self._units = UnitsRerunner(reader)
         self._facts: LruCache[tuple[int, float], TargetFacts] = LruCache(_FACTS_KEPT)
@@ -247,7 +250,8 @@ class QueryEngine:
         several = len({record.ref.id for _, record in resolved}) > 1
         for key, record in resolved:
             if record.ref.id not in targets:
-                targets[record.ref.id] = _Target(record, self._facts_of(connection, record), {})
+                wanted = {other.column for other, found in resolved if found.ref.id == record.ref.id}
+                targets[record.ref.id] = _Target(record, self._facts_of(connection, record, wanted), {})
             target = targets[record.ref.id]
             for name in target.known if key.column == ALL_COLUMNS else [key.column]:
                 if name not in target.known:
@@ -259,20 +263,18 @@ class QueryEngine:
                 target.wanted[label, name] = None
         return list(targets.values())
 
-    def _facts_of(self, connection: sa.Connection, record: IntermediateRecord) -> TargetFacts:
+    def _facts_of(self, connection: sa.Connection, record: IntermediateRecord, wanted: set[str]) -> TargetFacts:
         """Return the facts of an intermediate, gathered once for each row of the catalogue.
 
         The row itself was just read, so that a deleted or newer intermediate is never answered from
-        memory; its id alone would not do, because a database may give it to a later row.
+        memory; its id alone would not do, because a database may give it to a later row. What is not kept may be
+        stored by now.
         """
         key = (record.ref.id, record.created_at)
-        if not record.is_kept:
-            self._facts.drop(key)
         facts = self._facts.get(key)
-        if facts is None:
+        if facts is None or (not record.is_kept and _has_unstored(facts, wanted)):
             facts = gather_facts(connection, record)
-            if record.is_kept:
-                self._facts.put(key, facts)
+            self._facts.put(key, facts)
         return facts
 
     def _named_rows(
@@ -300,7 +302,8 @@ class QueryEngine:
         for target in targets:
             names = {name for _, name in target.wanted} | {name for name in where if name in target.known}
             facts = target.facts.facts(list(names), rate)
-            target.plan = plan_target(target.record.ref.id, facts, strategy, rows)
+            plan = plan_target(target.record.ref.id, facts, strategy, rows)
+            target.plan = self._keeping.foresee(target.record, target.facts, plan, list(names), rate)
         return QueryPlan(tuple(target.plan for target in targets if target.plan is not None))
 
     def _rerun_where_planned(
@@ -315,6 +318,7 @@ class QueryEngine:
                 if self._holds_units(target):
                     by_rows = named is not None and target.plan.by_rows
                     self._rerun_units(connection, target, target.plan, named if by_rows else None)
+                    target.plan = self._kept_if_it_pays(target, target.rerun_units)
                 elif named is not None and target.plan.by_rows:
                     target.rerun_frame = self._rerun_rows(connection, target, named)
                 else:
@@ -349,23 +353,15 @@ class QueryEngine:
         facts = target.facts.facts(list(target.known), ANY_RATE)
         return plan_target(target.record.ref.id, facts, "rerun")
 
-    def _kept_if_it_pays(self, target: _Target, made: Rerun) -> TargetPlan:
+    def _kept_if_it_pays(self, target: _Target, made: Rerun | RerunUnits | None) -> TargetPlan:
         """Store a re-run result, where queries have shown that reading it would save enough (thesis Algorithm 4)."""
-        plan, record = target.plan, target.record
-        assert plan is not None
-        if record.gamma_min is None or plan.rerun_seconds is None:
-            return plan
-        queries = self._uses(record.ref.id) + 1
-        gained = gamma(plan.rerun_seconds, 0.0, queries, record.stored_bytes or record.logical_bytes)
-        if gained < record.gamma_min:
-            return plan
-        try:
-            keep(self._committer, record, made)
-        except MistiqueError as error:
-            log.warning("%s could not be kept: %s", plan.label, error)
-            return plan
-        self.forget()
-        return replace(plan, reason=f"{plan.reason[:-1]}; it is kept from now on, after {queries} queries.")
+        assert target.plan is not None
+        if made is None:
+            return target.plan
+        plan = self._keeping.keep(target.record, target.facts, target.plan, made)
+        if plan is not target.plan:
+            self.forget()
+        return plan
 
     def _choose_rows(
         self, connection: sa.Connection, targets: list[_Target], selection: Selection, tally: ReadTally
@@ -431,6 +427,12 @@ class QueryEngine:
             target.known[name] if label == name else replace(target.known[name], name=label) for label, name in wanted
         ]
         return self._reader.frame_of(connection, columns, stored.ids if ids is None else ids, positions, tally)
+
+
+def _has_unstored(facts: TargetFacts, names: set[str]) -> bool:
+    """Whether some of the named columns were stored nowhere when the facts were gathered."""
+    wanted = facts.columns.values() if ALL_COLUMNS in names else map(facts.columns.get, names)
+    return any(column is None or column.version.id == UNSTORED for column in wanted)
 
 
 def _has_maps(targets: Sequence[_Target]) -> bool:
