@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ from mistique_core.catalogue.tables import (
     project,
     stage,
 )
-from mistique_core.catalogue.unstored import UnstoredColumn, unpack_gamma_min, unpack_unstored
+from mistique_core.catalogue.unstored import UnstoredColumn, unpack_threshold, unpack_unstored
 from mistique_core.errors import CatalogueError, NotFoundError, did_you_mean
 from mistique_core.frames import LogicalType
 from mistique_core.model import IntermediateKey, IntermediateRef
@@ -112,6 +113,10 @@ class IntermediateRecord:
         Encoded bytes that those of its model version which can be re-run may take together; ``None`` for any.
     rerun_equal
         Whether re-running it has given what was recorded; ``None`` where nobody has tried.
+    kept
+        Positions of the columns that it refers to, where not all are kept.
+    state
+        Changes whenever the column versions do that it refers to.
     """
 
     ref: IntermediateRef
@@ -128,6 +133,8 @@ class IntermediateRecord:
     model_version_id: int = 0
     budget_bytes: int | None = None
     rerun_equal: bool | None = None
+    kept: frozenset[int] = frozenset()
+    state: int = 0
 
     @property
     def exact(self) -> bool:
@@ -152,6 +159,8 @@ _RECORD = sa.select(
 
 def _record(row: sa.Row[tuple[Any, ...]]) -> IntermediateRecord:
     fields = row._mapping
+    unstored = fields["unstored"]
+    gamma_min, kept = (None, frozenset[int]()) if unstored is None else unpack_threshold(bytes(unstored))
     ref = IntermediateRef(
         fields["project"], fields["model"], fields["number"], fields["name"], fields["n_rows"], fields["id"]
     )
@@ -165,11 +174,13 @@ def _record(row: sa.Row[tuple[Any, ...]]) -> IntermediateRecord:
         fields["stored_bytes"],
         fields["created_at"],
         fields["unstored"] is None,
-        None if fields["unstored"] is None else unpack_gamma_min(bytes(fields["unstored"])),
+        gamma_min,
         fields["scheme"],
         fields["model_version_id"],
         fields["budget_bytes"],
         fields["rerun_equal"],
+        kept,
+        zlib.crc32(bytes(fields["columns"] or b"")),
     )
 
 

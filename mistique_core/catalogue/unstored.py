@@ -99,11 +99,11 @@ def unpack_unstored(packed: bytes) -> Unstored:
         raise CatalogueError(f"a list of columns cannot be read ({error}); run 'mistique check'") from error
 
 
-def unpack_gamma_min(packed: bytes) -> float | None:
-    """Return :attr:`Unstored.gamma_min` alone; raises like :func:`unpack_unstored`."""
+def unpack_threshold(packed: bytes) -> tuple[float | None, frozenset[int]]:
+    """Return :attr:`Unstored.gamma_min` and :attr:`Unstored.kept` alone; raises like :func:`unpack_unstored`."""
     try:
-        gamma_min: float | None = _head(packed)[0][0]
-        return gamma_min
+        document = _head(packed)[0]
+        return document[0], frozenset(document[4] if len(document) > 4 else ())
     except (ValueError, TypeError, IndexError, zlib.error) as error:
         raise CatalogueError(f"a list of columns cannot be read ({error}); run 'mistique check'") from error
 

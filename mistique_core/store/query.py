@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from mistique_core.catalogue.column_use import Uses
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.facts import TargetFacts, gather_facts
-from mistique_core.catalogue.intermediates import UNSTORED, ColumnRecord, IntermediateRecord, find_intermediate
+from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord, find_intermediate
 from mistique_core.cost import ANY_RATE, ReadRate
 from mistique_core.engine.chunk_reader import ReadTally
 from mistique_core.engine.commit import Committer
@@ -97,7 +97,7 @@ class QueryEngine:
         self._keeping = Keeping(catalogue, reader, committer, uses, budget_bytes)
         self._reader = reader
         self._units = UnitsRerunner(reader)
-        self._facts: LruCache[tuple[int, float], TargetFacts] = LruCache(_FACTS_KEPT)
+        self._facts: LruCache[tuple[int, float, int], TargetFacts] = LruCache(_FACTS_KEPT)
 
     def forget(self) -> None:
         """Forget what is remembered about intermediates, because some are no longer kept."""
@@ -267,12 +267,12 @@ class QueryEngine:
         """Return the facts of an intermediate, gathered once for each row of the catalogue.
 
         The row itself was just read, so that a deleted or newer intermediate is never answered from
-        memory; its id alone would not do, because a database may give it to a later row. What is not kept may be
-        stored by now.
+        memory; its id alone would not do, because a database may give it to a later row. Of what is not kept, only
+        what the intermediate refers to itself is sure to stay stored.
         """
-        key = (record.ref.id, record.created_at)
+        key = (record.ref.id, record.created_at, record.state)
         facts = self._facts.get(key)
-        if facts is None or (not record.is_kept and _has_unstored(facts, wanted)):
+        if facts is None or not (record.is_kept or _keeps_all(record, facts, wanted)):
             facts = gather_facts(connection, record)
             self._facts.put(key, facts)
         return facts
@@ -429,10 +429,10 @@ class QueryEngine:
         return self._reader.frame_of(connection, columns, stored.ids if ids is None else ids, positions, tally)
 
 
-def _has_unstored(facts: TargetFacts, names: set[str]) -> bool:
-    """Whether some of the named columns were stored nowhere when the facts were gathered."""
+def _keeps_all(record: IntermediateRecord, facts: TargetFacts, names: set[str]) -> bool:
+    """Whether an intermediate that is not kept refers to all of the named columns."""
     wanted = facts.columns.values() if ALL_COLUMNS in names else map(facts.columns.get, names)
-    return any(column is None or column.version.id == UNSTORED for column in wanted)
+    return all(column is not None and column.position in record.kept for column in wanted)
 
 
 def _has_maps(targets: Sequence[_Target]) -> bool:
