@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import sqlalchemy as sa
 
@@ -107,6 +108,18 @@ def unstored_of(connection: sa.Connection, intermediate_id: int) -> Unstored | N
     """Return what an intermediate is not kept of; ``None`` if all of it is kept, or it is not there."""
     packed = connection.scalar(sa.select(intermediate.c.unstored).where(intermediate.c.id == intermediate_id))
     return None if packed is None else unpack_unstored(bytes(packed))
+
+
+def set_threshold(connection: sa.Connection, record: IntermediateRecord, gamma_min: float | None) -> None:
+    """Change from which gamma on an intermediate that is not kept is kept again; ``None`` for what fits a budget."""
+    before = unstored_of(connection, record.ref.id)
+    if before is None or before.gamma_min == gamma_min:
+        return
+    connection.execute(
+        sa.update(intermediate)
+        .where(intermediate.c.id == record.ref.id)
+        .values(unstored=pack_unstored(replace(before, gamma_min=gamma_min)))
+    )
 
 
 def note_rerun(connection: sa.Connection, intermediate_id: int, equal: bool | None) -> None:

@@ -189,8 +189,7 @@ def release(
     users
         Column version -> how many intermediates hold it.
     gamma_min
-        From which gamma on they are to be kept again; where some columns had been let go before and it is ``None``,
-        what was recorded then stays.
+        From which gamma on they are to be kept again; ``None`` for what was recorded before.
     """
     record = intermediate_by_id(connection, item)
     columns = columns_of(connection, item)

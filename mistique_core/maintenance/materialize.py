@@ -24,7 +24,7 @@ from mistique_core.catalogue.holdings import (
     store_budget,
 )
 from mistique_core.catalogue.intermediates import IntermediateRecord, intermediate_by_id
-from mistique_core.catalogue.letting_go import note_rerun
+from mistique_core.catalogue.letting_go import note_rerun, set_threshold
 from mistique_core.catalogue.open_writes import hold_exclusively
 from mistique_core.catalogue.tables import intermediate
 from mistique_core.cost import ReadRate
@@ -98,7 +98,7 @@ def materialize(
     model_versions
         The model versions, which share a budget.
     policy
-        What decides; recorded, so that later queries keep to it.
+        What decides; recorded, so that later queries keep to it, also where something had been let go before.
     rate
         This host's read rate.
     whole_store
@@ -240,6 +240,9 @@ class _Application:
         for item, columns in done.items():
             self._check_unchanged(connection, by_id[item])
             release(connection, self._reader, item, columns, held.users, gamma_min)
+        if not isinstance(self._policy, KeepAll):
+            for record in decision.records:
+                set_threshold(connection, record, gamma_min)
         self._record_policy(connection)
         return self._within_budgets(connection, by_id, done, held, gamma_min)
 
