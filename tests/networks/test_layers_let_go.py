@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from mistique_core import Mistique
+from mistique_core.catalogue.holdings import load_holdings
 from mistique_core.catalogue.intermediates import columns_of, find_intermediate
 from mistique_core.catalogue.tables import intermediate
 from mistique_core.catalogue.unstored import pack_unstored, unpack_unstored
@@ -96,6 +97,24 @@ def test_some_rows_of_a_layer_that_is_not_stored_are_summarized_as_it_was(tmp_pa
             after = store.get_intermediates(f"nets.m.{name}", row_id=some)
             assert after.plan.strategy == "rerun"
             np.testing.assert_array_equal(after.values, before.values)
+
+
+def test_groups_of_units_are_kept_alone_within_a_budget(tmp_path: Path) -> None:
+    with Mistique.open(tmp_path) as store:
+        names = capture(store, cnn, "kbit(8)")
+        store.get_intermediates("nets.m.conv2.5")
+        expected = {name: read(store, name) for name in names}
+        sizes = store.intermediates("nets", "m").set_index("intermediate")["stored_bytes"]
+        limit = int(sizes["conv2"] + sizes["conv1"] // 4)
+        store.materialize("nets", "m", policy={"policy": "budget", "bytes": limit})
+        store.gc(grace_seconds=0)
+        for name in [*names, "conv2", "conv1", "conv1", "conv1"]:
+            result = store.get_intermediates(f"nets.m.{name}")
+            if result.plan.strategy == "read":
+                np.testing.assert_array_equal(result.values, expected[name])
+            with store.catalogue.read() as connection:
+                assert load_holdings(connection, None).total() <= limit
+        assert store.check(read_data=True).problems == ()
 
 
 def test_a_layer_that_was_computed_from_a_lossy_copy_stays(tmp_path: Path) -> None:

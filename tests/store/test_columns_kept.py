@@ -15,7 +15,7 @@ from mistique_core import Mistique
 from mistique_core.catalogue.column_use import uses_of
 from mistique_core.catalogue.entities import RUNNING, SUCCESS, RunKey
 from mistique_core.catalogue.intermediates import find_intermediate
-from mistique_core.catalogue.tables import experiment_run, intermediate
+from mistique_core.catalogue.tables import experiment_run, intermediate, stage
 from mistique_core.catalogue.unstored import pack_unstored, unpack_unstored
 from mistique_core.errors import InvalidInputError, NotMaterializedError, RunInProgressError
 from mistique_core.model import IntermediateKey
@@ -149,6 +149,18 @@ def test_what_a_run_in_progress_hands_over_stays(store: Mistique) -> None:
     assert not store.intermediates("p", "again")["kept"].all(), "as the last thing that the run does"
 
 
+def test_a_stage_that_still_runs_needs_what_there_is(store: Mistique) -> None:
+    run = store.run("p", "again")
+    given = run.stage("source", FunctionStage(slow_pipeline.source, {}, deterministic=True)).outputs[""]
+    run.stage("waves", *FunctionStage.bind(waves, [given], {"number": 9}))
+    own = stage.c.model_version_id == run.version_id, stage.c.name == "waves"
+    with store.catalogue.write() as connection:
+        connection.execute(sa.update(stage).where(*own).values(state=RUNNING))
+    with pytest.raises(RunInProgressError, match=r"waves of p\.again has not ended"):
+        store.materialize("p", "again", version=1, policy=NEVER, ends_run=True)
+    assert store.intermediates("p", "again")["kept"].all()
+
+
 @pytest.mark.parametrize("state", [SUCCESS, "failed"])
 def test_a_run_that_is_cleared_goes_on_from_what_was_let_go(store: Mistique, state: str) -> None:
     """The tasks that are cleared find what they need, although it is re-run for them."""
@@ -178,6 +190,14 @@ def test_a_run_that_is_cleared_goes_on_from_what_was_let_go(store: Mistique, sta
 
 def doubled(data: pd.DataFrame) -> pd.DataFrame:
     return data * 2
+
+
+def test_a_policy_that_is_asked_again_changes_the_threshold_of_what_is_gone(store: Mistique) -> None:
+    store.materialize("p", "m", policy=NEVER)
+    store.gc(grace_seconds=0)
+    assert (store.explain("p.m.waves0.w0").targets[0].kept_after or 0) > 1_000
+    store.materialize("p", "m", policy={"policy": "adaptive", "gamma_min": 1e-9})
+    assert store.explain("p.m.waves0.w0").targets[0].kept_after == 1
 
 
 def test_a_budget_that_is_none_is_refused(store: Mistique, tmp_path: Path) -> None:
