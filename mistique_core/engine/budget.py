@@ -21,11 +21,14 @@ from mistique_core.catalogue.letting_go import let_go
 from mistique_core.cost import ANY_RATE, ReadRate
 from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.engine.unit_keep import codec_of, is_layer
-from mistique_core.engine.weigh import held_by_others, plan_without, users_of, weigh_holdings
+from mistique_core.engine.weigh import Costs, held_by_others, plan_without, users_of, weigh_holdings
 from mistique_core.errors import CatalogueError, MistiqueError
 from mistique_core.materialization import Holder, make_room, worth_of
 
 log = logging.getLogger(__name__)
+
+_MARGIN = 1.25
+"""Encoding something again may take more than it took: what it was a difference to may be gone."""
 
 
 class NoRoomError(CatalogueError):
@@ -74,10 +77,10 @@ class Room:
     ----------
     limit
         The budget.
-    held_bytes
+    holdings
         What is kept.
     holders
-        What is kept, with its gamma.
+        What is kept, with its gamma; nothing where all fits anyway.
     """
 
     limit: Limit
@@ -95,10 +98,25 @@ class Room:
         return None if going is None else max(worth_of(holder) for holder in going)
 
 
-def look_at(connection: sa.Connection, limit: Limit, rate: ReadRate) -> Room:
-    """Return what a budget holds."""
+def look_at(connection: sa.Connection, limit: Limit, added_bytes: int, rate: ReadRate, known: Costs) -> Room:
+    """Return what a budget holds.
+
+    Parameters
+    ----------
+    connection
+        A connection.
+    limit
+        The budget.
+    added_bytes
+        Estimate of what is to be added: what is kept is weighed only if that may not fit.
+    rate
+        This host's.
+    known
+        Costs that were estimated before.
+    """
     holdings = load_holdings(connection, limit.model_version_id)
-    return Room(limit, holdings, weigh_holdings(connection, holdings, rate))
+    fits = holdings.total() + _MARGIN * added_bytes <= limit.limit_bytes
+    return Room(limit, holdings, () if fits else weigh_holdings(connection, holdings, rate, known))
 
 
 class BudgetGuard:

@@ -14,6 +14,7 @@ from mistique_core.catalogue.holdings import Column, Holdings
 from mistique_core.catalogue.intermediates import UNSTORED, intermediate_by_id
 from mistique_core.catalogue.unstored import Unstored
 from mistique_core.cost import ReadRate, gamma
+from mistique_core.engine.lru import LruCache
 from mistique_core.errors import MistiqueError
 from mistique_core.materialization import Holder, levels
 from mistique_core.planner import TargetPlan, plan_target
@@ -123,28 +124,51 @@ def amortised_bytes(unstored: Unstored, positions: Iterable[int], otherwise: flo
     return found
 
 
-def weigh_holdings(connection: sa.Connection, holdings: Holdings, rate: ReadRate) -> list[Holder]:
+Costs = LruCache[tuple[int, ...], tuple[float, float]]
+"""Remembers (seconds to re-run, seconds to read) of an intermediate's id and the ids of column versions of it."""
+
+
+def weigh_holdings(connection: sa.Connection, holdings: Holdings, rate: ReadRate, known: Costs) -> list[Holder]:
     """Return what is kept of what can be re-run with its gamma, columns that were asked for equally often together.
 
     Bytes are amortised over those that hold them here. What nobody has asked for counts as asked for once.
+
+    Parameters
+    ----------
+    connection
+        A connection.
+    holdings
+        What is kept.
+    rate
+        This host's.
+    known
+        Costs that were estimated before, and are not again: queries are counted anew, seconds hardly change.
     """
     owners: dict[int, list[int]] = {}
     for item, position in holdings.columns:
         owners.setdefault(item, []).append(position)
     users = users_of(holdings)
-    known = uses_of(connection, owners)
+    uses = uses_of(connection, owners)
     found = []
     for item, positions in owners.items():
-        facts = gather_facts(connection, intermediate_by_id(connection, item))
-        rerun = rerun_seconds(facts, frozenset(), rate)
-        uses = known.get(item, Uses())
-        for count, group in grouped(positions, uses):
+        for count, group in grouped(positions, uses.get(item, Uses())):
             columns = {(item, position): holdings.columns[item, position] for position in group}
-            read = plan_without(facts, frozenset(), rate, names=names_at(facts, group)).read_seconds or 0.0
+            key = (item, *columns.values())
+            cost = known.get(key)
+            if cost is None:
+                cost = _cost(connection, item, group, rate)
+                known.put(key, cost)
+            rerun, read = cost
             size = sum(holdings.stored.total([version]) / users[version] for version in columns.values())
             worth = gamma(rerun, read, max(count, 1), size)
             found.append(Holder((item, group), worth, holdings.stored.union(columns.values())))
     return found
+
+
+def _cost(connection: sa.Connection, item: int, positions: Collection[int], rate: ReadRate) -> tuple[float, float]:
+    facts = gather_facts(connection, intermediate_by_id(connection, item))
+    read = plan_without(facts, frozenset(), rate, names=names_at(facts, positions)).read_seconds or 0.0
+    return rerun_seconds(facts, frozenset(), rate), read
 
 
 def grouped(positions: Iterable[int], uses: Uses) -> list[tuple[int, tuple[int, ...]]]:

@@ -28,7 +28,7 @@ from mistique_core.engine.unit_keep import (
     recorded_addresses,
 )
 from mistique_core.engine.units_rerun import RerunUnits
-from mistique_core.engine.weigh import amortised_bytes, missing_positions, positions_of, read_seconds_if_stored
+from mistique_core.engine.weigh import Costs, amortised_bytes, missing_positions, positions_of, read_seconds_if_stored
 from mistique_core.errors import MistiqueError
 from mistique_core.materialization import queries_needed, queries_until_kept
 from mistique_core.planner import TargetPlan
@@ -36,6 +36,7 @@ from mistique_core.planner import TargetPlan
 log = logging.getLogger(__name__)
 
 _OUTLOOKS_KEPT = 64
+_COSTS_KEPT = 4_096
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class Keeping:
         self._uses = uses
         self._budget_bytes = budget_bytes
         self._outlooks: LruCache[tuple[int, tuple[int, ...]], _Outlook] = LruCache(_OUTLOOKS_KEPT)
+        self._costs: Costs = LruCache(_COSTS_KEPT)
         self._other_bits: set[tuple[int, float]] = set()
 
     def foresee(
@@ -132,12 +134,12 @@ class Keeping:
             limits = limits_of(connection, record, self._budget_bytes)
             if unstored is None or (record.gamma_min is None and not limits):
                 return None
-            rooms = [look_at(connection, limit, rate) for limit in limits]
+            otherwise = record.stored_bytes or record.logical_bytes
+            alone = replace(unstored, columns=tuple(replace(column, users=1) for column in unstored.columns))
+            added = amortised_bytes(alone, missing, otherwise)
+            rooms = [look_at(connection, limit, int(added), rate, self._costs) for limit in limits]
         read = read_seconds_if_stored(facts, unstored, names, rate)
-        otherwise = record.stored_bytes or record.logical_bytes
         amortised = amortised_bytes(unstored, missing, otherwise)
-        alone = replace(unstored, columns=tuple(replace(column, users=1) for column in unstored.columns))
-        added = amortised_bytes(alone, missing, otherwise)
         needed = [queries_needed(plan.rerun_seconds, read, amortised, record.gamma_min or 0.0)]
         for room in rooms:
             worth = room.gamma_needed(record.ref.id, int(added))
@@ -173,6 +175,7 @@ class Keeping:
         except MistiqueError as error:
             log.warning("%s could not be kept: %s", plan.label, error)
             return plan
+        self._costs.clear()
         return replace(plan, reason=f"{plan.reason[:-1]}; it is kept from now on, after {outlook.queries + 1} queries.")
 
     def _encoded(
