@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
@@ -14,12 +15,11 @@ from mistique_core.catalogue.intermediates import (
     columns_of,
     intermediate_by_id,
 )
-from mistique_core.catalogue.tables import chunk, column_chunk, column_version, stage, stage_input
-from mistique_core.cost import ReadRate, StageCost
+from mistique_core.catalogue.stored_size import VersionSize, stored_parts, version_sizes
+from mistique_core.catalogue.tables import stage, stage_input
+from mistique_core.cost import HostRates, StageCost
 from mistique_core.model import Need
 from mistique_core.planner import Facts, IntermediateFact, StageFact
-
-_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,7 @@ class TargetFacts:
     columns
         Its columns by name, in order.
     sizes
-        Column version id -> (stored bytes, chunks, id of the categories' version) of its columns,
-        their categories and its row ids.
+        Column version id -> sizes of its columns, their categories and its row ids.
     ancestors
         Facts of all its ancestors.
     stages
@@ -48,12 +47,14 @@ class TargetFacts:
 
     record: IntermediateRecord
     columns: Mapping[str, ColumnRecord]
-    sizes: Mapping[int, tuple[int, int, int | None]]
+    sizes: Mapping[int, VersionSize]
     ancestors: Mapping[int, IntermediateFact]
     stages: Mapping[int, StageFact]
     origin: Mapping[str, str] = field(default_factory=dict)
 
-    def facts(self, names: Sequence[str], rate: ReadRate) -> Facts:
+    def facts(
+        self, names: Sequence[str], rate: HostRates, loaded: Set[int] = frozenset(), *, knows_row_ids: bool = False
+    ) -> Facts:
         """Return what :func:`mistique_core.planner.plan_target` needs.
 
         Parameters
@@ -61,11 +62,15 @@ class TargetFacts:
         names
             The columns that a READ would fetch, besides the row ids.
         rate
-            This host's measured read rate.
+            What this host has measured.
+        loaded
+            Stages that this process has loaded already.
+        knows_row_ids
+            Whether this process has the row ids in memory.
         """
-        versions = [self.columns[name].version.id for name in names] + [self.record.row_id_version.id]
-        target = _intermediate_fact(self.record, self.sizes, versions)
-        return Facts({**self.ancestors, target.id: target}, self.stages, rate)
+        units = Counter(self.columns[name].version.id for name in names)
+        target = _intermediate_fact(self.record, self.sizes, units, knows_row_ids=knows_row_ids)
+        return Facts({**self.ancestors, target.id: target}, self.stages, rate, loaded)
 
 
 def gather_facts(connection: sa.Connection, target: IntermediateRecord) -> TargetFacts:
@@ -80,19 +85,20 @@ def gather_facts(connection: sa.Connection, target: IntermediateRecord) -> Targe
         if record.stage_id is None or record.stage_id in stages:
             continue
         inputs = _inputs(connection, record.stage_id)
-        stages[record.stage_id] = _stage_fact(connection, record.stage_id, inputs, record.ref.rows)
+        stages[record.stage_id] = _stage_fact(connection, record.stage_id, inputs, record)
         for item in dict.fromkeys(inputs.values()):
             if item not in ancestors:
                 parent = intermediate_by_id(connection, item)
-                own = [*(column.version.id for column in columns_of(connection, item)), parent.row_id_version.id]
-                made = _intermediate_fact(parent, _version_sizes(connection, own), own)
+                units = Counter(column.version.id for column in columns_of(connection, item))
+                sizes = version_sizes(connection, [*units, parent.row_id_version.id])
+                made = _intermediate_fact(parent, sizes, units)
                 if made.exact and parent.stage_id is not None and _origin(connection, parent.stage_id):
                     made = replace(made, exact=False)
                 ancestors[item] = made
                 waiting.append(parent)
     by_name = {column.name: column for column in columns}
     origin = {} if target.stage_id is None else _origin(connection, target.stage_id)
-    return TargetFacts(target, by_name, _version_sizes(connection, versions), ancestors, stages, origin)
+    return TargetFacts(target, by_name, version_sizes(connection, versions), ancestors, stages, origin)
 
 
 def _origin(connection: sa.Connection, stage_id: int) -> dict[str, str]:
@@ -122,7 +128,9 @@ def _inputs(connection: sa.Connection, stage_id: int) -> dict[str, int]:
     return {str(row.name): int(row.intermediate_id) for row in connection.execute(_INPUTS, {"wanted": stage_id})}
 
 
-def _stage_fact(connection: sa.Connection, stage_id: int, inputs: Mapping[str, int], rows: int) -> StageFact:
+def _stage_fact(
+    connection: sa.Connection, stage_id: int, inputs: Mapping[str, int], made: IntermediateRecord
+) -> StageFact:
     row = connection.execute(_STAGE, {"wanted": stage_id}).one()
     obstacle = None
     if not row.deterministic:
@@ -131,8 +139,17 @@ def _stage_fact(connection: sa.Connection, stage_id: int, inputs: Mapping[str, i
         obstacle = f"the code of stage {row.name!r} could not be read when it ran"
     elif _has_lost_inputs(connection, stage_id):
         obstacle = f"an input of stage {row.name!r} was deleted"
-    cost = StageCost(row.transformer_seconds or 0.0, row.exec_seconds or 0.0, rows, row.call_seconds)
     needs = {output: _by_intermediate(of, inputs) for output, of in (row.needs or {}).items()}
+    rows = made.ref.rows
+    cost = StageCost(
+        row.transformer_seconds or 0.0,
+        row.exec_seconds or 0.0,
+        rows,
+        row.call_seconds,
+        row.fingerprint or f"{stage_id}@{row.started_at}",
+        "layer" if any(Need.EXACT in of.values() for of in needs.values()) else "frame",
+        made.logical_bytes // max(rows, 1),
+    )
     return StageFact(stage_id, row.name, cost, tuple(dict.fromkeys(inputs.values())), obstacle, needs)
 
 
@@ -153,42 +170,33 @@ def _has_lost_inputs(connection: sa.Connection, stage_id: int) -> bool:
 
 
 def _intermediate_fact(
-    record: IntermediateRecord, sizes: Mapping[int, tuple[int, int, int | None]], versions: Sequence[int]
+    record: IntermediateRecord,
+    sizes: Mapping[int, VersionSize],
+    units: Mapping[int, int],
+    *,
+    knows_row_ids: bool = False,
 ) -> IntermediateFact:
-    is_stored = UNSTORED not in versions
-    wanted = set(versions) - {UNSTORED}
-    wanted.update(parent for version in tuple(wanted) if (parent := sizes[version][2]) is not None)
-    stored = sum(sizes[version][0] for version in wanted)
-    chunks = sum(sizes[version][1] for version in wanted)
+    """Return an intermediate as the planner sees it; `units` are the versions to read and how many columns of each."""
+    wanted = {**units, record.row_id_version.id: 1}
+    is_stored = UNSTORED not in wanted
+    wanted.pop(UNSTORED, None)
+    for version in tuple(wanted):
+        categories = sizes[version].categories
+        if categories is not None:
+            wanted.setdefault(categories, 1)
+    read = wanted.keys() - ({record.row_id_version.id} - units.keys() if knows_row_ids else set())
     ref = record.ref
-    label = f"{ref.project}.{ref.model}@{ref.version}.{ref.intermediate}"
-    blocks = sizes[record.row_id_version.id][1]
     return IntermediateFact(
-        ref.id, label, record.stage_id, is_stored, stored, chunks, record.output, ref.rows, blocks, record.exact
+        ref.id,
+        f"{ref.project}.{ref.model}@{ref.version}.{ref.intermediate}",
+        record.stage_id,
+        is_stored,
+        sum(sizes[version].stored_bytes for version in wanted),
+        sum(sizes[version].chunks for version in wanted),
+        record.output,
+        ref.rows,
+        sizes[record.row_id_version.id].chunks,
+        record.exact,
+        stored_parts(sizes, {version: count for version, count in wanted.items() if version in read}),
+        record.logical_bytes,
     )
-
-
-_SIZES = (
-    sa.select(
-        column_version.c.id,
-        column_version.c.categories_id,
-        sa.func.coalesce(sa.func.sum(chunk.c.stored_bytes), 0),
-        sa.func.count(chunk.c.id),
-    )
-    .select_from(column_version.outerjoin(column_chunk).outerjoin(chunk, chunk.c.id == column_chunk.c.chunk_id))
-    .where(column_version.c.id.in_(sa.bindparam("versions", expanding=True)))
-    .group_by(column_version.c.id, column_version.c.categories_id)
-)
-
-
-def _version_sizes(connection: sa.Connection, versions: Sequence[int]) -> dict[int, tuple[int, int, int | None]]:
-    """Return id -> (stored bytes, chunks, categories' version id) of column versions and their categories."""
-    sizes: dict[int, tuple[int, int, int | None]] = {}
-    missing = sorted(set(versions) - {UNSTORED})
-    while missing:
-        batch, missing = missing[:_BATCH], missing[_BATCH:]
-        for version, parent, stored, chunks in connection.execute(_SIZES, {"versions": batch}):
-            sizes[int(version)] = (int(stored), int(chunks), parent)
-            if parent is not None and parent not in sizes and parent not in missing:
-                missing.append(parent)
-    return sizes

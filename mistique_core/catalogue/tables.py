@@ -335,11 +335,11 @@ intermediate_use = Table(
     Column("columns", LargeBinary),
 )
 
-read_rate = Table(
-    "read_rate",
+cost_rate = Table(
+    "cost_rate",
     metadata,
     Column("host", String(200), primary_key=True),
-    Column("bytes_per_second", Float, nullable=False),
-    Column("chunk_seconds", Float, nullable=False),
-    Column("samples", Integer, nullable=False),
+    Column("term", String(120), primary_key=True),
+    Column("seconds", Float, nullable=False),
+    Column("samples", Float, nullable=False),
 )

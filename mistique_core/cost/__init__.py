@@ -1,23 +1,39 @@
-"""The cost model; pure functions over measured facts."""
+"""The cost model of thesis section 5.5; pure functions over measured facts."""
 
-from mistique_core.cost.model import (
-    ANY_RATE,
-    ReadRate,
+from mistique_core.cost.gamma import gamma
+from mistique_core.cost.rates import PLAIN, HostRates, Rate, Work, learn
+from mistique_core.cost.reading import QUERY, ROWS_OF_PAGE, StoredPart, WantedRows, add_work, read_work, wanted_rows
+from mistique_core.cost.stage_cost import (
+    MOST_BATCH_ROWS,
     StageCost,
-    gamma,
-    read_rows_seconds,
-    read_seconds,
-    rerun_seconds,
+    StageMeasurement,
+    batch_rows,
+    learn_stage,
+    stage_seconds,
 )
-from mistique_core.cost.rate import update_rate
+
+NO_RATES = HostRates()
+"""For plans in which no measured rate matters, because the strategy is given."""
 
 __all__ = [
-    "ANY_RATE",
-    "ReadRate",
+    "MOST_BATCH_ROWS",
+    "NO_RATES",
+    "PLAIN",
+    "QUERY",
+    "ROWS_OF_PAGE",
+    "HostRates",
+    "Rate",
     "StageCost",
+    "StageMeasurement",
+    "StoredPart",
+    "WantedRows",
+    "Work",
+    "add_work",
+    "batch_rows",
     "gamma",
-    "read_rows_seconds",
-    "read_seconds",
-    "rerun_seconds",
-    "update_rate",
+    "learn",
+    "learn_stage",
+    "read_work",
+    "stage_seconds",
+    "wanted_rows",
 ]

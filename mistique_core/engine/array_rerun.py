@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -17,10 +18,14 @@ from mistique_core.catalogue.intermediates import IntermediateRecord, intermedia
 from mistique_core.catalogue.stages import fitted_by_id, fitted_of_stage
 from mistique_core.catalogue.tables import chunk, intermediate, stage_input
 from mistique_core.catalogue.tables import fitted as fitted_table
+from mistique_core.cost import StageMeasurement, batch_rows
 from mistique_core.dedup import json_hash
+from mistique_core.engine.chunk_reader import ReadTally
 from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.engine.lru import LruCache
 from mistique_core.engine.rerun import rerun
+from mistique_core.engine.rerun_tally import RerunTally
+from mistique_core.engine.shared_work import SharedWork
 from mistique_core.engine.stage_loader import load_stage
 from mistique_core.engine.stored_array import StoredArray
 from mistique_core.errors import MistiqueError, RerunError
@@ -32,8 +37,6 @@ log = logging.getLogger(__name__)
 Array = npt.NDArray[Any]
 RowIds = npt.NDArray[np.int64]
 _PREPARED_KEPT = 256
-_BATCH_BYTES = 256 * 1024 * 1024
-_LEAST_BATCH_ROWS, _MOST_BATCH_ROWS = 16, 1_000
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class _Step:
 
     Attributes
     ----------
+    stage
+        Its row in the catalogue.
     name, function
         What computes it.
     inputs, outputs
@@ -50,13 +55,17 @@ class _Step:
         Of one row of all outputs.
     batch_rows
         Rows of a forward pass when it was recorded, if that is known.
+    load_seconds
+        Preparing it; ``None`` where it was prepared already.
     """
 
+    stage: int
     name: str
     function: ArrayFunction
     inputs: Mapping[str, int]
     outputs: Mapping[str, int]
     row_bytes: int
+    load_seconds: float | None
     batch_rows: int | None = None
 
 
@@ -72,6 +81,11 @@ class ArrayRerunner:
     def __init__(self, reader: FrameReader) -> None:
         self._reader = reader
         self._prepared: LruCache[tuple[str, ...], ArrayFunction] = LruCache(_PREPARED_KEPT)
+        self._loaded: LruCache[int, bool] = LruCache(_PREPARED_KEPT)
+
+    def is_loaded(self, stage_id: int) -> bool:
+        """Whether a layer was rebuilt for an earlier query, so that the next one need not."""
+        return self._loaded.get(stage_id) is not None
 
     def rerun(
         self,
@@ -79,6 +93,8 @@ class ArrayRerunner:
         plan: TargetPlan,
         target: IntermediateRecord,
         row_ids: RowIds | None,
+        tally: RerunTally | None = None,
+        shared: SharedWork | None = None,
     ) -> tuple[RowIds, Array]:
         """Return rows of an intermediate as the network gives them, before any scheme.
 
@@ -95,6 +111,10 @@ class ArrayRerunner:
             The intermediate.
         row_ids
             The wanted rows, int64 (n,), all of them in the intermediate; ``None`` for all.
+        tally
+            Told what the layers took.
+        shared
+            Keeps the rows for other plans.
 
         Returns
         -------
@@ -107,26 +127,36 @@ class ArrayRerunner:
             If a stage cannot be rebuilt or fails.
         """
         ids = self._reader.row_index(connection, target).ids if row_ids is None else row_ids
-        frames, steps = self._steps(connection, plan)
+        tally = RerunTally() if tally is None else tally
+        frames, steps = self._steps(connection, plan, tally)
         needed = {item for step in steps for item in step.inputs.values()}
-        sources: dict[int, _Source | _Frame] = {item: _Frame(frame, ids) for item, frame in frames.items()}
+        sources: dict[int, _Source | _Frame | _Kept] = {item: _Frame(frame, ids) for item, frame in frames.items()}
         for item in needed.intersection(plan.frontier):
-            sources[item] = _Source(connection, self._reader, item, ids)
+            kept = None if shared is None else shared.array(item, ids)
+            sources[item] = _Source(connection, self._reader, item, ids) if kept is None else _Kept(kept)
         last_use = {item: place for place, step in enumerate(steps) for item in step.inputs.values()}
         recorded = steps[-1].batch_rows if row_ids is None else None
-        batch_rows = _batch_rows(steps) if recorded is None else recorded
+        rows = batch_rows([step.row_bytes for step in steps]) if recorded is None else recorded
         pieces = []
-        for start in range(0, max(len(ids), 1), batch_rows):
-            values = {item: sources[item].take(start, start + batch_rows) for item in needed.intersection(sources)}
+        times = [_StepTime(step) for step in steps]
+        for start in range(0, max(len(ids), 1), rows):
+            with tally.reading() as read:
+                values = {item: sources[item].take(start, start + rows, read) for item in needed.intersection(sources)}
             for place, step in enumerate(steps):
-                values.update(_run(step, values))
+                values.update(times[place].run(values, min(rows, len(ids) - start)))
                 for item in step.inputs.values():
                     if last_use[item] == place and item != target.ref.id:
                         values.pop(item, None)
             pieces.append(values[target.ref.id])
-        return ids, pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        tally.stages += [taken.measured() for taken in times]
+        found = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        if shared is not None:
+            shared.add_array(target.ref.id, ids, found)
+        return ids, found
 
-    def _steps(self, connection: sa.Connection, plan: TargetPlan) -> tuple[dict[int, pd.DataFrame], list[_Step]]:
+    def _steps(
+        self, connection: sa.Connection, plan: TargetPlan, tally: RerunTally
+    ) -> tuple[dict[int, pd.DataFrame], list[_Step]]:
         """Return the stages that work on arrays, ready to run, and what those before them make as frames."""
         frames: dict[int, pd.DataFrame] = {}
         steps: list[_Step] = []
@@ -135,7 +165,7 @@ class ArrayRerunner:
             if not isinstance(stage, ArrayStage):
                 if steps:
                     raise RerunError(f"stage {name!r} lies between layers and is none; use strategy='read'")
-                frames.update(self._run_frames(connection, plan, position))
+                frames.update(self._run_frames(connection, plan, position, tally))
                 continue
             given = connection.execute(sa.select(stage_input).where(stage_input.c.stage_id == stage_id)).all()
             inputs = {row.name: int(row.intermediate_id) for row in given if row.intermediate_id is not None}
@@ -144,11 +174,13 @@ class ArrayRerunner:
             made = connection.execute(sa.select(intermediate).where(intermediate.c.stage_id == stage_id)).all()
             outputs = {row.output: int(row.id) for row in made}
             row_bytes = sum(row.logical_bytes // max(row.n_rows, 1) for row in made)
-            prepared = self._prepare(connection, stage_id, stage)
-            steps.append(_Step(name, prepared, inputs, outputs, row_bytes, stage.batch_rows))
+            function, seconds = self._prepare(connection, stage_id, stage)
+            steps.append(_Step(stage_id, name, function, inputs, outputs, row_bytes, seconds, stage.batch_rows))
         return frames, steps
 
-    def _run_frames(self, connection: sa.Connection, plan: TargetPlan, position: int) -> dict[int, pd.DataFrame]:
+    def _run_frames(
+        self, connection: sa.Connection, plan: TargetPlan, position: int, tally: RerunTally
+    ) -> dict[int, pd.DataFrame]:
         """Run one stage before the network, with all rows, from the frontier of the plan."""
         stage_id = plan.stages[position]
         made = connection.execute(sa.select(intermediate.c.id).where(intermediate.c.stage_id == stage_id)).scalars()
@@ -156,10 +188,14 @@ class ArrayRerunner:
         for item in made:
             record = intermediate_by_id(connection, int(item))
             part = replace(plan, intermediate=int(item), stages=plan.stages[: position + 1])
-            found[int(item)] = rerun(connection, part, record, self._reader).frame
+            found[int(item)] = rerun(connection, part, record, self._reader, tally).frame
         return found
 
-    def _prepare(self, connection: sa.Connection, stage_id: int, stage: ArrayStage) -> ArrayFunction:
+    def _prepare(
+        self, connection: sa.Connection, stage_id: int, stage: ArrayStage
+    ) -> tuple[ArrayFunction, float | None]:
+        """Return what computes a layer, and the seconds of rebuilding it; ``None`` where it was kept rebuilt."""
+        start = time.perf_counter()
         query = (
             sa.select(fitted_table.c.output, chunk.c.address)
             .join(chunk, chunk.c.id == fitted_table.c.chunk_id)
@@ -169,6 +205,8 @@ class ArrayRerunner:
         weights = [f"{row.output}:{bytes(row.address).hex()}" for row in connection.execute(query)]
         key = (stage.import_path(), json_hash(stage.params()), *weights)
         function = self._prepared.get(key)
+        self._loaded.put(stage_id, True)
+        seconds = None
         if function is None:
             learned = {
                 record.ref.name: self._reader.fitted(connection, fitted_by_id(connection, record.ref.id))
@@ -176,7 +214,8 @@ class ArrayRerunner:
             }
             function = stage.prepare(learned)
             self._prepared.put(key, function)
-        return function
+            seconds = time.perf_counter() - start
+        return function, seconds
 
 
 class _Source:
@@ -187,9 +226,9 @@ class _Source:
         self._array = StoredArray(reader, lambda: nullcontext(connection), record)
         self._positions = reader.row_index(connection, record).find(ids)[0]
 
-    def take(self, start: int, stop: int) -> Array:
+    def take(self, start: int, stop: int, tally: ReadTally) -> Array:
         """Return the wanted rows from `start` to `stop`."""
-        return self._array.take(self._positions[start:stop])
+        return self._array.take(self._positions[start:stop], tally)
 
 
 class _Frame:
@@ -199,15 +238,49 @@ class _Frame:
         self._frame = frame
         self._ids = ids
 
-    def take(self, start: int, stop: int) -> Array:
+    def take(self, start: int, stop: int, tally: ReadTally) -> Array:
         """Return the wanted rows from `start` to `stop`."""
         return self._frame.loc[self._ids[start:stop]].to_numpy()
 
 
-def _batch_rows(steps: list[_Step]) -> int:
-    """Return how many rows to run at a time, so that what they are in all layers stays small."""
-    fitting = _BATCH_BYTES // max(sum(step.row_bytes for step in steps), 1)
-    return max(_LEAST_BATCH_ROWS, min(_MOST_BATCH_ROWS, fitting))
+class _Kept:
+    """Rows that another re-run of the same batch has made."""
+
+    def __init__(self, values: Array) -> None:
+        self._values = values
+
+    def take(self, start: int, stop: int, tally: ReadTally) -> Array:
+        """Return the wanted rows from `start` to `stop`."""
+        return self._values[start:stop]
+
+
+class _StepTime:
+    """What the calls of one layer took."""
+
+    def __init__(self, step: _Step) -> None:
+        self._step = step
+        self._load_seconds = step.load_seconds
+        self._seconds = 0.0
+        self._rows = self._calls = 0
+
+    def run(self, values: Mapping[int, Array], rows: int) -> dict[int, Array]:
+        """Return the outputs for a batch; a layer that was just rebuilt is traced by its first row before."""
+        if self._load_seconds is not None and not self._calls:
+            start = time.perf_counter()
+            _run(self._step, {item: values[item][:1] for item in self._step.inputs.values()})
+            self._load_seconds += time.perf_counter() - start
+        start = time.perf_counter()
+        made = _run(self._step, values)
+        self._seconds += time.perf_counter() - start
+        self._rows += rows
+        self._calls += 1
+        return made
+
+    def measured(self) -> StageMeasurement:
+        """Return the measurement of all calls."""
+        return StageMeasurement(
+            self._step.stage, self._load_seconds, self._seconds, self._rows, self._calls, whole=False
+        )
 
 
 def _run(step: _Step, values: Mapping[int, Array]) -> dict[int, Array]:

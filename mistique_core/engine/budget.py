@@ -18,7 +18,7 @@ from mistique_core.catalogue.holdings import (
 )
 from mistique_core.catalogue.intermediates import IntermediateRecord, columns_of, intermediate_by_id
 from mistique_core.catalogue.letting_go import let_go
-from mistique_core.cost import ANY_RATE, ReadRate
+from mistique_core.cost import NO_RATES, HostRates
 from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.engine.unit_keep import codec_of, is_layer
 from mistique_core.engine.weigh import Costs, held_by_others, plan_without, users_of, weigh_holdings
@@ -98,7 +98,7 @@ class Room:
         return None if going is None else max(worth_of(holder) for holder in going)
 
 
-def look_at(connection: sa.Connection, limit: Limit, added_bytes: int, rate: ReadRate, known: Costs) -> Room:
+def look_at(connection: sa.Connection, limit: Limit, added_bytes: int, rate: HostRates, known: Costs) -> Room:
     """Return what a budget holds.
 
     Parameters
@@ -224,7 +224,7 @@ def _check_way(connection: sa.Connection, item: int) -> None:
     """Refuse what could not be re-run any more."""
     record = intermediate_by_id(connection, item)
     try:
-        plan_without(gather_facts(connection, record), frozenset(), ANY_RATE)
+        plan_without(gather_facts(connection, record), frozenset(), NO_RATES)
     except MistiqueError as error:
         raise NoRoomError(
             f"{record.ref.intermediate} cannot make room, because it could not be re-run: {error}"

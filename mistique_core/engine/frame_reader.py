@@ -105,6 +105,10 @@ class FrameReader:
             self._row_indexes.put(version, index)
         return index
 
+    def knows_row_ids(self, record: IntermediateRecord) -> bool:
+        """Whether the row ids of an intermediate are kept in memory."""
+        return self._row_indexes.get(record.row_id_version) is not None
+
     def columns(
         self,
         connection: sa.Connection,
@@ -142,11 +146,13 @@ class FrameReader:
         columns = columns_of(connection, record.ref.id)
         return self.frame_of(connection, columns, self.row_index(connection, record, tally).ids, None, tally)
 
-    def rows(self, connection: sa.Connection, record: IntermediateRecord, row_ids: RowIds) -> pd.DataFrame:
+    def rows(
+        self, connection: sa.Connection, record: IntermediateRecord, row_ids: RowIds, tally: ReadTally | None = None
+    ) -> pd.DataFrame:
         """Return those of the rows `row_ids` that an intermediate has, in that order, index ``row_id``."""
-        positions, found = self.row_index(connection, record).find(row_ids)
+        positions, found = self.row_index(connection, record, tally).find(row_ids)
         columns = columns_of(connection, record.ref.id)
-        return self.frame_of(connection, columns, row_ids[found], positions[found])
+        return self.frame_of(connection, columns, row_ids[found], positions[found], tally)
 
     def frame_of(
         self,

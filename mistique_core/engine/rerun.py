@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +18,12 @@ from mistique_core.catalogue.intermediates import IntermediateRecord, intermedia
 from mistique_core.catalogue.stages import fitted_by_id, fitted_of_stage
 from mistique_core.catalogue.tables import intermediate, stage_input
 from mistique_core.catalogue.tables import stage as stage_table
+from mistique_core.cost import StageMeasurement
+from mistique_core.engine.chunk_reader import ReadTally
 from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.engine.outputs import OutputSet
+from mistique_core.engine.rerun_tally import RerunTally
+from mistique_core.engine.shared_work import SharedWork
 from mistique_core.engine.stage_loader import load_stage
 from mistique_core.errors import CorruptPartitionError, MistiqueError, RerunError, RerunMismatchError
 from mistique_core.frames import ROW_ID, split_row_id
@@ -46,8 +52,15 @@ class Rerun:
     learned_again: dict[str, Any]
 
 
-def rerun(connection: sa.Connection, plan: TargetPlan, target: IntermediateRecord, reader: FrameReader) -> Rerun:
-    """Execute a plan's stages.
+def rerun(
+    connection: sa.Connection,
+    plan: TargetPlan,
+    target: IntermediateRecord,
+    reader: FrameReader,
+    tally: RerunTally | None = None,
+    shared: SharedWork | None = None,
+) -> Rerun:
+    """Execute a plan's stages; `tally` is told what they took, and `shared` keeps what they make for other plans.
 
     Raises
     ------
@@ -56,16 +69,25 @@ def rerun(connection: sa.Connection, plan: TargetPlan, target: IntermediateRecor
     RerunMismatchError
         If the result is not what was recorded.
     """
-    made: dict[int, pd.DataFrame] = {
-        item: reader.frame(connection, intermediate_by_id(connection, item)) for item in plan.frontier
-    }
+    tally = RerunTally() if tally is None else tally
+    with tally.reading() as read:
+        made = {item: _read(connection, item, reader, read, shared) for item in plan.frontier}
     learned_again: dict[str, Any] = {}
     for stage_id in plan.stages:
-        made.update(_run_stage(connection, stage_id, made, reader, learned_again))
+        made.update(_run_stage(connection, stage_id, made, reader, learned_again, tally))
+    if shared is not None:
+        shared.add_frames(made)
     frame = made[target.ref.id]
     block_rows = version_records(connection, [target.row_id_version.id])[0].block_rows
     verify(frame, target, block_rows)
     return Rerun(frame, block_rows, learned_again)
+
+
+def _read(
+    connection: sa.Connection, item: int, reader: FrameReader, tally: ReadTally, shared: SharedWork | None
+) -> pd.DataFrame:
+    kept = None if shared is None else shared.frame(item)
+    return reader.frame(connection, intermediate_by_id(connection, item), tally) if kept is None else kept
 
 
 def _run_stage(
@@ -74,7 +96,9 @@ def _run_stage(
     made: dict[int, pd.DataFrame],
     reader: FrameReader,
     learned_again: dict[str, Any],
+    tally: RerunTally,
 ) -> dict[int, pd.DataFrame]:
+    start = time.perf_counter()
     name, stage = load_stage(connection, stage_id)
     inputs: dict[str, Any] = {}
     for row in connection.execute(sa.select(stage_input).where(stage_input.c.stage_id == stage_id)):
@@ -88,6 +112,7 @@ def _run_stage(
             inputs[row.name] = made[row.intermediate_id].copy(deep=False)
     learned = _learned(connection, stage_id, name, reader)
     log.info("re-running stage %s (%s)", name, stage.label())
+    loaded = time.perf_counter()
     try:
         result = stage.execute(inputs, learned or None)
         if learned is None:
@@ -101,7 +126,16 @@ def _run_stage(
         if row.output not in result.frames:
             raise RerunError(f"stage {name!r} did not return its output {row.output!r} when re-run")
         outputs[int(row.id)] = _indexed(result.frames[row.output], derived=not stage.is_source, name=name)
+    _count(tally, stage_id, start, loaded, outputs, whole=True)
     return outputs
+
+
+def _count(
+    tally: RerunTally, stage_id: int, start: float, loaded: float, made: Mapping[int, pd.DataFrame], *, whole: bool
+) -> None:
+    rows = max((len(frame) for frame in made.values()), default=0)
+    seconds = time.perf_counter() - loaded
+    tally.stages.append(StageMeasurement(stage_id, loaded - start, seconds, rows, 1, whole))
 
 
 def rerun_rows(
@@ -110,6 +144,7 @@ def rerun_rows(
     target: IntermediateRecord,
     reader: FrameReader,
     row_ids: npt.NDArray[np.int64],
+    tally: RerunTally | None = None,
 ) -> pd.DataFrame:
     """Execute a plan's stages for some rows only.
 
@@ -128,6 +163,8 @@ def rerun_rows(
         Reads the frontier.
     row_ids
         The wanted rows, int64 (n,), all of them in the intermediate.
+    tally
+        Told what the stages took.
 
     Returns
     -------
@@ -141,18 +178,20 @@ def rerun_rows(
     """
     whole: dict[int, pd.DataFrame] = {}
     rows: dict[int, pd.DataFrame] = {}
-    for item in plan.frontier:
-        record = intermediate_by_id(connection, item)
-        if item in plan.rows_of:
-            rows[item] = reader.rows(connection, record, row_ids)
-        else:
-            whole[item] = reader.frame(connection, record)
+    tally = RerunTally() if tally is None else tally
+    with tally.reading() as read:
+        for item in plan.frontier:
+            record = intermediate_by_id(connection, item)
+            if item in plan.rows_of:
+                rows[item] = reader.rows(connection, record, row_ids, read)
+            else:
+                whole[item] = reader.frame(connection, record, read)
     for step in plan.steps:
         if step.output is None:
-            whole.update(_run_stage(connection, step.stage, whole, reader, {}))
+            whole.update(_run_stage(connection, step.stage, whole, reader, {}, tally))
         else:
             given = _Given(row_ids, whole, rows)
-            rows[step.output] = _run_rows(connection, step, given, reader)
+            rows[step.output] = _run_rows(connection, step, given, reader, tally)
     frame = rows[target.ref.id]
     if not pd.Index(row_ids).isin(frame.index).all():
         raise RerunError(f"re-running {plan.label} for {len(row_ids)} rows left some out; use strategy='read'")
@@ -177,8 +216,11 @@ class _Given:
         return self.rows[item].copy(deep=False)
 
 
-def _run_rows(connection: sa.Connection, step: Step, made: _Given, reader: FrameReader) -> pd.DataFrame:
+def _run_rows(
+    connection: sa.Connection, step: Step, made: _Given, reader: FrameReader, tally: RerunTally
+) -> pd.DataFrame:
     """Make the wanted rows of one output of a stage."""
+    start = time.perf_counter()
     name, stage = load_stage(connection, step.stage)
     output = connection.execute(sa.select(intermediate.c.output).where(intermediate.c.id == step.output)).scalar_one()
     given = connection.execute(sa.select(stage_input).where(stage_input.c.stage_id == step.stage)).all()
@@ -194,13 +236,16 @@ def _run_rows(connection: sa.Connection, step: Step, made: _Given, reader: Frame
     if learned is None:
         raise RerunError(f"what stage {name!r} has learned is damaged; ask for all rows, so that it learns again")
     log.info("re-running stage %s (%s) for some rows", name, stage.label())
+    loaded = time.perf_counter()
     try:
         frame = stage.execute_rows(output, inputs, learned)
     except MistiqueError:
         raise
     except Exception as error:  # whatever the user's function raises
         raise RerunError(f"stage {name!r} failed when re-run: {type(error).__name__}: {error}") from error
-    return _indexed(frame, derived=True, name=name)
+    made_rows = _indexed(frame, derived=True, name=name)
+    _count(tally, step.stage, start, loaded, {0: made_rows}, whole=False)
+    return made_rows
 
 
 def _learned(connection: sa.Connection, stage_id: int, name: str, reader: FrameReader) -> dict[str, Any] | None:

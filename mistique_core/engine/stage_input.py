@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.facts import gather_facts
 from mistique_core.catalogue.intermediates import UNSTORED, ColumnRecord, IntermediateRecord, columns_of
-from mistique_core.cost import ANY_RATE
+from mistique_core.cost import NO_RATES
 from mistique_core.engine.frame_reader import FrameReader, is_units
 from mistique_core.engine.recent_columns import RecentColumns
 from mistique_core.engine.rerun import rerun
@@ -65,5 +65,5 @@ def obtain(connection: sa.Connection, record: IntermediateRecord, reader: FrameR
     if all(column.version.id != UNSTORED for column in columns_of(connection, record.ref.id)):
         return reader.frame(connection, record)
     facts = gather_facts(connection, record)
-    plan = plan_target(record.ref.id, facts.facts(list(facts.columns), ANY_RATE), "rerun")
+    plan = plan_target(record.ref.id, facts.facts(list(facts.columns), NO_RATES), "rerun")
     return rerun(connection, plan, record, reader).frame

@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord
 from mistique_core.engine.array_rerun import ArrayRerunner
 from mistique_core.engine.frame_reader import FrameReader, RowIds
+from mistique_core.engine.rerun_tally import RerunTally
+from mistique_core.engine.shared_work import SharedWork
 from mistique_core.engine.unit_keep import codec_of
 from mistique_core.frames import ROW_ID, RowIndex
 from mistique_core.planner import TargetPlan
@@ -79,6 +81,10 @@ class UnitsRerunner:
         self._reader = reader
         self._arrays = ArrayRerunner(reader)
 
+    def is_loaded(self, stage_id: int) -> bool:
+        """Whether a layer was rebuilt for an earlier query."""
+        return self._arrays.is_loaded(stage_id)
+
     def rerun(
         self,
         connection: sa.Connection,
@@ -86,15 +92,19 @@ class UnitsRerunner:
         target: IntermediateRecord,
         columns: Sequence[ColumnRecord],
         row_ids: RowIds | None,
+        tally: RerunTally | None = None,
+        shared: SharedWork | None = None,
     ) -> RerunUnits:
         """Return the rows of a layer, pooled or compared with a threshold if it is stored so, else as they are.
+
+        `tally` is told what the layers took, and `shared` keeps their rows for other plans.
 
         Raises
         ------
         RerunError
             If a layer cannot be rebuilt or fails.
         """
-        ids, values = self._arrays.rerun(connection, plan, target, row_ids)
+        ids, values = self._arrays.rerun(connection, plan, target, row_ids, tally, shared)
         names = tuple(column.name for column in columns)
         pieces = []
         unit_major = np.moveaxis(values, -1, 0)

@@ -12,16 +12,19 @@ from mistique_core.catalogue.column_use import Uses, uses_of
 from mistique_core.catalogue.facts import TargetFacts, gather_facts
 from mistique_core.catalogue.holdings import Column, Holdings
 from mistique_core.catalogue.intermediates import UNSTORED, intermediate_by_id
+from mistique_core.catalogue.stored_size import encoding_name
 from mistique_core.catalogue.unstored import Unstored
-from mistique_core.cost import ReadRate, gamma
+from mistique_core.cost import PLAIN, ROWS_OF_PAGE, HostRates, StoredPart, gamma
 from mistique_core.engine.lru import LruCache
+from mistique_core.engine.unit_stream import UnitCodec
 from mistique_core.errors import MistiqueError
+from mistique_core.frames import LogicalType
 from mistique_core.materialization import Holder, levels
 from mistique_core.planner import TargetPlan, plan_target
 
 
 def plan_without(
-    facts: TargetFacts, gone: Set[int], rate: ReadRate, *, names: Sequence[str] | None = None, rows: int | None = None
+    facts: TargetFacts, gone: Set[int], rate: HostRates, *, names: Sequence[str] | None = None, rows: int | None = None
 ) -> TargetPlan:
     """Return the plan of re-running an intermediate when some are not kept.
 
@@ -52,7 +55,7 @@ def plan_without(
     return plan_target(target, replace(known, intermediates=left), "rerun", rows)
 
 
-def rerun_seconds(facts: TargetFacts, gone: Set[int], rate: ReadRate) -> float:
+def rerun_seconds(facts: TargetFacts, gone: Set[int], rate: HostRates) -> float:
     """Return the estimate of re-running all rows when some intermediates are not kept; infinite if there is no way."""
     try:
         return plan_without(facts, gone, rate).rerun_seconds or 0.0
@@ -71,7 +74,7 @@ def positions_of(facts: TargetFacts, names: Iterable[str]) -> tuple[int, ...]:
     return tuple(sorted({facts.columns[name].position for name in names}))
 
 
-def read_seconds_if_stored(facts: TargetFacts, unstored: Unstored, names: Sequence[str], rate: ReadRate) -> float:
+def read_seconds_if_stored(facts: TargetFacts, unstored: Unstored, names: Sequence[str], rate: HostRates) -> float:
     """Return the estimate of reading all rows of columns of which some are not stored, if they were.
 
     Parameters
@@ -88,12 +91,31 @@ def read_seconds_if_stored(facts: TargetFacts, unstored: Unstored, names: Sequen
     known = facts.facts(names, rate)
     target = facts.record.ref.id
     fact = known.intermediates[target]
-    missing = [unstored.columns[position] for position in missing_positions(facts, names)]
+    positions = missing_positions(facts, names)
+    missing = [unstored.columns[position] for position in positions]
     size = sum(column.logical_bytes if column.stored_bytes is None else column.stored_bytes for column in missing)
     chunks = sum(column.chunks for column in missing)
-    stored = replace(fact, materialized=True, stored_bytes=fact.stored_bytes + size, chunks=fact.chunks + chunks)
+    parts = (*fact.parts, *(_part(facts, unstored, position) for position in positions))
+    stored = replace(
+        fact, materialized=True, stored_bytes=fact.stored_bytes + size, chunks=fact.chunks + chunks, parts=parts
+    )
     plan = plan_target(target, replace(known, intermediates={**known.intermediates, target: stored}), "read")
     return plan.read_seconds or 0.0
+
+
+def _part(facts: TargetFacts, unstored: Unstored, position: int) -> StoredPart:
+    """Return a column that is stored nowhere as the cost model would see it."""
+    column, rows = unstored.columns[position], facts.record.ref.rows
+    kind = LogicalType.from_json(column.logical_type).kind
+    encoding = PLAIN if kind == "numeric" else kind
+    if unstored.codec:
+        fitted = UnitCodec.from_bytes(unstored.codec).fitted[position]
+        encoding = encoding if fitted is None else encoding_name(fitted.config())
+    size = column.logical_bytes if column.stored_bytes is None else column.stored_bytes
+    block_rows = -(-rows // max(column.chunks, 1))
+    pages = ROWS_OF_PAGE if encoding == PLAIN else None
+    values = column.logical_bytes
+    return StoredPart(encoding, size, column.chunks, values, values, rows, block_rows, pages)
 
 
 def missing_positions(facts: TargetFacts, names: Iterable[str]) -> tuple[int, ...]:
@@ -128,7 +150,7 @@ Costs = LruCache[tuple[int, ...], tuple[float, float]]
 """Remembers (seconds to re-run, seconds to read) of an intermediate's id and the ids of column versions of it."""
 
 
-def weigh_holdings(connection: sa.Connection, holdings: Holdings, rate: ReadRate, known: Costs) -> list[Holder]:
+def weigh_holdings(connection: sa.Connection, holdings: Holdings, rate: HostRates, known: Costs) -> list[Holder]:
     """Return what is kept of what can be re-run with its gamma, columns that were asked for equally often together.
 
     Bytes are amortised over those that hold them here. What nobody has asked for counts as asked for once.
@@ -165,7 +187,7 @@ def weigh_holdings(connection: sa.Connection, holdings: Holdings, rate: ReadRate
     return found
 
 
-def _cost(connection: sa.Connection, item: int, positions: Collection[int], rate: ReadRate) -> tuple[float, float]:
+def _cost(connection: sa.Connection, item: int, positions: Collection[int], rate: HostRates) -> tuple[float, float]:
     facts = gather_facts(connection, intermediate_by_id(connection, item))
     read = plan_without(facts, frozenset(), rate, names=names_at(facts, positions)).read_seconds or 0.0
     return rerun_seconds(facts, frozenset(), rate), read

@@ -23,7 +23,7 @@ from mistique_core.catalogue.tables import (
     project,
     stage_input,
 )
-from mistique_core.cost import ANY_RATE
+from mistique_core.cost import NO_RATES
 from mistique_core.errors import MistiqueError
 from mistique_core.maintenance.batches import select_in
 from mistique_core.maintenance.problems import shown
@@ -164,7 +164,7 @@ def _fitted_of(connection: sa.Connection, damaged: set[int]) -> Mapping[int, lis
 
 def _can_rerun(connection: sa.Connection, item: int, lost_frames: set[int], lost_objects: set[int]) -> bool:
     try:
-        known = gather_facts(connection, intermediate_by_id(connection, item)).facts([], ANY_RATE)
+        known = gather_facts(connection, intermediate_by_id(connection, item)).facts([], NO_RATES)
         readable = {
             number: replace(fact, materialized=number not in lost_frames)
             for number, fact in known.intermediates.items()

@@ -14,7 +14,7 @@ from mistique_core.catalogue.facts import TargetFacts
 from mistique_core.catalogue.holdings import version_chunks
 from mistique_core.catalogue.intermediates import IntermediateRecord
 from mistique_core.catalogue.tables import stage_input
-from mistique_core.cost import ReadRate
+from mistique_core.cost import HostRates
 from mistique_core.engine.weigh import grouped, names_at, plan_without, rerun_seconds
 from mistique_core.errors import MistiqueError
 from mistique_core.maintenance.held_bytes import HeldBytes
@@ -48,7 +48,7 @@ class Choosable:
         return {self.columns[position] for position in positions} - left - {self.record.row_id_version.id}
 
 
-def can_go(connection: sa.Connection, facts: TargetFacts, rate: ReadRate) -> bool:
+def can_go(connection: sa.Connection, facts: TargetFacts, rate: HostRates) -> bool:
     """Whether an intermediate was made by a stage from others, and could be re-run."""
     record = facts.record
     if record.stage_id is None:
@@ -65,7 +65,7 @@ def can_go(connection: sa.Connection, facts: TargetFacts, rate: ReadRate) -> boo
 
 
 def choose(
-    connection: sa.Connection, items: Sequence[Choosable], policy: Policy, held: HeldBytes, rate: ReadRate
+    connection: sa.Connection, items: Sequence[Choosable], policy: Policy, held: HeldBytes, rate: HostRates
 ) -> dict[int, frozenset[int]]:
     """Return intermediate -> positions of the columns that stay.
 
@@ -108,7 +108,7 @@ def choose(
 class _RerunCosts:
     """Estimates of re-running, each made once for the ancestors that stay."""
 
-    def __init__(self, items: Sequence[Choosable], rate: ReadRate) -> None:
+    def __init__(self, items: Sequence[Choosable], rate: HostRates) -> None:
         self._facts = {item.record.ref.id: item.facts for item in items}
         self._rate = rate
         self._known: dict[tuple[int, frozenset[int]], float] = {}

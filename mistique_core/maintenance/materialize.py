@@ -27,7 +27,7 @@ from mistique_core.catalogue.intermediates import IntermediateRecord, intermedia
 from mistique_core.catalogue.letting_go import note_rerun, set_threshold
 from mistique_core.catalogue.open_writes import hold_exclusively
 from mistique_core.catalogue.tables import intermediate
-from mistique_core.cost import ReadRate
+from mistique_core.cost import HostRates
 from mistique_core.engine.budget import release
 from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.engine.weigh import plan_without
@@ -80,7 +80,7 @@ def materialize(
     reader: FrameReader,
     model_versions: Sequence[int],
     policy: Policy,
-    rate: ReadRate,
+    rate: HostRates,
     *,
     whole_store: bool = False,
     dry_run: bool = False,
@@ -138,7 +138,7 @@ class _Application:
         reader: FrameReader,
         model_versions: Sequence[int],
         policy: Policy,
-        rate: ReadRate,
+        rate: HostRates,
         whole_store: bool,
     ) -> None:
         self._catalogue = catalogue

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.facts import TargetFacts
 from mistique_core.catalogue.intermediates import IntermediateRecord
-from mistique_core.cost import ReadRate
+from mistique_core.cost import HostRates
 from mistique_core.engine.array_rerun import ArrayRerunner
 from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.engine.rerun import rerun, rerun_rows
@@ -44,7 +44,7 @@ class RerunCheck:
         This host's.
     """
 
-    def __init__(self, reader: FrameReader, rate: ReadRate) -> None:
+    def __init__(self, reader: FrameReader, rate: HostRates) -> None:
         self._reader = reader
         self._rate = rate
         self._arrays = ArrayRerunner(reader)

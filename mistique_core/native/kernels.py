@@ -51,6 +51,9 @@ class Kernels(Protocol):
     def gather(self, text: Buffer, ends: Buffer, codes: Buffer, gathered: Buffer) -> None:
         """Fill `gathered` with the strings that `codes` (int64) name, which end at `ends` (int64) of `text`."""
 
+    def interleave(self, pieces: list[Buffer], itemsize: int, out: Buffer) -> None:
+        """Fill `out` with the first item of each piece, then the second of each, and so on."""
+
 
 def load() -> Kernels | None:
     """Return the compiled kernels, ``None`` where they were not built or are switched off."""

@@ -1,12 +1,24 @@
 """The query planner; pure functions over facts."""
 
 from mistique_core.planner.facts import Facts, IntermediateFact, StageFact
-from mistique_core.planner.plan import STRATEGIES, QueryPlan, Step, Strategy, TargetPlan, format_bytes, format_seconds
-from mistique_core.planner.planner import plan_target
+from mistique_core.planner.plan import (
+    STRATEGIES,
+    Fetched,
+    QueryPlan,
+    Step,
+    Strategy,
+    TargetPlan,
+    format_bytes,
+    format_seconds,
+)
+from mistique_core.planner.planner import RERUN, RERUN_BYTES, plan_target
 
 __all__ = [
+    "RERUN",
+    "RERUN_BYTES",
     "STRATEGIES",
     "Facts",
+    "Fetched",
     "IntermediateFact",
     "QueryPlan",
     "StageFact",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
-from mistique_core.cost import ReadRate, StageCost
+from mistique_core.cost import PLAIN, HostRates, StageCost, StoredPart
 from mistique_core.model import Need
 
 
@@ -29,6 +29,10 @@ class IntermediateFact:
         Its length, and the number of row blocks that it is stored in.
     exact
         Whether what is stored are the values themselves, not what a lossy scheme has made of them.
+    parts
+        The columns that would be read, by how they are stored; by default all alike and plain.
+    logical_bytes
+        Of all its rows, before encoding.
     """
 
     id: int
@@ -41,6 +45,15 @@ class IntermediateFact:
     rows: int = 0
     blocks: int = 1
     exact: bool = True
+    parts: tuple[StoredPart, ...] = ()
+    logical_bytes: int = 0
+
+    def read_parts(self) -> tuple[StoredPart, ...]:
+        """Return what reading it reads."""
+        if self.parts:
+            return self.parts
+        block_rows = -(-self.rows // max(self.blocks, 1))
+        return (StoredPart(PLAIN, self.stored_bytes, self.chunks, 0, 0, self.rows, block_rows),)
 
 
 @dataclass(frozen=True)
@@ -72,8 +85,19 @@ class StageFact:
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything that one plan depends on: the target's ancestors and this host's read rate."""
+    """Everything that one plan depends on.
+
+    Attributes
+    ----------
+    intermediates, stages
+        The target and its ancestors, and the stages that made them.
+    rate
+        What this host has measured.
+    loaded
+        Stages that this process has loaded already.
+    """
 
     intermediates: Mapping[int, IntermediateFact]
     stages: Mapping[int, StageFact]
-    rate: ReadRate
+    rate: HostRates
+    loaded: Set[int] = frozenset()

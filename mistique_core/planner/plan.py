@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+
+from mistique_core.cost import Work
 
 Strategy = Literal["auto", "read", "rerun"]
 Chosen = Literal["read", "rerun", "mixed"]
 STRATEGIES: tuple[Strategy, ...] = ("auto", "read", "rerun")
+
+_SHOWN_BYTES = 1e5
 
 
 class Step(NamedTuple):
@@ -55,6 +59,12 @@ class TargetPlan:
         What a rerun executes, in order.
     rows_of
         Those of the frontier of which only the wanted rows are read.
+    read_work, frontier_work
+        The work of a READ, and of reading what a re-run starts from.
+    around_work
+        The work of a re-run besides its stages and its reading.
+    step_seconds
+        Estimate of each step.
     asked
         Positions of the stored columns that the query asks for: what it counts as a query to.
     kept_after
@@ -76,13 +86,52 @@ class TargetPlan:
     chunks: int
     steps: tuple[Step, ...] = ()
     rows_of: frozenset[int] = frozenset()
+    read_work: Work = field(default_factory=dict)
+    frontier_work: Work = field(default_factory=dict)
+    around_work: Work = field(default_factory=dict)
+    step_seconds: tuple[float, ...] = ()
     asked: tuple[int, ...] = ()
     kept_after: int | None = None
+
+    def reading(self) -> str:
+        """Return what a READ fetches and rebuilds, for people."""
+        touched = sum(amount for term, amount in self.read_work.items() if term.startswith("chunk."))
+        stored = sum(amount for term, amount in self.read_work.items() if term.startswith("stored."))
+        chunks = f"{self.chunks} chunks" if round(touched) == self.chunks else f"{touched:.0f} of {self.chunks} chunks"
+        rebuilt = [
+            f"{format_bytes(amount)} of {term.partition('.')[2]} values"
+            for term, amount in self.read_work.items()
+            if term.startswith("decoded.") and amount >= _SHOWN_BYTES
+        ]
+        return f"{chunks}, {format_bytes(stored)} stored" + "".join(f", {item}" for item in rebuilt)
+
+    def path(self) -> list[str]:
+        """Return the stages that a re-run executes, in order, each with its estimate."""
+        if len(self.step_seconds) != len(self.stage_labels):
+            return list(self.stage_labels)
+        pairs = zip(self.stage_labels, self.step_seconds, strict=True)
+        return [f"{label} ({format_seconds(seconds)})" for label, seconds in pairs]
 
     @property
     def by_rows(self) -> bool:
         """Whether a re-run makes only the wanted rows of the intermediate."""
         return bool(self.steps) and self.steps[-1].output == self.intermediate
+
+
+class Fetched(NamedTuple):
+    """What a query fetched from storage; what was cached in memory does not count.
+
+    Attributes
+    ----------
+    chunks, stored_bytes
+        Chunks of which anything was fetched, and encoded bytes.
+    skipped_chunks
+        Chunks that a predicate ruled out unread.
+    """
+
+    chunks: int
+    stored_bytes: int
+    skipped_chunks: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,11 +146,14 @@ class QueryPlan:
         Wall time of the query; ``None`` before it ran.
     verified
         After a RERUN: whether the values equal those recorded; ``None`` when nothing was compared.
+    fetched
+        What it fetched; ``None`` before it ran.
     """
 
     targets: tuple[TargetPlan, ...]
     measured_seconds: float | None = None
     verified: bool | None = None
+    fetched: Fetched | None = None
 
     @property
     def strategy(self) -> Chosen:
@@ -135,11 +187,8 @@ class QueryPlan:
         lines = []
         for target in self.targets:
             lines.append(f"{target.label}: {target.strategy.upper()} because {target.reason}")
-            lines.append(
-                f"  READ  {format_seconds(target.read_seconds)}: {target.chunks} chunks, "
-                f"{format_bytes(target.stored_bytes)} stored"
-            )
-            path = " -> ".join(target.stage_labels) or "nothing to run"
+            lines.append(f"  READ  {format_seconds(target.read_seconds)}: {target.reading()}")
+            path = " -> ".join(target.path()) or "nothing to run"
             start = ", ".join(target.frontier_labels) or "its source"
             rows = " for the wanted rows" if target.by_rows else ""
             lines.append(f"  RERUN {format_seconds(target.rerun_seconds)}: {path}{rows}, starting from {start}")
@@ -149,7 +198,10 @@ class QueryPlan:
                 )
         if self.measured_seconds is not None:
             verdict = {True: ", equal to what was recorded", False: ", DIFFERS from what was recorded", None: ""}
-            lines.append(f"took {format_seconds(self.measured_seconds)}{verdict[self.verified]}")
+            taken = f"took {format_seconds(self.measured_seconds)}{verdict[self.verified]}"
+            if self.fetched is not None:
+                taken += f"; fetched {self.fetched.chunks} chunks, {format_bytes(self.fetched.stored_bytes)}"
+            lines.append(taken)
         return "\n".join(lines)
 
 

@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal
 
-from mistique_core.cost import read_rows_seconds, read_seconds, rerun_seconds
+from mistique_core.cost import QUERY, WantedRows, add_work, read_work, wanted_rows
 from mistique_core.errors import InvalidInputError, NotMaterializedError, RerunError
-from mistique_core.model import Need
 from mistique_core.planner.facts import Facts, IntermediateFact
-from mistique_core.planner.plan import STRATEGIES, Step, Strategy, TargetPlan, estimated_reason
+from mistique_core.planner.frontier import rerun_way
+from mistique_core.planner.plan import STRATEGIES, Strategy, TargetPlan, estimated_reason
+
+RERUN, RERUN_BYTES = "rerun", "rerun.bytes"
+"""Work of every re-run besides its stages and its reading: once, and for each byte that it returns."""
 
 
-@dataclass
-class _Way:
-    """The cheapest way to obtain one intermediate, or some rows of it.
-
-    Attributes
-    ----------
-    seconds
-        Estimate.
-    steps
-        Executions in order, as the keys of a dict.
-    frontier
-        Intermediate to read -> whether all of it.
-    obstacle
-        Why there is no way.
-    """
-
-    seconds: float
-    steps: dict[Step, None] = field(default_factory=dict)
-    frontier: dict[int, bool] = field(default_factory=dict)
-    obstacle: str | None = None
-
-    def take_in(self, other: _Way) -> None:
-        """Add what another way does before."""
-        self.steps.update(other.steps)
-        for item, whole in other.frontier.items():
-            self.frontier[item] = whole or self.frontier.get(item, False)
-
-
-def plan_target(target: int, facts: Facts, strategy: Strategy, rows: int | None = None) -> TargetPlan:
+def plan_target(target: int, facts: Facts, strategy: Strategy, rows: int | WantedRows | None = None) -> TargetPlan:
     """Plan how to obtain one intermediate.
 
     Parameters
@@ -64,10 +38,14 @@ def plan_target(target: int, facts: Facts, strategy: Strategy, rows: int | None 
     if strategy not in STRATEGIES:
         raise InvalidInputError(f"strategy {strategy!r} is unknown; use one of {', '.join(STRATEGIES)}")
     fact = facts.intermediates[target]
-    read = _read(fact, facts, rows) if fact.materialized else None
-    way = _rerun_way(fact, facts, {}, rows)
-    rerun = None if way.obstacle else way.seconds
+    wanted = wanted_rows(rows)
+    work = add_work({QUERY: 1.0}, read_work(fact.read_parts(), wanted))
+    read = facts.rate.seconds(work) if fact.materialized else None
+    way = rerun_way(target, facts, wanted)
+    around = _around(fact, wanted)
+    rerun = None if way.obstacle else way.seconds + facts.rate.seconds({QUERY: 1.0, **around})
     chosen, reason = _choose(fact.label, strategy, read, rerun, way.obstacle)
+    frontier = way.frontier or {}
     stages = tuple(dict.fromkeys(step.stage for step in way.steps))
     return TargetPlan(
         intermediate=target,
@@ -78,13 +56,27 @@ def plan_target(target: int, facts: Facts, strategy: Strategy, rows: int | None 
         rerun_seconds=rerun,
         stages=stages,
         stage_labels=tuple(facts.stages[stage].label for stage in stages),
-        frontier=tuple(way.frontier),
-        frontier_labels=tuple(facts.intermediates[item].label for item in way.frontier),
+        frontier=tuple(frontier),
+        frontier_labels=tuple(facts.intermediates[item].label for item in frontier),
         stored_bytes=fact.stored_bytes,
         chunks=fact.chunks,
-        steps=tuple(way.steps),
-        rows_of=frozenset(item for item, whole in way.frontier.items() if not whole),
+        steps=way.steps,
+        rows_of=frozenset(item for item, whole in frontier.items() if not whole),
+        read_work=work,
+        frontier_work=add_work(
+            *(
+                read_work(facts.intermediates[item].read_parts(), None if whole else wanted)
+                for item, whole in frontier.items()
+            )
+        ),
+        around_work=around,
+        step_seconds=way.step_seconds,
     )
+
+
+def _around(fact: IntermediateFact, rows: WantedRows | None) -> dict[str, float]:
+    share = 1.0 if rows is None or not fact.rows else min(1.0, rows.count / fact.rows)
+    return {RERUN: 1.0, RERUN_BYTES: fact.logical_bytes * share}
 
 
 def _choose(
@@ -106,55 +98,3 @@ def _choose(
         return "rerun", "it is not stored."
     cheaper: Literal["read", "rerun"] = "read" if read <= rerun else "rerun"
     return cheaper, estimated_reason(cheaper, read, rerun)
-
-
-def _read(fact: IntermediateFact, facts: Facts, rows: int | None) -> float:
-    if rows is None:
-        return read_seconds(fact.stored_bytes, fact.chunks, facts.rate)
-    return read_rows_seconds(fact.stored_bytes, fact.chunks, fact.rows, fact.blocks, rows, facts.rate)
-
-
-_Memo = dict[tuple[int, bool, bool], _Way]
-
-
-def _cheapest(item: int, facts: Facts, memo: _Memo, rows: int | None, exact: bool) -> _Way:
-    key = item, rows is None, exact
-    if key not in memo:
-        fact = facts.intermediates[item]
-        way = _rerun_way(fact, facts, memo, rows)
-        if fact.materialized and (fact.exact or not exact):
-            read = _read(fact, facts, rows)
-            if way.obstacle or read <= way.seconds:
-                way = _Way(read, frontier={item: rows is None})
-        memo[key] = way
-    return memo[key]
-
-
-def _rerun_way(fact: IntermediateFact, facts: Facts, memo: _Memo, rows: int | None) -> _Way:
-    """Return the cheapest way that executes the stage which produced `fact`."""
-    if fact.stage is None:
-        return _Way(0.0, obstacle="it was logged by hand, so no stage is known that produces it")
-    stage = facts.stages[fact.stage]
-    if stage.obstacle:
-        return _Way(0.0, obstacle=stage.obstacle)
-    recorded = stage.needs.get(fact.output, {})
-    exact = {item for item, need in recorded.items() if need is Need.EXACT}
-    if rows is None or not (exact or Need.ROWS in recorded.values()):
-        own, needs = Step(stage.id, None), dict.fromkeys(stage.inputs, Need.WHOLE)
-    else:
-        own, needs = Step(stage.id, fact.id), dict(recorded)
-    found = _Way(0.0)
-    for item, need in needs.items():
-        if need is not Need.NOTHING:
-            way = _cheapest(item, facts, memo, None if need is Need.WHOLE else rows, item in exact)
-            if way.obstacle:
-                return _Way(0.0, obstacle=way.obstacle)
-            found.take_in(way)
-    found.steps[own] = None
-    seconds = sum(
-        _read(facts.intermediates[item], facts, None if whole else rows) for item, whole in found.frontier.items()
-    )
-    for step in found.steps:
-        seconds += rerun_seconds(facts.stages[step.stage].cost, 0.0, None if step.output is None else rows)
-    found.seconds = seconds
-    return found

@@ -12,7 +12,7 @@ from mistique_core.catalogue.facts import TargetFacts
 from mistique_core.catalogue.holdings import kept_columns
 from mistique_core.catalogue.intermediates import IntermediateRecord
 from mistique_core.catalogue.letting_go import unstored_of
-from mistique_core.cost import ReadRate, gamma
+from mistique_core.cost import HostRates, gamma
 from mistique_core.engine.budget import BudgetGuard, Room, limits_of, look_at
 from mistique_core.engine.commit import Committer
 from mistique_core.engine.frame_reader import FrameReader
@@ -95,7 +95,7 @@ class Keeping:
         self._other_bits: set[tuple[int, float]] = set()
 
     def foresee(
-        self, record: IntermediateRecord, facts: TargetFacts, plan: TargetPlan, names: Sequence[str], rate: ReadRate
+        self, record: IntermediateRecord, facts: TargetFacts, plan: TargetPlan, names: Sequence[str], rate: HostRates
     ) -> TargetPlan:
         """Return a plan that says which columns it is about, and after how many more queries they are stored.
 
@@ -124,7 +124,7 @@ class Keeping:
         return replace(plan, kept_after=outlook.more)
 
     def _outlook(
-        self, record: IntermediateRecord, facts: TargetFacts, plan: TargetPlan, names: Sequence[str], rate: ReadRate
+        self, record: IntermediateRecord, facts: TargetFacts, plan: TargetPlan, names: Sequence[str], rate: HostRates
     ) -> _Outlook | None:
         if plan.rerun_seconds is None or (record.ref.id, record.created_at) in self._other_bits:
             return None

@@ -10,7 +10,6 @@ from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.intermediates import find_version
 from mistique_core.catalogue.version_state import ended_versions, is_running, running_stages
 from mistique_core.config import StoreConfig
-from mistique_core.cost import ReadRate
 from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.errors import InvalidInputError, RunInProgressError
 from mistique_core.maintenance import (
@@ -35,6 +34,7 @@ from mistique_core.maintenance import (
 from mistique_core.materialization import parse_policy
 from mistique_core.model import IntermediateKey
 from mistique_core.storage import StorageBackend
+from mistique_core.store.host_measurements import HostMeasurements
 from mistique_core.store.own_runs import OwnRuns
 from mistique_core.store.query import QueryEngine
 
@@ -47,7 +47,7 @@ class Maintained(ABC):
     backend: StorageBackend
     _own_runs: OwnRuns
     frame_reader: FrameReader
-    _rate: ReadRate
+    _measured: HostMeasurements
     _queries: QueryEngine
 
     @abstractmethod
@@ -103,7 +103,7 @@ class Maintained(ABC):
                 f"{', '.join(busy)} of {project}.{model} has not ended and may need what would go; repeat it then"
             )
         report = materialize(
-            self.catalogue, self.frame_reader, [found], parsed, self._rate, dry_run=dry_run, progress=progress
+            self.catalogue, self.frame_reader, [found], parsed, self._measured.rates, dry_run=dry_run, progress=progress
         )
         self._queries.forget()
         return report
@@ -148,7 +148,7 @@ class Maintained(ABC):
             self.frame_reader,
             versions,
             parsed,
-            self._rate,
+            self._measured.rates,
             whole_store=True,
             dry_run=dry_run,
             progress=progress,

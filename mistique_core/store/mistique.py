@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
-import threading
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -17,12 +15,9 @@ import pandas as pd
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.entities import RunKey
 from mistique_core.catalogue.intermediates import find_intermediate, list_intermediates
-from mistique_core.catalogue.measurements import load_rate, save_rate
 from mistique_core.catalogue.migrate import ensure_schema
 from mistique_core.config import StoreConfig
-from mistique_core.cost import ReadRate, update_rate
 from mistique_core.dedup.similarity import is_available
-from mistique_core.engine.calibrate import calibrate
 from mistique_core.engine.chunk_reader import ChunkReader
 from mistique_core.engine.commit import Committer
 from mistique_core.engine.frame_reader import FrameReader
@@ -35,6 +30,8 @@ from mistique_core.model import IntermediateKey, IntermediateRef, LogReport
 from mistique_core.planner import STRATEGIES, QueryPlan, Strategy
 from mistique_core.quantizers import Quantizer
 from mistique_core.storage import StorageBackend, open_backend
+from mistique_core.store.batch import Query, answer_batch
+from mistique_core.store.host_measurements import HostMeasurements
 from mistique_core.store.identity import check_identity
 from mistique_core.store.maintained import Maintained
 from mistique_core.store.own_runs import OwnRuns
@@ -67,7 +64,9 @@ class Mistique(Maintained, LogsWorkflows):
         Runs stages against this store.
     """
 
-    def __init__(self, config: StoreConfig, catalogue: Catalogue, backend: StorageBackend, rate: ReadRate) -> None:
+    def __init__(
+        self, config: StoreConfig, catalogue: Catalogue, backend: StorageBackend, measured: HostMeasurements
+    ) -> None:
         self.config = config
         self.catalogue = catalogue
         self.backend = backend
@@ -75,13 +74,17 @@ class Mistique(Maintained, LogsWorkflows):
         self.frame_reader = reader = FrameReader(self._chunk_reader, catalogue.read)
         self.committer = Committer(catalogue, backend, config, _similar_chunks(self._chunk_reader, config))
         self.stage_runner = StageRunner(catalogue, self.committer, reader, config)
+        self._measured = measured
         self._uses = UseCounter(catalogue)
         self._queries = QueryEngine(
-            catalogue, reader, Healer(catalogue, backend, config), self.committer, self._uses.of, config.budget_bytes
+            catalogue,
+            reader,
+            Healer(catalogue, backend, config),
+            self.committer,
+            self._uses.of,
+            measured,
+            config.budget_bytes,
         )
-        self._rate = rate
-        self._is_warm = False
-        self._lock = threading.Lock()
         self._own_runs = OwnRuns(self.run)
 
     @classmethod
@@ -118,7 +121,7 @@ class Mistique(Maintained, LogsWorkflows):
             opened.callback(catalogue.close)
             ensure_schema(catalogue)
             check_identity(catalogue, backend, settings.location)
-            store = cls(settings, catalogue, backend, _measured_rate(catalogue, settings, backend))
+            store = cls(settings, catalogue, backend, HostMeasurements.load(catalogue, settings, backend))
             opened.pop_all()
         return store
 
@@ -330,9 +333,33 @@ class Mistique(Maintained, LogsWorkflows):
         """
         _check_strategy(strategy)
         parsed = _parse_keys(keys)
-        result, tally = self._queries.answer(parsed, Selection.of(row_id, where, n_ex), strategy, self._rate)
-        self._learn(result.plan, tally.stored_bytes, tally.chunks)
+        result = self._queries.answer(parsed, Selection.of(row_id, where, n_ex), strategy)
+        self._count(result.plan)
         return result
+
+    def get_many(self, queries: Sequence[Query]) -> list[QueryResult]:
+        """Return the answers of several queries, which share what they read and re-run.
+
+        Parameters
+        ----------
+        queries
+            :class:`~mistique_core.store.Query`, each with the arguments of :meth:`get_intermediates`.
+
+        Raises
+        ------
+        MistiqueError
+            As :meth:`get_intermediates`, for the first query that fails; then none is answered.
+
+        Examples
+        --------
+        >>> first, last = store.get_many([Query("cifar10.vgg16.conv1"), Query("cifar10.vgg16.fc2")])  # doctest: +SKIP
+        """
+        for query in queries:
+            _check_strategy(query.strategy)
+        results = answer_batch(self._queries, queries)
+        for result in results:
+            self._count(result.plan)
+        return results
 
     def explain(
         self,
@@ -348,7 +375,7 @@ class Mistique(Maintained, LogsWorkflows):
         No values are read; row ids only where `row_id` or `n_ex` name rows.
         """
         _check_strategy(strategy)
-        return self._queries.plan(_parse_keys(keys), Selection.of(row_id, where, n_ex), strategy, self._rate)
+        return self._queries.plan(_parse_keys(keys), Selection.of(row_id, where, n_ex), strategy)
 
     def intermediates(self, project: str | None = None, model: str | None = None) -> pd.DataFrame:
         """Return one row an intermediate: address, rows, columns, bytes, reuse and state.
@@ -367,12 +394,8 @@ class Mistique(Maintained, LogsWorkflows):
         """Return the sizes of the store, in bytes."""
         return collect_statistics(self.catalogue, self.config.location)
 
-    def _learn(self, plan: QueryPlan, stored_bytes: int, chunks: int) -> None:
+    def _count(self, plan: QueryPlan) -> None:
         due = self._uses.note(plan)
-        with self._lock:
-            warm, self._is_warm = self._is_warm, True
-            if warm and plan.strategy == "read" and plan.measured_seconds is not None and stored_bytes:
-                self._rate = update_rate(self._rate, stored_bytes, chunks, plan.measured_seconds)
         if due:
             self._try_to_save_measurements()
 
@@ -381,22 +404,10 @@ class Mistique(Maintained, LogsWorkflows):
         try:
             self._save_measurements()
         except MistiqueError as error:
-            log.warning("could not save measured read rates: %s", error)
+            log.warning("could not save what was measured: %s", error)
 
     def _save_measurements(self) -> None:
-        with self._lock:
-            rate = self._rate
-        self._uses.save(lambda connection: save_rate(connection, platform.node(), rate))
-
-
-def _measured_rate(catalogue: Catalogue, config: StoreConfig, backend: StorageBackend) -> ReadRate:
-    with catalogue.read() as connection:
-        rate = load_rate(connection, platform.node())
-    if rate is None:
-        rate = calibrate(backend, config.zstd_level)
-        with catalogue.write() as connection:
-            save_rate(connection, platform.node(), rate)
-    return rate
+        self._uses.save(self._measured.save)
 
 
 def _similar_chunks(reader: ChunkReader, config: StoreConfig) -> SimilarChunks | None:

@@ -18,13 +18,15 @@ from mistique_core.catalogue.column_use import Uses
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.facts import TargetFacts, gather_facts
 from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord, find_intermediate
-from mistique_core.cost import ANY_RATE, ReadRate
+from mistique_core.cost import NO_RATES, WantedRows
 from mistique_core.engine.chunk_reader import ReadTally
 from mistique_core.engine.commit import Committer
 from mistique_core.engine.frame_reader import FrameReader, RowIds, is_units
 from mistique_core.engine.heal import Healer
 from mistique_core.engine.lru import LruCache
 from mistique_core.engine.rerun import Rerun, rerun, rerun_rows
+from mistique_core.engine.rerun_tally import RerunTally
+from mistique_core.engine.shared_work import SharedWork
 from mistique_core.engine.stored_array import units_last
 from mistique_core.engine.units_rerun import RerunUnits, UnitsRerunner
 from mistique_core.errors import (
@@ -37,7 +39,8 @@ from mistique_core.errors import (
 )
 from mistique_core.frames import LogicalType, RowIndex
 from mistique_core.model import ALL_COLUMNS, IntermediateKey
-from mistique_core.planner import QueryPlan, Strategy, TargetPlan, plan_target
+from mistique_core.planner import Facts, Fetched, QueryPlan, Strategy, TargetPlan, plan_target
+from mistique_core.store.host_measurements import HostMeasurements
 from mistique_core.store.keeping import Keeping
 from mistique_core.store.result import QueryResult
 from mistique_core.store.selection import Predicate, Selection
@@ -58,6 +61,7 @@ class _Target:
     plan: TargetPlan | None = None
     rerun_frame: pd.DataFrame | None = None
     rerun_units: RerunUnits | None = None
+    took: RerunTally | None = None
 
     @property
     def is_rerun(self) -> bool:
@@ -79,6 +83,8 @@ class QueryEngine:
         The store.
     uses
         Takes the id of an intermediate; returns how often it was asked for before.
+    measured
+        What this host has measured; it learns from every query.
     budget_bytes
         Budget of the whole store in this process's settings.
     """
@@ -90,11 +96,13 @@ class QueryEngine:
         healer: Healer,
         committer: Committer,
         uses: Callable[[int], Uses],
+        measured: HostMeasurements,
         budget_bytes: int | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._healer = healer
         self._keeping = Keeping(catalogue, reader, committer, uses, budget_bytes)
+        self._measured = measured
         self._reader = reader
         self._units = UnitsRerunner(reader)
         self._facts: LruCache[tuple[int, float, int], TargetFacts] = LruCache(_FACTS_KEPT)
@@ -103,36 +111,42 @@ class QueryEngine:
         """Forget what is remembered about intermediates, because some are no longer kept."""
         self._facts.clear()
 
-    def plan(
-        self, keys: Iterable[IntermediateKey], selection: Selection, strategy: Strategy, rate: ReadRate
-    ) -> QueryPlan:
+    def plan(self, keys: Iterable[IntermediateKey], selection: Selection, strategy: Strategy) -> QueryPlan:
         """Return the plan; of the data, only row ids are touched, and only where the query names rows."""
         with self._catalogue.read() as connection:
             targets = self._targets(connection, keys)
             named = self._named_rows(connection, targets, selection, ReadTally())
-            return self._plan(targets, selection, strategy, rate, named)
+            return self._plan(connection, targets, selection, strategy, named)
 
     def answer(
-        self, keys: Sequence[IntermediateKey], selection: Selection, strategy: Strategy, rate: ReadRate
-    ) -> tuple[QueryResult, ReadTally]:
-        """Return the answer, and what reading it fetched from storage."""
+        self,
+        keys: Sequence[IntermediateKey],
+        selection: Selection,
+        strategy: Strategy,
+        shared: SharedWork | None = None,
+    ) -> QueryResult:
+        """Return the answer, and learn from what it took; `shared` is what other queries of its batch have made."""
         try:
-            return self._answer(keys, selection, strategy, rate)
+            return self._answer(keys, selection, strategy, shared)
         except NotMaterializedError as error:
             log.info("planning again, because what was remembered is no longer stored: %s", error)
             self.forget()
-            return self._answer(keys, selection, strategy, rate)
+            return self._answer(keys, selection, strategy, shared)
 
     def _answer(
-        self, keys: Sequence[IntermediateKey], selection: Selection, strategy: Strategy, rate: ReadRate
-    ) -> tuple[QueryResult, ReadTally]:
+        self,
+        keys: Sequence[IntermediateKey],
+        selection: Selection,
+        strategy: Strategy,
+        shared: SharedWork | None,
+    ) -> QueryResult:
         start = time.perf_counter()
         tally = ReadTally()
         with self._catalogue.read() as connection:
             targets = self._targets(connection, keys)
             named = self._named_rows(connection, targets, selection, tally)
-            plan = self._plan(targets, selection, strategy, rate, named)
-            verified = self._rerun_where_planned(connection, targets, strategy, named)
+            plan = self._plan(connection, targets, selection, strategy, named)
+            verified = self._rerun_where_planned(connection, targets, strategy, named, shared)
             try:
                 maps, pieces = self._fetch_all(connection, targets, selection, tally)
             except CorruptPartitionError as error:
@@ -144,11 +158,41 @@ class QueryEngine:
             targets=tuple(target.plan for target in targets if target.plan is not None),
             measured_seconds=time.perf_counter() - start,
             verified=verified,
+            fetched=self._fetched(targets, tally),
         )
         single = len(keys) == 1 and keys[0].column != ALL_COLUMNS
         names = tuple(label for target in targets for label, _ in target.wanted)
         bound, origin = _error_bound(targets), _origin(targets)
-        return QueryResult(frame, plan, single, bound, maps, names if maps is not None else (), origin), tally
+        self._learn(targets, selection, tally, plan.measured_seconds or 0.0, shared)
+        return QueryResult(frame, plan, single, bound, maps, names if maps is not None else (), origin)
+
+    @staticmethod
+    def _fetched(targets: list[_Target], read: ReadTally) -> Fetched:
+        tallies = [read, *(target.took.read for target in targets if target.took is not None)]
+        return Fetched(
+            sum(tally.chunks for tally in tallies),
+            sum(tally.stored_bytes for tally in tallies),
+            sum(tally.skipped_chunks for tally in tallies),
+        )
+
+    def _learn(
+        self,
+        targets: list[_Target],
+        selection: Selection,
+        fetched: ReadTally,
+        seconds: float,
+        shared: SharedWork | None,
+    ) -> None:
+        """Learn from a query whose work is known, not from one that a predicate cut short or that failed in part."""
+        plans = [target.plan for target in targets if target.plan is not None]
+        if not any(target.is_rerun for target in targets):
+            if not selection.where:
+                self._measured.learn_read(plans, fetched, seconds)
+        elif plans[0].kept_after == 1:
+            return  # the query has also stored what it made
+        elif len(targets) == 1 and shared is None and targets[0].took is not None:
+            costs = {stage: fact.cost for stage, fact in targets[0].facts.stages.items()}
+            self._measured.learn_rerun(plans[0], costs, targets[0].took, seconds)
 
     def _fetch_all(
         self, connection: sa.Connection, targets: list[_Target], selection: Selection, tally: ReadTally
@@ -214,10 +258,19 @@ class QueryEngine:
     def _holds_units(target: _Target) -> bool:
         return any(is_units(column) and column.unit is not None for column in target.known.values())
 
-    def _rerun_units(self, connection: sa.Connection, target: _Target, plan: TargetPlan, named: RowIds | None) -> None:
+    def _rerun_units(
+        self,
+        connection: sa.Connection,
+        target: _Target,
+        plan: TargetPlan,
+        named: RowIds | None,
+        shared: SharedWork | None = None,
+    ) -> None:
         """Run a network for all rows of a target, or for those that are named."""
         columns = list(target.known.values())
-        target.rerun_units = self._units.rerun(connection, plan, target.record, columns, named)
+        took = RerunTally()
+        target.rerun_units = self._units.rerun(connection, plan, target.record, columns, named, took, shared)
+        target.took = took
 
     def _heal(self, made: Rerun, error: CorruptPartitionError) -> str:
         """Store a re-run result again where its chunks are damaged; return what to tell the user."""
@@ -291,39 +344,53 @@ class QueryEngine:
 
     def _plan(
         self,
+        connection: sa.Connection,
         targets: list[_Target],
         selection: Selection,
         strategy: Strategy,
-        rate: ReadRate,
         named: RowIds | None,
     ) -> QueryPlan:
         where = [item[0] for item in selection.where]
-        rows = None if named is None else len(named)
         for target in targets:
             names = {name for _, name in target.wanted} | {name for name in where if name in target.known}
-            facts = target.facts.facts(list(names), rate)
+            facts = self._facts_for(target, list(names))
+            rows = None if named is None else self._wanted_rows(connection, target, named)
             plan = plan_target(target.record.ref.id, facts, strategy, rows)
-            target.plan = self._keeping.foresee(target.record, target.facts, plan, list(names), rate)
+            target.plan = self._keeping.foresee(target.record, target.facts, plan, list(names), self._measured.rates)
         return QueryPlan(tuple(target.plan for target in targets if target.plan is not None))
 
+    def _wanted_rows(self, connection: sa.Connection, target: _Target, named: RowIds) -> WantedRows:
+        if not self._reader.knows_row_ids(target.record):
+            return WantedRows(len(named))
+        return WantedRows(len(named), self._reader.row_index(connection, target.record).find(named)[0])
+
     def _rerun_where_planned(
-        self, connection: sa.Connection, targets: list[_Target], strategy: Strategy, named: RowIds | None
+        self,
+        connection: sa.Connection,
+        targets: list[_Target],
+        strategy: Strategy,
+        named: RowIds | None,
+        shared: SharedWork | None,
     ) -> bool | None:
         verified = None
-        for target in targets:
+        planned = [target for target in targets if target.plan is not None and target.plan.strategy == "rerun"]
+        if shared is None and len(planned) > 1:
+            shared = SharedWork()
+        for target in sorted(planned, key=lambda target: target.record.ref.id):  # what feeds others comes first
             assert target.plan is not None
-            if target.plan.strategy != "rerun":
-                continue
+            if shared is not None:
+                target.plan = self._sharing_plan(connection, target, named, shared)
             try:
                 if self._holds_units(target):
                     by_rows = named is not None and target.plan.by_rows
-                    self._rerun_units(connection, target, target.plan, named if by_rows else None)
+                    self._rerun_units(connection, target, target.plan, named if by_rows else None, shared)
                     target.plan = self._kept_if_it_pays(target, target.rerun_units)
                 elif named is not None and target.plan.by_rows:
                     target.rerun_frame = self._rerun_rows(connection, target, named)
                 else:
-                    made = rerun(connection, target.plan, target.record, self._reader)
-                    target.rerun_frame = made.frame
+                    took = RerunTally()
+                    made = rerun(connection, target.plan, target.record, self._reader, took, shared)
+                    target.rerun_frame, target.took = made.frame, took
                     target.plan = self._kept_if_it_pays(target, made)
                     verified = True
             except NotMaterializedError:
@@ -335,11 +402,39 @@ class QueryEngine:
                 target.plan = replace(target.plan, strategy="read", reason=f"the re-run failed: {error}")
         return verified
 
+    def _sharing_plan(
+        self, connection: sa.Connection, target: _Target, named: RowIds | None, shared: SharedWork
+    ) -> TargetPlan:
+        """Return the plan of re-running a target that begins with what others have made."""
+        assert target.plan is not None
+        facts = self._facts_for(target, list(target.known))
+        if self._holds_units(target):
+            ids = self._reader.row_index(connection, target.record).ids if named is None else named
+            facts = shared.cheapen(facts, ids, by_rows=True)
+        else:
+            facts = shared.cheapen(facts, None, by_rows=named is not None and target.plan.by_rows)
+        rows = None if named is None else WantedRows(len(named))
+        plan = plan_target(target.record.ref.id, facts, "rerun", rows)
+        before = target.plan
+        return replace(
+            plan, reason=before.reason, read_seconds=before.read_seconds, stored_bytes=before.stored_bytes,
+            chunks=before.chunks, read_work=before.read_work, asked=before.asked, kept_after=before.kept_after,
+        )  # fmt: skip
+
+    def _facts_for(self, target: _Target, names: list[str]) -> Facts:
+        return target.facts.facts(
+            names,
+            self._measured.rates,
+            {stage for stage in target.facts.stages if self._units.is_loaded(stage)},
+            knows_row_ids=self._reader.knows_row_ids(target.record),
+        )
+
     def _rerun_rows(self, connection: sa.Connection, target: _Target, named: RowIds) -> pd.DataFrame:
         """Return the named rows, made from these rows only, or else with all others."""
         assert target.plan is not None
         try:
-            return rerun_rows(connection, target.plan, target.record, self._reader, named)
+            took = RerunTally()
+            made = rerun_rows(connection, target.plan, target.record, self._reader, named, took)
         except NotMaterializedError:
             raise
         except MistiqueError as error:
@@ -347,10 +442,12 @@ class QueryEngine:
                 "re-running all rows of %s, because some rows alone could not be made: %s", target.plan.label, error
             )
             return rerun(connection, self._whole_plan(target), target.record, self._reader).frame
+        target.took = took
+        return made
 
     def _whole_plan(self, target: _Target) -> TargetPlan:
         """Return the plan of re-running all rows."""
-        facts = target.facts.facts(list(target.known), ANY_RATE)
+        facts = target.facts.facts(list(target.known), NO_RATES)
         return plan_target(target.record.ref.id, facts, "rerun")
 
     def _kept_if_it_pays(self, target: _Target, made: Rerun | RerunUnits | None) -> TargetPlan:

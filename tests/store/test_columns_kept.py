@@ -64,13 +64,17 @@ def test_a_hot_column_is_stored_alone_at_the_foreseen_query(store: Mistique) -> 
     set_threshold(store, "waves1", 4.5 * seconds / (slow_pipeline.ROWS * 8 / 1e9))
     foreseen = store.explain(key).targets[0].kept_after
     assert foreseen is not None
-    assert 3 <= foreseen <= 5, "one query was made before; a column takes about what its values do"
+    assert 3 <= foreseen <= 6, "one query was made before; a column takes about what its values do"
     assert f"kept after {foreseen} more queries" in store.explain(key).explain()
-    for number in range(foreseen):
-        assert store.explain(key).targets[0].kept_after == foreseen - number
+    asked = 0
+    for asked in range(1, 2 * foreseen):  # noqa: B007 (used after the loop)
+        due = store.explain(key).targets[0].kept_after == 1
         plan = store.get_intermediates(key).plan
         assert plan.strategy == "rerun"
-        assert ("it is kept from now on" in plan.explain()) == (number == foreseen - 1)
+        assert ("it is kept from now on" in plan.explain()) == due
+        if due:
+            break
+    assert foreseen / 2 - 1 <= asked <= foreseen * 1.5 + 1, "each re-run is measured, so estimates move a little"
     got = store.get_intermediates(key, strategy="read").to_pandas()
     pd.testing.assert_frame_equal(got, expected[["w1"]], check_exact=True)
     assert strategy(store, "p.m.waves1.w0") == "rerun"

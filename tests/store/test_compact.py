@@ -43,7 +43,7 @@ def rows(store: Mistique) -> dict[str, list[str]]:
         return {
             table.name: sorted(map(repr, connection.execute(sa.select(table))))
             for table in metadata.sorted_tables
-            if table.name not in ("read_rate", "intermediate_use")
+            if table.name not in ("cost_rate", "intermediate_use")
         }
 
 

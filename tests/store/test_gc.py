@@ -45,7 +45,7 @@ def rows(store: Mistique) -> dict[str, list[tuple[object, ...]]]:
         return {
             table.name: sorted(map(repr, connection.execute(sa.select(table))))
             for table in metadata.sorted_tables
-            if table.name != "read_rate"
+            if table.name != "cost_rate"
         }
 
 

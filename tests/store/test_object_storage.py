@@ -130,9 +130,11 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> StorageBackend:
 
 
 def test_measuring_leaves_nothing(backend: StorageBackend) -> None:
-    rate = calibrate(backend, 3)
-    assert 1e5 < rate.bytes_per_second < 1e12
-    assert 0 < rate.chunk_seconds < 1
+    rates = calibrate(backend, 3)
+    assert 1e5 < 1 / rates["stored.plain"].seconds < 1e12
+    assert 0 < rates["chunk.plain"].seconds < 1
+    for encoding in ("plain", "units", "float16", "kbit", "bounded", "threshold", "pool", "pool+float16"):
+        assert 1e5 < 1 / rates[f"decoded.{encoding}"].seconds < 1e12
     assert list(backend.names()) == []
     assert backend.leftovers(0, remove=False) == []
     backend.close()

@@ -2,15 +2,15 @@
 
 import operator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from mistique_core import Mistique
-from mistique_core.engine.chunk_reader import ReadTally
 from mistique_core.errors import InvalidInputError
-from mistique_core.store.selection import Selection
+from mistique_core.planner import Fetched
 
 ROWS = 30_000
 RANDOM = np.random.default_rng(11)
@@ -46,13 +46,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def tally(store: Mistique, key: str, **selection: object) -> tuple[pd.DataFrame, ReadTally]:
+def tally(store: Mistique, key: str, **selection: Any) -> tuple[pd.DataFrame, Fetched]:
     """Return an answer and what reading it fetched."""
-    from mistique_core.model import IntermediateKey
-
-    chosen = Selection.of(selection.get("row_id"), selection.get("where"), None)
-    result, counts = store._queries.answer([IntermediateKey.parse(key)], chosen, "read", store._rate)
-    return result.frame, counts
+    result = store.get_intermediates(key, strategy="read", **selection)
+    assert result.plan.fetched is not None
+    return result.frame, result.plan.fetched
 
 
 @pytest.mark.parametrize("count", [1, 2, 10, 500, 29_999])

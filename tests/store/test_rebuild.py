@@ -96,7 +96,7 @@ def assert_answers(store: Mistique, expected: dict[str, pd.DataFrame]) -> None:
 def test_a_sound_store_is_left_alone(catalogue_url: str, tmp_path: Path) -> None:
     with Mistique.open(tmp_path / "store", catalogue_url, block_rows=100) as store:
         fill(store)
-        before = rows(store, *(name for name in metadata.tables if name not in ("read_rate", "intermediate_use")))
+        before = rows(store, *(name for name in metadata.tables if name not in ("cost_rate", "intermediate_use")))
         report = store.rebuild()
         assert report == type(report)(0, 0, 0, 0, 0, 0, (), False)
         assert rows(store, *before) == before

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from mistique_core.dedup import decimals
+from mistique_core.engine import stored_array
 from mistique_core.frames import text
 from mistique_core.native import kernels
 from mistique_core.partition import decimal_codes, factorize
@@ -162,3 +163,24 @@ def test_they_can_be_switched_off():
     code = "from mistique_core.native import kernels; raise SystemExit(kernels is not None)"
     environment = {"MISTIQUE_KERNELS": "off", "PYTHONPATH": ":".join(filter(None, sys.path))}
     assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0
+
+
+@given(
+    st.integers(1, 40),
+    st.integers(0, 200),
+    st.sampled_from(["<u1", "<f2", "<f4", "<f8"]),
+)
+def test_units_side_by_side(units, values, dtype):
+    words = np.random.default_rng(units).integers(0, 256, (units, values * np.dtype(dtype).itemsize), np.uint8)
+    pieces = [row.view(dtype).reshape(-1, 1) for row in words]
+    made = stored_array.units_last(pieces)
+    assert made.dtype == np.dtype(dtype)
+    assert made.tobytes() == without_kernels(stored_array, stored_array.units_last, pieces).tobytes()
+    assert made.tobytes() == np.stack(pieces, axis=-1).tobytes()
+
+
+def test_units_of_other_sizes_are_refused():
+    out = np.empty(8, np.uint8)
+    for pieces, itemsize in (([out[:4], out[:2]], 1), ([out[:4]], 1), ([], 1), ([out], 3), ([out[:3]], 2)):
+        with pytest.raises(ValueError, match="interleave"):
+            kernels.interleave(pieces, itemsize, out)

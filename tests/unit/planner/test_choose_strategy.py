@@ -2,12 +2,12 @@
 
 import pytest
 
-from mistique_core.cost import ReadRate, StageCost
+from mistique_core.cost import HostRates, Rate, StageCost
 from mistique_core.errors import InvalidInputError, NotMaterializedError, RerunError
 from mistique_core.planner import Facts, IntermediateFact, QueryPlan, StageFact, plan_target
 from mistique_core.planner.plan import format_seconds
 
-RATE = ReadRate(bytes_per_second=1000.0, chunk_seconds=0.0)
+RATE = HostRates({"stored.plain": Rate(1e-3)})
 
 
 def facts(*, stored: int = 1000, seconds: float = 2.0, kept: bool = True, obstacle: str | None = None) -> Facts:

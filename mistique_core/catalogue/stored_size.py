@@ -1,0 +1,132 @@
+"""Sizes of column versions, and how they are reconstructed: what the cost of reading them depends on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from mistique_core.catalogue.tables import chunk, column_chunk, column_version
+from mistique_core.cost import PLAIN, ROWS_OF_PAGE, StoredPart
+from mistique_core.frames import LogicalType
+
+_BATCH = 500
+UNITS = "units"
+
+
+@dataclass(frozen=True)
+class VersionSize:
+    """One column version.
+
+    Attributes
+    ----------
+    stored_bytes, chunks
+        Encoded bytes and number of chunks.
+    rows, block_rows
+        Its rows, and those of a row block.
+    decoded_bytes
+        Of all its values, as they are reconstructed.
+    units
+        Columns that it holds; more than one for a group of units.
+    encoding
+        How its values are reconstructed: a logical type, or a lossy scheme.
+    categories
+        Id of the version of its categories, if it has any.
+    """
+
+    stored_bytes: int
+    chunks: int
+    rows: int
+    block_rows: int
+    decoded_bytes: int
+    units: int
+    encoding: str
+    categories: int | None = None
+
+
+_SIZES = (
+    sa.select(
+        column_version.c.id,
+        column_version.c.categories_id,
+        column_version.c.n_rows,
+        column_version.c.block_rows,
+        column_version.c.logical_bytes,
+        column_version.c.logical_type,
+        column_version.c.scheme,
+        sa.func.coalesce(sa.func.sum(chunk.c.stored_bytes), 0).label("stored"),
+        sa.func.count(chunk.c.id).label("chunks"),
+    )
+    .select_from(column_version.outerjoin(column_chunk).outerjoin(chunk, chunk.c.id == column_chunk.c.chunk_id))
+    .where(column_version.c.id.in_(sa.bindparam("versions", expanding=True)))
+    .group_by(column_version.c.id)
+)
+
+
+def version_sizes(connection: sa.Connection, versions: Sequence[int]) -> dict[int, VersionSize]:
+    """Return the sizes of column versions and of their categories, by id; ids below 0 stand for none."""
+    sizes: dict[int, VersionSize] = {}
+    missing = sorted({version for version in versions if version > 0})
+    while missing:
+        batch, missing = missing[:_BATCH], missing[_BATCH:]
+        for row in connection.execute(_SIZES, {"versions": batch}):
+            sizes[int(row.id)] = _size(row)
+            parent = row.categories_id
+            if parent is not None and parent not in sizes and parent not in missing:
+                missing.append(int(parent))
+    return sizes
+
+
+def _size(row: sa.Row[tuple[object, ...]]) -> VersionSize:
+    logical = LogicalType.from_json(row.logical_type)
+    units, decoded = 1, int(row.logical_bytes)
+    encoding = PLAIN if logical.kind == "numeric" else logical.kind
+    if logical.kind == UNITS:
+        units = logical.units
+        values = int(row.n_rows) * units * int(np.prod(logical.map_shape, dtype=np.int64))
+        decoded = values * np.dtype(logical.dtype).itemsize
+    if row.scheme is not None:
+        encoding = encoding_name(json.loads(row.scheme)["config"])
+    stored, chunks = int(row.stored), int(row.chunks)
+    return VersionSize(
+        stored, chunks, int(row.n_rows), int(row.block_rows), decoded, units, encoding, row.categories_id
+    )
+
+
+def encoding_name(config: Mapping[str, Any]) -> str:
+    """Return the name of a lossy scheme's encoding, from the document of a fitted quantizer."""
+    then = config.get("then")
+    return str(config["name"]) if then is None else f"{config['name']}+{encoding_name(then)}"
+
+
+def stored_parts(sizes: Mapping[int, VersionSize], wanted: Mapping[int, int]) -> tuple[StoredPart, ...]:
+    """Return column versions as the cost model sees them, those that are stored alike together.
+
+    Parameters
+    ----------
+    sizes
+        Column version -> its sizes.
+    wanted
+        Column version -> how many of its columns are asked for.
+    """
+    alike: dict[tuple[str, int, int], StoredPart] = {}
+    for version, columns in wanted.items():
+        size = sizes[version]
+        share = min(1.0, columns / max(size.units, 1))
+        read = share if size.encoding == UNITS else 1.0  # of a lossy group, all units are reconstructed
+        key = (size.encoding, size.rows, size.block_rows)
+        known = alike.get(key)
+        alike[key] = StoredPart(
+            size.encoding,
+            size.stored_bytes * read + (known.stored_bytes if known else 0.0),
+            size.chunks + (known.chunks if known else 0.0),
+            size.decoded_bytes * read + (known.decoded_bytes if known else 0.0),
+            size.decoded_bytes * share + (known.output_bytes if known else 0.0),
+            size.rows,
+            size.block_rows,
+            ROWS_OF_PAGE if size.encoding == PLAIN else None,
+        )
+    return tuple(alike.values())

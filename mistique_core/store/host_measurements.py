@@ -1,0 +1,125 @@
+"""What this host has measured: loaded when a store is opened, learned from every query, saved for the next process."""
+
+from __future__ import annotations
+
+import platform
+import threading
+
+import sqlalchemy as sa
+
+from mistique_core.catalogue.database import Catalogue
+from mistique_core.catalogue.measurements import load_rates, save_rates
+from mistique_core.config import StoreConfig
+from mistique_core.cost import QUERY, HostRates, Rate, StageCost, Work, add_work, learn, learn_stage
+from mistique_core.engine.calibrate import calibrate
+from mistique_core.engine.chunk_reader import ReadTally
+from mistique_core.engine.rerun_tally import RerunTally
+from mistique_core.planner import TargetPlan
+from mistique_core.storage import StorageBackend
+
+
+class HostMeasurements:
+    """The rates of this host; safe to use from several threads.
+
+    Parameters
+    ----------
+    rates
+        Those known so far.
+
+    Attributes
+    ----------
+    rates
+        Those known now.
+    """
+
+    def __init__(self, rates: HostRates) -> None:
+        self.rates = rates
+        self._changed: dict[str, Rate] = {}
+        self._is_warm = False
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(cls, catalogue: Catalogue, config: StoreConfig, backend: StorageBackend) -> HostMeasurements:
+        """Return what this host has measured; calibrate it first where it never was."""
+        host = platform.node()
+        with catalogue.read() as connection:
+            rates = load_rates(connection, host)
+        if QUERY not in rates.rates:
+            measured = calibrate(backend, config.zstd_level)
+            rates = rates.with_rates(measured)
+            with catalogue.write() as connection:
+                save_rates(connection, host, measured)
+        return cls(rates)
+
+    def learn_read(self, targets: list[TargetPlan], fetched: ReadTally, seconds: float) -> None:
+        """Learn from a query that read all its targets.
+
+        Parameters
+        ----------
+        targets
+            Their plans.
+        fetched
+            What really came from storage: not what was cached.
+        seconds
+            Wall time of the query.
+        """
+        if not self._warm():
+            return
+        planned = add_work(*(target.read_work for target in targets))
+        work = _fetched_work({**planned, QUERY: 1.0}, fetched)
+        if work is not None:
+            self._take(learn(self.rates, work, seconds))
+
+    def learn_rerun(self, plan: TargetPlan, costs: dict[int, StageCost], took: RerunTally, seconds: float) -> None:
+        """Learn from a query that re-ran its only target.
+
+        Parameters
+        ----------
+        plan
+            Its plan.
+        costs
+            Recorded costs of its stages.
+        took
+            What the stages took.
+        seconds
+            Wall time of the query.
+        """
+        warm = self._warm()
+        for measured in took.stages:
+            self._take(learn_stage(costs[measured.stage], self.rates, measured))
+        work = _fetched_work(plan.frontier_work, took.read)
+        if work is not None:
+            self._take(learn(self.rates, work, took.reading_seconds))
+        if warm:
+            self._take(learn(self.rates, {QUERY: 1.0, **plan.around_work}, seconds - took.seconds))
+
+    def _warm(self) -> bool:
+        """Whether this is not the first query of the process, which also pays for imports and connections."""
+        with self._lock:
+            warm, self._is_warm = self._is_warm, True
+        return warm
+
+    def _take(self, changed: dict[str, Rate]) -> None:
+        with self._lock:
+            self.rates = self.rates.with_rates(changed)
+            self._changed.update(changed)
+
+    def save(self, connection: sa.Connection) -> None:
+        """Save what has changed since the last time."""
+        with self._lock:
+            changed, self._changed = self._changed, {}
+        save_rates(connection, platform.node(), changed)
+
+
+def _fetched_work(planned: Work, fetched: ReadTally) -> dict[str, float] | None:
+    """Return the planned work, reduced to what was not cached; ``None`` where everything was."""
+    if not fetched.chunks or not fetched.stored_bytes:
+        return None
+    chunks = sum(amount for term, amount in planned.items() if term.startswith("chunk."))
+    stored = sum(amount for term, amount in planned.items() if term.startswith("stored."))
+    shares = {
+        "chunk": min(1.0, fetched.chunks / chunks) if chunks else 1.0,
+        "stored": min(1.0, fetched.stored_bytes / stored) if stored else 1.0,
+    }
+    shares["decoded"] = shares["stored"]
+    return {term: amount * shares.get(term.partition(".")[0], 1.0) for term, amount in planned.items()}
