@@ -95,7 +95,8 @@ def read_seconds_if_stored(facts: TargetFacts, unstored: Unstored, names: Sequen
     missing = [unstored.columns[position] for position in positions]
     size = sum(column.logical_bytes if column.stored_bytes is None else column.stored_bytes for column in missing)
     chunks = sum(column.chunks for column in missing)
-    parts = (*fact.parts, *(_part(facts, unstored, position) for position in positions))
+    codec = UnitCodec.from_bytes(unstored.codec) if unstored.codec and positions else None
+    parts = (*fact.parts, *(_part(facts, unstored, position, codec) for position in positions))
     stored = replace(
         fact, materialized=True, stored_bytes=fact.stored_bytes + size, chunks=fact.chunks + chunks, parts=parts
     )
@@ -103,14 +104,14 @@ def read_seconds_if_stored(facts: TargetFacts, unstored: Unstored, names: Sequen
     return plan.read_seconds or 0.0
 
 
-def _part(facts: TargetFacts, unstored: Unstored, position: int) -> StoredPart:
+def _part(facts: TargetFacts, unstored: Unstored, position: int, codec: UnitCodec | None) -> StoredPart:
     """Return a column that is stored nowhere as the cost model would see it."""
     column, rows = unstored.columns[position], facts.record.ref.rows
     kind = LogicalType.from_json(column.logical_type).kind
     encoding = PLAIN if kind == "numeric" else kind
-    if unstored.codec:
-        fitted = UnitCodec.from_bytes(unstored.codec).fitted[position]
-        encoding = encoding if fitted is None else encoding_name(fitted.config())
+    fitted = None if codec is None else codec.fitted[position]
+    if fitted is not None:
+        encoding = encoding_name(fitted.config())
     size = column.logical_bytes if column.stored_bytes is None else column.stored_bytes
     block_rows = -(-rows // max(column.chunks, 1))
     pages = ROWS_OF_PAGE if encoding == PLAIN else None
