@@ -15,7 +15,7 @@ from mistique_core.errors import CatalogueUnavailableError
 
 log = logging.getLogger(__name__)
 
-HEAD = "0005"
+HEAD = "0006"
 _LOCK_ID = 0x4D495354  # "MIST": key of PostgreSQL's advisory lock
 _VERSION_TABLE = "mistique_schema"
 

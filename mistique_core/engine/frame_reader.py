@@ -123,6 +123,8 @@ class FrameReader:
         if any(version.id == UNSTORED for version in versions):
             raise NotMaterializedError("a column is not stored any more; use strategy='rerun' or 'auto'")
         records = self._version_records(connection, list(dict.fromkeys(versions)))
+        if len(records) < len(set(versions)):
+            raise NotMaterializedError("a column was let go a moment ago; use strategy='rerun' or 'auto'")
         found: dict[VersionKey, EncodedColumn] = {}
         for block_rows in {record.block_rows for record in records.values()}:
             group = {key: record for key, record in records.items() if record.block_rows == block_rows}

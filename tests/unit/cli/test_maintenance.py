@@ -270,5 +270,23 @@ def test_materialize_says_what_is_let_go(home: Path, command: Callable[..., str]
     assert command("materialize", "homes.split").startswith("let go of 0 intermediates: none")
 
 
+def test_materialize_all_has_one_budget(
+    home: Path, command: Callable[..., str], capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    csv = tmp_path / "data.csv"
+    frame(7).to_csv(csv, index=False)
+    with Mistique.open(home) as store:
+        for model in ("split", "again"):
+            with store.run("homes", model) as run:
+                source = run.stage("source", ReadCsvStage(str(csv))).outputs[""]
+                run.stage("parts", SplitStage(0.5, 1 if model == "again" else 0, None), {"data": source})
+    assert "set budget_bytes" in complaint(capsys, home, "materialize", "--all")
+    assert "name one model" in complaint(capsys, home, "materialize", "--all", "homes.split")
+    monkeypatch.setenv("MISTIQUE_BUDGET_BYTES", "0")
+    found = json.loads(command("materialize", "--all", "--json"))
+    parts = {f"homes.{model}@1.parts_{name}" for model in ("split", "again") for name in ("train", "test")}
+    assert set(found["let_go"]) == parts
+
+
 def test_materialize_refuses_what_is_no_model(home: Path, capsys: Capture) -> None:
     assert "has no model 'splt'" in complaint(capsys, home, "materialize", "homes.splt")
