@@ -18,6 +18,7 @@ from mistique_core.catalogue.tables import chunk, column_chunk, column_version, 
 from mistique_core.cost import ReadRate, StageCost
 from mistique_core.model import Need
 from mistique_core.planner import Facts, IntermediateFact, StageFact
+from mistique_core.quantizers.margins import MARGIN_PARTS
 
 _BATCH = 500
 
@@ -176,7 +177,10 @@ _SIZES = (
         sa.func.count(chunk.c.id),
     )
     .select_from(column_version.outerjoin(column_chunk).outerjoin(chunk, chunk.c.id == column_chunk.c.chunk_id))
-    .where(column_version.c.id.in_(sa.bindparam("versions", expanding=True)))
+    .where(
+        column_version.c.id.in_(sa.bindparam("versions", expanding=True)),
+        sa.or_(column_chunk.c.part.is_(None), column_chunk.c.part.not_in(sorted(MARGIN_PARTS))),
+    )
     .group_by(column_version.c.id, column_version.c.categories_id)
 )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ from mistique_core.engine.block_reader import BlockRequest, end_to_end, read_blo
 from mistique_core.engine.chunk_reader import ChunkReader, ChunkRequest, ReadTally, Rows
 from mistique_core.engine.chunk_writer import Array
 from mistique_core.engine.lru import LruCache
-from mistique_core.engine.unit_reader import read_quantizer, read_units
+from mistique_core.engine.unit_reader import Blocks, UnitBlock, read_parts, read_quantizer, read_units
 from mistique_core.errors import CorruptPartitionError, InvalidInputError, NotMaterializedError
 from mistique_core.fitted import load_fitted
 from mistique_core.frames import (
@@ -54,6 +54,7 @@ _BLOCKS_KEPT = 32_768
 _NUMBERS_IN_QUERY = 256
 
 _Block = dict[str, StoredChunk]
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True)
@@ -227,39 +228,61 @@ class FrameReader:
                 rows, order = _by_block(positions, record.block_rows)
             numbers = range(-(-record.rows // record.block_rows)) if rows is None else rows
             needed = sorted({0, *numbers}) if record.rows else []
-            values = self._read_units(connection, record, key, needed, wanted[key], rows, tally)
+
+            def read(blocks: Blocks, record: VersionRecord = record, key: VersionKey = key, rows: Any = rows) -> Array:
+                return read_units(self._chunks, record, blocks, wanted[key], rows, tally)
+
+            values = self._with_blocks(connection, key, needed, read)
             values = values if order is None else values[:, order]
             found.update(((key, unit), item) for unit, item in zip(wanted[key], values, strict=True))
         return found
 
-    def _read_units(
-        self,
-        connection: sa.Connection,
-        record: VersionRecord,
-        key: VersionKey,
-        needed: Sequence[int],
-        units: Sequence[int],
-        rows: dict[int, Rows] | None,
-        tally: ReadTally | None,
-    ) -> Array:
+    def unit_blocks(
+        self, connection: sa.Connection, version: VersionKey, numbers: Sequence[int], tally: ReadTally | None = None
+    ) -> tuple[FittedQuantizer | None, list[UnitBlock]]:
+        """Return the fitted scheme of a group of units, and some of its row blocks as stored, margins included.
+
+        Parameters
+        ----------
+        connection
+            A connection.
+        version
+            The column version.
+        numbers
+            Row blocks, from 0.
+        tally
+            Counts what was fetched.
+        """
+        record = self._version_records(connection, [version])[version]
+        return self._with_blocks(
+            connection,
+            version,
+            sorted({0, *numbers}),
+            lambda blocks: read_parts(self._chunks, record, blocks, numbers, tally, margins=True),
+        )
+
+    def _with_blocks(
+        self, connection: sa.Connection, key: VersionKey, needed: Sequence[int], read: Callable[[Blocks], _Read]
+    ) -> _Read:
+        """Return what is read from row blocks, which are looked up once more if they are not where they were."""
         blocks: dict[tuple[VersionKey, int], _Block | None] = {
             (key, block): self._blocks.get((key, block)) for block in needed
         }
         self._locate(connection, [place for place, chunks in blocks.items() if chunks is None], blocks)
 
-        def read() -> Array:
+        def read_located() -> _Read:
             located = {place[1]: chunks or {} for place, chunks in blocks.items()}
             _check_listed(located.values())
-            return read_units(self._chunks, record, located, units, rows, tally)
+            return read(located)
 
         try:
-            return read()
+            return read_located()
         except CorruptPartitionError:
             for place in blocks:
                 self._blocks.drop(place)
             with self._fresh() as fresh:
                 self._locate(fresh, list(blocks), blocks)
-        return read()
+        return read_located()
 
     def quantizer(self, connection: sa.Connection, version: VersionKey) -> FittedQuantizer | None:
         """Return the fitted scheme of a group of units; ``None`` where its values are stored as they are."""
