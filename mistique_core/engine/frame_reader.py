@@ -43,7 +43,7 @@ from mistique_core.frames import (
     join_blocks,
     take_rows,
 )
-from mistique_core.partition import may_match
+from mistique_core.partition import Zone, may_match
 from mistique_core.quantizers import FittedQuantizer
 
 RowIds = npt.NDArray[np.int64]
@@ -71,6 +71,25 @@ class MatchingBlocks:
 
     rows: int
     may_match: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class BlockZones:
+    """Ranges of the row blocks of a column.
+
+    Attributes
+    ----------
+    rows
+        Rows of a block.
+    dtype
+        Of the stored numbers.
+    of_blocks
+        The range of each block; ``None`` where it is not known.
+    """
+
+    rows: int
+    dtype: str
+    of_blocks: Sequence[Zone | None]
 
 
 class FrameReader:
@@ -306,6 +325,22 @@ class FrameReader:
         symbol, value
             See :func:`mistique_core.partition.may_match`.
         """
+        zones = self.zones(connection, column)
+        if zones is None:
+            return None
+        may = [zone is None or may_match(zone, zones.dtype, symbol, value) for zone in zones.of_blocks]
+        return MatchingBlocks(zones.rows, np.array(may, bool))
+
+    def zones(self, connection: sa.Connection, column: ColumnRecord) -> BlockZones | None:
+        """Return the ranges of the row blocks of a column of plain or nullable numbers; ``None`` where there are none.
+
+        Parameters
+        ----------
+        connection
+            A connection.
+        column
+            The column.
+        """
         if LogicalType.from_json(column.logical_type).kind not in ("numeric", "nullable"):
             return None
         record = self._version_records(connection, [column.version]).get(column.version)
@@ -314,12 +349,11 @@ class FrameReader:
         places = [(column.version, block) for block in range(-(-record.rows // record.block_rows))]
         blocks = {place: self._blocks.get(place) for place in places}
         self._locate(connection, [place for place, chunks in blocks.items() if chunks is None], blocks)
-        may = np.ones(len(places), bool)
-        for number, place in enumerate(places):
-            chunk = (blocks[place] or {}).get("values")
-            if chunk is not None and chunk.zone is not None:
-                may[number] = may_match(chunk.zone, chunk.location.dtype, symbol, value)
-        return MatchingBlocks(record.block_rows, may)
+        chunks = [(blocks[place] or {}).get("values") for place in places]
+        dtypes = {chunk.location.dtype for chunk in chunks if chunk is not None}
+        if len(dtypes) != 1:
+            return None
+        return BlockZones(record.block_rows, dtypes.pop(), [None if chunk is None else chunk.zone for chunk in chunks])
 
     def fitted(self, connection: sa.Connection, record: FittedRecord) -> Any:
         """Return a fitted object."""
@@ -347,6 +381,19 @@ class FrameReader:
             known[key] = record
             self._versions.put(key, record)
         return {key: record for key, record in known.items() if record is not None}
+
+    def version_record(self, connection: sa.Connection, version: VersionKey) -> VersionRecord:
+        """Return what never changes about a column version that is stored.
+
+        Raises
+        ------
+        NotMaterializedError
+            If it is not stored any more.
+        """
+        found = self._version_records(connection, [version]).get(version)
+        if found is None:
+            raise NotMaterializedError("a column is not stored any more; use strategy='rerun' or 'auto'")
+        return found
 
     def remember_versions(self, connection: sa.Connection, versions: Sequence[VersionKey]) -> None:
         """Look up column versions that :meth:`block_rows` will be asked for."""

@@ -75,6 +75,16 @@ class UnitsRerunner:
         self._reader = reader
         self._arrays = ArrayRerunner(reader)
 
+    def exact(self, connection: sa.Connection, plan: TargetPlan, target: IntermediateRecord, row_ids: RowIds) -> Array:
+        """Return rows of a layer as the network gives them before any scheme, ``(n, *map_shape, units)``.
+
+        Raises
+        ------
+        RerunError
+            If a layer cannot be rebuilt or fails.
+        """
+        return self._arrays.rerun(connection, plan, target, row_ids)[1]
+
     def rerun(
         self,
         connection: sa.Connection,

@@ -230,7 +230,8 @@ class FittedKBit(FittedQuantizer):
                 with np.errstate(over="ignore", under="ignore"):
                     errors = tails.astype(np.float64) - middle_of(margins[TAILS], self.dtype).astype(np.float64)
                     rows = np.concatenate(places) // self.layout.map_values
-                    norms.add_rows(np.bincount(rows, np.square(errors), codes.shape[1] // self.layout.map_values))
+                    sums = np.bincount(rows, np.square(errors), codes.shape[1] // self.layout.map_values)
+                    norms.add_rows(sums.astype(np.float64, copy=False))
         if norms is not None:
             margins[RADIUS] = norms.radius()
         return margins

@@ -198,13 +198,7 @@ class FittedQuantizer(ABC):
         values = self.near_values(parts, rows)
         if RADIUS in parts:
             return Centres(values, largest_norms(part(parts, RADIUS, np.dtype(np.uint16), (rows,))))
-        low, high = self.bounds(parts, rows, max_abs_error)
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            furthest = np.maximum(high - values, values - low)
-            furthest[~np.isfinite(values)] = 0.0
-            squares = np.square(furthest).sum(axis=(0, *range(2, furthest.ndim)))
-            norms = np.sqrt(squares) * (1.0 + furthest.size * 2.0**-52) + math.sqrt(furthest.size) * 2.0**-500
-        return Centres(values, norms)
+        return Centres(values, row_reach(values, self.bounds(parts, rows, max_abs_error)))
 
     def near_values(self, parts: dict[str, npt.NDArray[Any]], rows: int) -> npt.NDArray[Any]:
         """Return the values that the margin ``radius`` counts from: the decoded ones, or better ones from margins."""
@@ -278,3 +272,21 @@ def within(decoded: npt.NDArray[Any], error: float) -> Bounds:
         low = np.where(finite, np.nextafter(values - error, -math.inf), values)
         high = np.where(finite, np.nextafter(values + error, math.inf), values)
     return Bounds(low, high)
+
+
+def row_reach(values: npt.NDArray[Any], bounds: Bounds) -> npt.NDArray[np.float64]:
+    """Return how far rows within bounds can be from others, float64 (rows,); values that are not finite count nothing.
+
+    Parameters
+    ----------
+    values
+        Shape ``(units, rows, *map_shape)``.
+    bounds
+        Of the same shape.
+    """
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        furthest = np.maximum(bounds.high - values, values - bounds.low)
+        furthest[~np.isfinite(values)] = 0.0
+        squares = np.square(furthest).sum(axis=(0, *range(2, furthest.ndim)))
+        rounded: npt.NDArray[np.float64] = np.sqrt(squares) * (1.0 + (furthest.size + 4) * 2.0**-52)
+        return rounded + math.sqrt(furthest.size) * 2.0**-500

@@ -62,7 +62,7 @@ class RowNorms:
         self._further += squares
 
     def radius(self) -> npt.NDArray[Any]:
-        """Return the norms as upper halves of float32 numbers; no norm is larger than the largest number of its half."""
+        """Return the norms as upper halves of float32 numbers; no norm exceeds the largest number of its half."""
         dtype = np.finfo(self._sums.dtype)
         values = self._layout.units * self._layout.map_values
         with np.errstate(over="ignore", under="ignore"):

@@ -23,7 +23,7 @@ def half_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def upper_half(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the upper half of the bits of each number."""
     bits, kept, dropped = _HALVES[values.dtype.name]
-    return (np.ascontiguousarray(values).view(bits) >> bits(dropped)).astype(kept)
+    return np.asarray((np.ascontiguousarray(values).view(bits) >> bits(dropped)).astype(kept))
 
 
 def middle_of(halves: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:

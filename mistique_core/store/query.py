@@ -78,6 +78,11 @@ class QueryEngine:
         The store.
     uses
         Takes the id of an intermediate; returns how often it was asked for before.
+
+    Attributes
+    ----------
+    units
+        Re-runs layers of networks.
     """
 
     def __init__(
@@ -93,7 +98,7 @@ class QueryEngine:
         self._committer = committer
         self._uses = uses
         self._reader = reader
-        self._units = UnitsRerunner(reader)
+        self.units = UnitsRerunner(reader)
         self._facts: LruCache[tuple[int, float], TargetFacts] = LruCache(_FACTS_KEPT)
 
     def forget(self) -> None:
@@ -214,7 +219,7 @@ class QueryEngine:
     def _rerun_units(self, connection: sa.Connection, target: _Target, plan: TargetPlan, named: RowIds | None) -> None:
         """Run a network for all rows of a target, or for those that are named."""
         columns = list(target.known.values())
-        target.rerun_units = self._units.rerun(connection, plan, target.record, columns, named)
+        target.rerun_units = self.units.rerun(connection, plan, target.record, columns, named)
 
     def _heal(self, made: Rerun, error: CorruptPartitionError) -> str:
         """Store a re-run result again where its chunks are damaged; return what to tell the user."""
