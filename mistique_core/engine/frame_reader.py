@@ -257,9 +257,15 @@ class FrameReader:
         return found
 
     def unit_blocks(
-        self, connection: sa.Connection, version: VersionKey, numbers: Sequence[int], tally: ReadTally | None = None
+        self,
+        connection: sa.Connection,
+        version: VersionKey,
+        numbers: Sequence[int],
+        tally: ReadTally | None = None,
+        *,
+        margins: bool = True,
     ) -> tuple[FittedQuantizer | None, list[UnitBlock]]:
-        """Return the fitted scheme of a group of units, and some of its row blocks as stored, margins included.
+        """Return the fitted scheme of a group of units, and some of its row blocks as stored.
 
         Parameters
         ----------
@@ -271,13 +277,15 @@ class FrameReader:
             Row blocks, from 0.
         tally
             Counts what was fetched.
+        margins
+            Whether to read what only bounds need too.
         """
-        record = self._version_records(connection, [version])[version]
+        record = self.version_record(connection, version)
         return self._with_blocks(
             connection,
             version,
             sorted({0, *numbers}),
-            lambda blocks: read_parts(self._chunks, record, blocks, numbers, tally, margins=True),
+            lambda blocks: read_parts(self._chunks, record, blocks, numbers, tally, margins=margins),
         )
 
     def _with_blocks(

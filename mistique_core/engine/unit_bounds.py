@@ -36,13 +36,24 @@ class UnitBounds:
         Rows of the intermediate.
     tally
         Counts what was fetched.
+    margins
+        Whether to use margins where there are any.
     """
 
-    def __init__(self, reader: FrameReader, connection: sa.Connection, rows: int, tally: ReadTally) -> None:
+    def __init__(
+        self,
+        reader: FrameReader,
+        connection: sa.Connection,
+        rows: int,
+        tally: ReadTally,
+        *,
+        margins: bool = True,
+    ) -> None:
         self._reader = reader
         self._connection = connection
         self._rows = rows
         self._tally = tally
+        self._margins = margins
 
     def of_measure(self, column: ColumnRecord, by: str) -> tuple[Numbers, Numbers]:
         """Return between what the measure of each row of one unit lies.
@@ -92,7 +103,9 @@ class UnitBounds:
         numbers = range(-(-record.rows // record.block_rows))
         for first in range(0, len(numbers), _BLOCKS_AT_ONCE):
             some = numbers[first : first + _BLOCKS_AT_ONCE]
-            fitted, blocks = self._reader.unit_blocks(self._connection, version, some, self._tally)
+            fitted, blocks = self._reader.unit_blocks(
+                self._connection, version, some, self._tally, margins=self._margins
+            )
             for number, block in zip(some, blocks, strict=True):
                 start = number * record.block_rows
                 yield slice(start, start + block.rows), fitted, block

@@ -192,8 +192,13 @@ class FittedKBit(FittedQuantizer):
                 np.copyto(target[units, positions], self._bins.codes(tile, scratch))
             if norms is not None:
                 coded = target[units, positions]
-                errors = (widen(tile) if self.dtype == np.float16 else tile) - self._levels.astype(self._working)[coded]
-                np.copyto(errors, 0, where=self._in_tail[coded])
+                levels = self._pairs.look_up(np.ascontiguousarray(coded))
+                if self.dtype == np.float16:
+                    errors = np.subtract(widen(tile), widen(levels))
+                else:
+                    errors = np.subtract(tile, levels, out=levels)
+                if self._tail_codes:
+                    np.copyto(errors, 0, where=self._in_tail(coded))
                 norms.add(positions, errors)
         assert bounds is not None
         margins = self._margins(target, by_units, norms)
@@ -204,26 +209,33 @@ class FittedKBit(FittedQuantizer):
         return np.dtype(np.float64 if self.dtype == np.float64 else np.float32)
 
     @cached_property
-    def _in_tail(self) -> npt.NDArray[np.bool_]:
-        """Whether a code is that of an outer bin whose values are kept roughly, of all 256.
+    def _tail_codes(self) -> tuple[int, ...]:
+        """Codes of the outer bins whose values are kept roughly.
 
         With fewer than eight bits they would be a fair share of the codes, and where a bin holds one value there is
         nothing to tell apart.
         """
-        marked = np.zeros(CODES, np.bool_)
-        if self.scheme.bits == _TAIL_BITS and self._edges.size:
-            with np.errstate(over="ignore", under="ignore"):
-                above = np.nextafter(self._edges[-1], self.dtype.type(np.inf))
-            marked[0] = self._levels[0] < self._edges[0]
-            marked[self._levels.size - 1] = self._levels[-1] > above
+        if self.scheme.bits != _TAIL_BITS or not self._edges.size:
+            return ()
+        with np.errstate(over="ignore", under="ignore"):
+            above = np.nextafter(self._edges[-1], self.dtype.type(np.inf))
+        first = (0,) if self._levels[0] < self._edges[0] else ()
+        return (*first, self._levels.size - 1) if self._levels[-1] > above else first
+
+    def _in_tail(self, codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+        if not self._tail_codes:
+            return np.zeros(codes.shape, np.bool_)
+        marked = codes == self._tail_codes[0]
+        for code in self._tail_codes[1:]:
+            marked |= codes == code
         return marked
 
     def _margins(
         self, codes: npt.NDArray[Any], values: npt.NDArray[Any], norms: RowNorms | None
     ) -> dict[str, npt.NDArray[Any]]:
         margins: dict[str, npt.NDArray[Any]] = {}
-        if self._in_tail.any():
-            places = [np.flatnonzero(self._in_tail[unit]) for unit in codes]
+        if self._tail_codes:
+            places = [np.flatnonzero(self._in_tail(unit)) for unit in codes]
             tails = np.concatenate([values[unit][place] for unit, place in enumerate(places)])
             margins[TAILS] = upper_half(tails)
             if norms is not None:
@@ -293,7 +305,7 @@ class FittedKBit(FittedQuantizer):
         self, parts: dict[str, npt.NDArray[Any]], codes: npt.NDArray[np.uint8]
     ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[Any]]:
         """Return which values are in outer bins, and their halves in C order."""
-        masked = self._in_tail[codes]
+        masked = self._in_tail(codes)
         return masked, part(parts, TAILS, half_dtype(self.dtype), (int(np.count_nonzero(masked)),))
 
     def decode(self, parts: dict[str, npt.NDArray[Any]], rows: int) -> npt.NDArray[Any]:
