@@ -225,7 +225,7 @@ class FittedKBit(FittedQuantizer):
     def _in_tail(self, codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
         if not self._tail_codes:
             return np.zeros(codes.shape, np.bool_)
-        marked = codes == self._tail_codes[0]
+        marked: npt.NDArray[np.bool_] = codes == self._tail_codes[0]
         for code in self._tail_codes[1:]:
             marked |= codes == code
         return marked

@@ -51,6 +51,9 @@ class RowNorms:
         with np.errstate(over="ignore", under="ignore"):
             np.square(errors, out=errors)
             sums = self._sums[positions]
+            if len(errors) == 1:
+                sums += errors[0]
+                return
             errors[0] += sums
             if errors.shape[1] == 1:  # of one axis NumPy would add pairs
                 sums[...] = np.add.accumulate(errors, axis=0)[-1]
