@@ -85,6 +85,16 @@ class UnitsRerunner:
         """Whether a layer was rebuilt for an earlier query."""
         return self._arrays.is_loaded(stage_id)
 
+    def exact(self, connection: sa.Connection, plan: TargetPlan, target: IntermediateRecord, row_ids: RowIds) -> Array:
+        """Return rows of a layer as the network gives them before any scheme, ``(n, *map_shape, units)``.
+
+        Raises
+        ------
+        RerunError
+            If a layer cannot be rebuilt or fails.
+        """
+        return self._arrays.rerun(connection, plan, target, row_ids)[1]
+
     def rerun(
         self,
         connection: sa.Connection,

@@ -36,6 +36,7 @@ from mistique_core.store.identity import check_identity
 from mistique_core.store.maintained import Maintained
 from mistique_core.store.own_runs import OwnRuns
 from mistique_core.store.query import QueryEngine
+from mistique_core.store.ranks import RanksRows
 from mistique_core.store.result import QueryResult
 from mistique_core.store.run import UNIT_BLOCK_ROWS, Run
 from mistique_core.store.selection import Selection
@@ -49,7 +50,7 @@ log = logging.getLogger(__name__)
 Keys = str | IntermediateKey | Iterable[str | IntermediateKey]
 
 
-class Mistique(Maintained, LogsWorkflows):
+class Mistique(Maintained, LogsWorkflows, RanksRows):
     """A store of intermediates. Open it with :meth:`open`; safe to use from several threads.
 
     Attributes

@@ -87,6 +87,11 @@ class QueryEngine:
         What this host has measured; it learns from every query.
     budget_bytes
         Budget of the whole store in this process's settings.
+
+    Attributes
+    ----------
+    units
+        Re-runs layers of networks.
     """
 
     def __init__(
@@ -104,7 +109,7 @@ class QueryEngine:
         self._keeping = Keeping(catalogue, reader, committer, uses, budget_bytes)
         self._measured = measured
         self._reader = reader
-        self._units = UnitsRerunner(reader)
+        self.units = UnitsRerunner(reader)
         self._facts: LruCache[tuple[int, float, int], TargetFacts] = LruCache(_FACTS_KEPT)
 
     def forget(self) -> None:
@@ -269,7 +274,7 @@ class QueryEngine:
         """Run a network for all rows of a target, or for those that are named."""
         columns = list(target.known.values())
         took = RerunTally()
-        target.rerun_units = self._units.rerun(connection, plan, target.record, columns, named, took, shared)
+        target.rerun_units = self.units.rerun(connection, plan, target.record, columns, named, took, shared)
         target.took = took
 
     def _heal(self, made: Rerun, error: CorruptPartitionError) -> str:
@@ -425,7 +430,7 @@ class QueryEngine:
         return target.facts.facts(
             names,
             self._measured.rates,
-            {stage for stage in target.facts.stages if self._units.is_loaded(stage)},
+            {stage for stage in target.facts.stages if self.units.is_loaded(stage)},
             knows_row_ids=self._reader.knows_row_ids(target.record),
         )
 
