@@ -214,7 +214,7 @@ def _ask_all(
         (answer,) = answers
         shares.append(answer.rerun_share)
         equal.append(_is_equal(answer, values, k, sign))
-    if scheme == "kbit8":
+    if scheme == "kbit8" and technique == "topk":
         further["in_full_seconds"] = cost(lambda: ask(0, exact=True, strategy="rerun")).wall
     report.add(
         f"layer {layer}, {scheme}, {technique}, k={k}",

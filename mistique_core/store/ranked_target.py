@@ -240,7 +240,7 @@ class RankedTarget:
     def _ranking(self, found: Refined, sign: float, name: str, asked_for: int = 0) -> Ranking:
         rows = len(self._ids)
         rerun = min(len(found.looked_at) + asked_for, rows)
-        whole = self._strategy == "rerun" or rerun == rows
+        whole = self._strategy == "rerun" or 0 < rows == rerun
         share = f"{rerun:,} of {rows:,} rows ({rerun / max(rows, 1):.1%})"
         if whole:
             sentence = f"Exact: all {rows:,} rows were re-run."
