@@ -327,6 +327,13 @@ query = Table(
     Index("ix_query_dag_id_run_id", "dag_id", "run_id"),
 )
 
+query_figure = Table(
+    "query_figure",
+    metadata,
+    Column("query_id", ForeignKey("query.id"), primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+)
+
 intermediate_use = Table(
     "intermediate_use",
     metadata,
