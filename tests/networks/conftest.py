@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(reason)
 
 
-@pytest.fixture(params=ARCHITECTURES, ids=lambda item: item.__name__)
+@pytest.fixture(scope="module", params=ARCHITECTURES, ids=lambda item: item.__name__)
 def architecture(request: pytest.FixtureRequest) -> Architecture:
     made: Architecture = request.param()
     return made
