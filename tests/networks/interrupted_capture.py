@@ -1,7 +1,7 @@
 """A process with Keras imported, whose children capture a network and are killed at one of its registrations.
 
-Usage: ``python -m tests.networks.interrupted_capture``; it answers each line ``FOLDER REGISTRATION WHEN`` with the status
-of a child that was killed before or after the given registration (from 1) of row blocks.
+Usage: ``python -m tests.networks.interrupted_capture``. It answers each line ``FOLDER REGISTRATION WHEN`` with the
+status of a child that was killed before or after the given registration (from 1) of row blocks.
 """
 
 import os
