@@ -2,21 +2,25 @@
 
 from xdist.scheduler import LoadScopeScheduling
 
-ONE_UNIT = ("tests/integration",)
-"""Folders whose tests share one costly fixture, such as a running Airflow."""
+ONE_UNIT = (("tests/integration",), ("tests/operators", "tests/plugin"))
+"""Folders whose tests share what takes long to make: a running Airflow, and Airflow's imports and database."""
 FIRST = ("tests/integration", "tests/concurrency", "tests/faults", "tests/networks", "tests/operators")
-"""Folders whose files take long: begun last, one of them would run alone at the end."""
+"""Folders whose tests take long: begun last, one of their files would run alone at the end."""
+
+
+def is_below(node_id: str, folder: str) -> bool:
+    return node_id.startswith(f"{folder}/")
 
 
 def unit_of(node_id: str) -> str:
-    """Return the folder or file whose tests run in one process, one after the other."""
-    file = node_id.split("::", 1)[0]
-    return next((folder for folder in ONE_UNIT if file.startswith(f"{folder}/")), file)
+    """Return the name of the unit whose tests run in one process, one after the other: a file, or some folders."""
+    units = (folders for folders in ONE_UNIT if any(is_below(node_id, folder) for folder in folders))
+    return " ".join(next(units, (node_id.split("::", 1)[0],)))
 
 
 def turn_of(node_id: str) -> int:
-    """Return by what units are sorted: the number of the folder in `FIRST`, then all others."""
-    return next((turn for turn, folder in enumerate(FIRST) if node_id.startswith(f"{folder}/")), len(FIRST))
+    """Return by what tests are sorted: the number of their folder in `FIRST`, then all others."""
+    return next((turn for turn, folder in enumerate(FIRST) if is_below(node_id, folder)), len(FIRST))
 
 
 class WorkUnits(LoadScopeScheduling):
