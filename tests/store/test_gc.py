@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -197,14 +198,16 @@ def test_a_description_that_is_still_needed_keeps_its_file(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_every_call_of_the_storage_may_fail(tmp_path: Path, when: str) -> None:
+def test_every_call_of_the_storage_may_fail(memory_path: Path, when: str) -> None:
     """Whichever call fails, the store holds what it held, and the next collection finishes."""
+    start = memory_path / "start"
+    with Mistique.open(start, approximate_dedup=False) as store:
+        for seed in range(4):
+            store.log_frame("p", f"m{seed}", "x", frame(seed))
+        for seed in range(3):
+            store.delete("p", f"m{seed}")
     for k in range(1, 100):
-        with Mistique.open(tmp_path / str(k), approximate_dedup=False) as store:
-            for seed in range(4):
-                store.log_frame("p", f"m{seed}", "x", frame(seed))
-            for seed in range(3):
-                store.delete("p", f"m{seed}")
+        with Mistique.open(shutil.copytree(start, memory_path / str(k)), approximate_dedup=False) as store:
             faulty = FaultyBackend(store.backend, fail_at=k, when="before" if when == "before" else "after")
             try:
                 collect_garbage(store.catalogue, faulty, grace_seconds=0)
