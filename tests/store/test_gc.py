@@ -223,28 +223,26 @@ def test_every_call_of_the_storage_may_fail(memory_path: Path, when: str) -> Non
     assert k > 4
 
 
-def test_a_collection_killed_at_any_point_is_finished_by_the_next(tmp_path: Path) -> None:
+def test_a_collection_killed_at_any_point_is_finished_by_the_next(memory_path: Path) -> None:
     """Killed before every statement, commit and deletion in turn, until one run ends by itself."""
-    with Mistique.open(tmp_path) as store:
+    home, start = memory_path / "home", memory_path / "start"
+    with Mistique.open(start) as store:
         store.log_frame("p", "kept", "x", frame(0))
-
-    def fill() -> None:
-        with Mistique.open(tmp_path) as store:
-            for seed in (1, 2):
-                store.log_frame("p", f"m{seed}", "x", frame(seed))
-                store.delete("p", f"m{seed}")
-
-    fill()
-    with killed_at_every_step(tmp_path, "store.gc(grace_seconds=0)") as runs:
+        for seed in (1, 2):
+            store.log_frame("p", f"m{seed}", "x", frame(seed))
+            store.delete("p", f"m{seed}")
+    shutil.copytree(start, home)
+    with killed_at_every_step(home, "store.gc(grace_seconds=0)") as runs:
         for _ in runs:
-            with Mistique.open(tmp_path) as store:
+            with Mistique.open(home) as store:
                 assert store.check(read_data=True).is_clean
                 pd.testing.assert_frame_equal(store.get_intermediates("p.kept.x").frame, frame(0))
                 store.gc(grace_seconds=0)
                 with store.catalogue.read() as connection:
                     assert set(connection.scalars(sa.select(partition.c.name))) == set(files(store))
                     assert connection.scalar(sa.select(sa.func.count()).select_from(column_version)) == 6
-            fill()
+            shutil.rmtree(home)
+            shutil.copytree(start, home)
 
 
 def test_a_collection_between_looking_up_and_registering(catalogue_url: str, tmp_path: Path) -> None:
