@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -25,13 +26,20 @@ def frame(seed: int) -> pd.DataFrame:
     return pd.DataFrame({"a": np.random.default_rng(seed).normal(size=500)}).rename_axis("row_id")
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """Return a store of its own: these commands change it."""
-    with Mistique.open(tmp_path / "store") as store:
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the store that every test begins with."""
+    folder = tmp_path_factory.mktemp("filled") / "store"
+    with Mistique.open(folder) as store:
         for seed in range(4):
             store.log_frame("homes", f"m{seed}", "x", frame(seed))
-    return tmp_path / "store"
+    return folder
+
+
+@pytest.fixture
+def home(filled: Path, tmp_path: Path) -> Path:
+    """Return a store of its own: these commands change it."""
+    return Path(shutil.copytree(filled, tmp_path / "store"))
 
 
 @pytest.fixture
