@@ -93,7 +93,7 @@ def measure_cold(report: Report, place: Path, layer: int, name: str) -> None:
 
 def measure(report: Report, store: Mistique, layer: int, name: str, model: Any, rows: int, repetitions: int) -> None:
     """Read and re-run a layer and one unit of it, for several numbers of rows, with all layers kept rebuilt."""
-    forward = _forward(store, model, name)
+    forward = forward_of(store, model, name, _key(INPUT))
     keys = {"all": _key(name), "one unit": f"{_key(name)}.{_middle_unit(store, name)}"}
     for n_ex in (*(count for count in ROW_COUNTS if count < rows), rows):
         for columns, key in keys.items():
@@ -129,14 +129,14 @@ def measure(report: Report, store: Mistique, layer: int, name: str, model: Any, 
             )
 
 
-def _forward(store: Mistique, model: Any, name: str) -> Callable[[int], object]:
+def forward_of(store: Mistique, model: Any, name: str, inputs_key: str) -> Callable[[int], object]:
     """Return what runs the network up to a layer, on the first rows of the stored images."""
     import keras
 
     part = keras.Model(model.inputs, model.get_layer(name).output)
 
     def run(rows: int) -> Any:
-        inputs = store.get_intermediates(_key(INPUT), n_ex=rows, strategy="read").values
+        inputs = store.get_intermediates(inputs_key, n_ex=rows, strategy="read").values
         if rows <= BATCH_ROWS:
             return part.predict_on_batch(inputs)
         return part.predict(inputs, batch_size=BATCH_ROWS, verbose=0)

@@ -154,7 +154,7 @@ def measure(report: Report, store: Mistique, pipeline: Pipeline, folder: Path, r
         table = pa.Table.from_pandas(frame.reset_index(), preserve_index=False)
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
         lance.write_dataset(table, str(folder / f"{name}.lance"))
-    whole = _whole_pipeline_seconds(store, pipeline)
+    whole = whole_pipeline_seconds(store, pipeline)
     for query in queries(ids, features, groups):
         answers = {
             "read": lambda query=query: _ask(store, key, query, "read"),
@@ -186,7 +186,7 @@ def measure(report: Report, store: Mistique, pipeline: Pipeline, folder: Path, r
     report.add(f"{pipeline.template} diagnostics.pointq", technique="pointq()", read=point, pipeline=whole)
 
 
-def _whole_pipeline_seconds(store: Mistique, pipeline: Pipeline) -> float:
+def whole_pipeline_seconds(store: Mistique, pipeline: Pipeline) -> float:
     """Return the seconds of re-running all stages from the files with what they have learned (median of three)."""
     import sqlalchemy as sa
 
@@ -203,7 +203,7 @@ def _whole_pipeline_seconds(store: Mistique, pipeline: Pipeline) -> float:
         )
         for row in connection.execute(query).all():
             records = fitted_of_stage(connection, row.id)
-            learned[row.name] = {item.ref.name: store._reader.fitted(connection, item) for item in records}
+            learned[row.name] = {item.ref.name: store.frame_reader.fitted(connection, item) for item in records}
     specs = load_workflow(pipeline.path).variation(pipeline.variation).resolved().stages
 
     def run() -> None:

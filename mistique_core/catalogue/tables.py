@@ -181,6 +181,7 @@ model_version = Table(
     Column("number", Integer, nullable=False),
     Column("run_id", ForeignKey("experiment_run.id"), nullable=False, index=True),
     Column("created_at", Float, nullable=False),
+    Column("budget_bytes", BigInteger),
     UniqueConstraint("model_id", "number"),
     UniqueConstraint("model_id", "run_id"),
 )
@@ -264,6 +265,7 @@ intermediate = Table(
     Column("layout_id", ForeignKey("layout.id"), index=True),
     Column("columns", LargeBinary),
     Column("unstored", LargeBinary),
+    Column("rerun_equal", Boolean),
     UniqueConstraint("model_version_id", "name", "attempt"),
 )
 
@@ -337,6 +339,7 @@ intermediate_use = Table(
     metadata,
     Column("intermediate_id", ForeignKey("intermediate.id"), primary_key=True),
     Column("n_query", Integer, nullable=False),
+    Column("columns", LargeBinary),
 )
 
 cost_rate = Table(

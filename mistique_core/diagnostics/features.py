@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import sqlalchemy as sa
 
-from mistique_core.catalogue.intermediates import columns_of, find_intermediate
+from mistique_core.catalogue.intermediates import ColumnRecord, columns_of, find_intermediate
 from mistique_core.diagnostics.reading import Key, Keys, RowIds, Table, Where, joined_plan, read_columns, read_units
 from mistique_core.diagnostics.wording import short_names
 from mistique_core.errors import InvalidInputError, NotFoundError, did_you_mean
@@ -22,6 +23,8 @@ from mistique_core.store import Mistique
 _NUMBERS = ("numeric", "bool", "nullable", "units")
 _RESTRICTING_SHARE = 0.5
 """Maps of other intermediates are read for chosen rows only, if these are at most this share of all."""
+
+Identity = tuple[bytes, int | None]
 
 
 @dataclass(frozen=True)
@@ -121,12 +124,11 @@ def read_features(
     row_id: RowIds | None = None,
     where: Where = (),
     strategy: Strategy = "auto",
-    kinds: tuple[str, ...] = _NUMBERS,
 ) -> Aligned:
     """Read sets of features and single columns on the rows that all of them hold.
 
-    Of a whole intermediate only columns of numbers are read, without those in `beside`; the others are named in
-    ``skipped``. A column that is named by itself must hold numbers.
+    Of a whole intermediate only columns of numbers are read, without those in `beside`, even if these are stored under
+    another key; columns without numbers are named in ``skipped``. A column that is named by itself must hold numbers.
 
     Parameters
     ----------
@@ -138,8 +140,6 @@ def read_features(
         Keys of single columns.
     row_id, where, strategy
         As for :func:`read_units`. A plain name in `where` is a column of what is read.
-    kinds
-        Kinds of columns (:class:`LogicalType`) to take.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def read_features(
     """
     singles = [IntermediateKey.parse(key) for key in beside]
     _refuse_maps(store, singles)
-    wanted = [_wanted(store, keys, singles, kinds) for keys in sets]
+    wanted = [_wanted(store, keys, singles) for keys in sets]
     plain = [item for item in wanted if not item.is_maps]
     tables: list[Table] = []
     keys = [*singles, *(key for item in plain for key in item.keys)]
@@ -178,26 +178,25 @@ def _refuse_maps(store: Mistique, singles: Sequence[IntermediateKey]) -> None:
                     raise InvalidInputError(f"{key} holds maps, where numbers or labels are needed; name a column")
 
 
-def _wanted(store: Mistique, keys: Keys, singles: Sequence[IntermediateKey], kinds: tuple[str, ...]) -> _Wanted:
+def _wanted(store: Mistique, keys: Keys, singles: Sequence[IntermediateKey]) -> _Wanted:
     parsed = [IntermediateKey.parse(key) for key in ([keys] if isinstance(keys, str | IntermediateKey) else keys)]
     found: dict[IntermediateKey, LogicalType] = {}
     skipped: list[IntermediateKey] = []
     rows = 0
     with store.catalogue.read() as connection:
-        taken = {(find_intermediate(connection, key).ref.id, key.column) for key in singles}
+        taken = {version for key in singles for version in _versions(connection, key)}
         for key in parsed:
             record = find_intermediate(connection, key)
             rows = record.ref.rows
-            types = {
-                item.name: LogicalType.from_json(item.logical_type) for item in columns_of(connection, record.ref.id)
-            }
+            columns = {item.name: item for item in columns_of(connection, record.ref.id)}
+            types = {name: LogicalType.from_json(item.logical_type) for name, item in columns.items()}
             if key.column != ALL_COLUMNS and key.column not in types:
                 raise NotFoundError(f"{key} has no such column; {did_you_mean(key.column, types)}")
             whole = key.column == ALL_COLUMNS
             for name in types if whole else [key.column]:
-                if whole and (record.ref.id, name) in taken:
+                if whole and _identity(columns[name]) in taken:
                     continue
-                if _holds_numbers(types[name], kinds):
+                if _holds_numbers(types[name]):
                     found.setdefault(key.with_column(name), types[name])
                 elif whole:
                     skipped.append(key.with_column(name))
@@ -215,9 +214,19 @@ def _wanted(store: Mistique, keys: Keys, singles: Sequence[IntermediateKey], kin
     return _Wanted(tuple(found), tuple(key.column for key in skipped), is_units, shapes != {()}, rows)
 
 
-def _holds_numbers(logical: LogicalType, kinds: tuple[str, ...]) -> bool:
+def _versions(connection: sa.Connection, key: IntermediateKey) -> list[Identity]:
+    """Return what tells the column of a key from others: its content, wherever it is stored."""
+    columns = columns_of(connection, find_intermediate(connection, key).ref.id)
+    return [_identity(item) for item in columns if item.name == key.column]
+
+
+def _identity(column: ColumnRecord) -> Identity:
+    return column.version.address, column.unit
+
+
+def _holds_numbers(logical: LogicalType) -> bool:
     is_complex = logical.kind in ("numeric", "units") and np.dtype(logical.dtype).kind == "c"
-    return logical.kind in kinds and not is_complex
+    return logical.kind in _NUMBERS and not is_complex
 
 
 def _read_maps(

@@ -13,7 +13,7 @@ import pandas as pd
 from mistique_core.diagnostics.predicate import Predicate
 from mistique_core.errors import InvalidInputError
 from mistique_core.model import ALL_COLUMNS, IntermediateKey
-from mistique_core.planner import QueryPlan, Strategy
+from mistique_core.planner import Fetched, QueryPlan, Strategy
 from mistique_core.store import Mistique
 
 Key = str | IntermediateKey
@@ -155,8 +155,10 @@ def joined_plan(plans: Iterable[QueryPlan]) -> QueryPlan:
     if len(asked) == 1:
         return asked[0]
     verdicts = [plan.verified for plan in asked if plan.verified is not None]
+    fetched = [plan.fetched for plan in asked if plan.fetched is not None]
     return QueryPlan(
         tuple(target for plan in asked for target in plan.targets),
         measured_seconds=sum(plan.measured_seconds or 0.0 for plan in asked),
         verified=all(verdicts) if verdicts else None,
+        fetched=Fetched(*map(sum, zip(*fetched, strict=True))) if fetched else None,
     )

@@ -25,6 +25,7 @@ from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.engine.lru import LruCache
 from mistique_core.engine.rerun import rerun
 from mistique_core.engine.rerun_tally import RerunTally
+from mistique_core.engine.shared_work import SharedWork
 from mistique_core.engine.stage_loader import load_stage
 from mistique_core.engine.stored_array import StoredArray
 from mistique_core.errors import MistiqueError, RerunError
@@ -52,6 +53,8 @@ class _Step:
         Name -> intermediate.
     row_bytes
         Of one row of all outputs.
+    batch_rows
+        Rows of a forward pass when it was recorded, if that is known.
     load_seconds
         Preparing it; ``None`` where it was prepared already.
     """
@@ -63,6 +66,7 @@ class _Step:
     outputs: Mapping[str, int]
     row_bytes: int
     load_seconds: float | None
+    batch_rows: int | None = None
 
 
 class ArrayRerunner:
@@ -90,11 +94,12 @@ class ArrayRerunner:
         target: IntermediateRecord,
         row_ids: RowIds | None,
         tally: RerunTally | None = None,
+        shared: SharedWork | None = None,
     ) -> tuple[RowIds, Array]:
         """Return rows of an intermediate as the network gives them, before any scheme.
 
-        The same rows in batches of another length may differ in the last bits, so nothing is compared with what
-        was recorded.
+        All rows are run in batches as they were recorded, which gives the same bits again; some rows in batches of
+        another length may differ in the last bits. Nothing is compared with what was recorded.
 
         Parameters
         ----------
@@ -108,6 +113,8 @@ class ArrayRerunner:
             The wanted rows, int64 (n,), all of them in the intermediate; ``None`` for all.
         tally
             Told what the layers took.
+        shared
+            Keeps the rows for other plans.
 
         Returns
         -------
@@ -123,11 +130,13 @@ class ArrayRerunner:
         tally = RerunTally() if tally is None else tally
         frames, steps = self._steps(connection, plan, tally)
         needed = {item for step in steps for item in step.inputs.values()}
-        sources: dict[int, _Source | _Frame] = {item: _Frame(frame, ids) for item, frame in frames.items()}
+        sources: dict[int, _Source | _Frame | _Kept] = {item: _Frame(frame, ids) for item, frame in frames.items()}
         for item in needed.intersection(plan.frontier):
-            sources[item] = _Source(connection, self._reader, item, ids)
+            kept = None if shared is None else shared.array(item, ids)
+            sources[item] = _Source(connection, self._reader, item, ids) if kept is None else _Kept(kept)
         last_use = {item: place for place, step in enumerate(steps) for item in step.inputs.values()}
-        rows = batch_rows([step.row_bytes for step in steps])
+        recorded = steps[-1].batch_rows if row_ids is None else None
+        rows = batch_rows([step.row_bytes for step in steps]) if recorded is None else recorded
         pieces = []
         times = [_StepTime(step) for step in steps]
         for start in range(0, max(len(ids), 1), rows):
@@ -140,7 +149,10 @@ class ArrayRerunner:
                         values.pop(item, None)
             pieces.append(values[target.ref.id])
         tally.stages += [taken.measured() for taken in times]
-        return ids, pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        found = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        if shared is not None:
+            shared.add_array(target.ref.id, ids, found)
+        return ids, found
 
     def _steps(
         self, connection: sa.Connection, plan: TargetPlan, tally: RerunTally
@@ -163,7 +175,7 @@ class ArrayRerunner:
             outputs = {row.output: int(row.id) for row in made}
             row_bytes = sum(row.logical_bytes // max(row.n_rows, 1) for row in made)
             function, seconds = self._prepare(connection, stage_id, stage)
-            steps.append(_Step(stage_id, name, function, inputs, outputs, row_bytes, seconds))
+            steps.append(_Step(stage_id, name, function, inputs, outputs, row_bytes, seconds, stage.batch_rows))
         return frames, steps
 
     def _run_frames(
@@ -229,6 +241,17 @@ class _Frame:
     def take(self, start: int, stop: int, tally: ReadTally) -> Array:
         """Return the wanted rows from `start` to `stop`."""
         return self._frame.loc[self._ids[start:stop]].to_numpy()
+
+
+class _Kept:
+    """Rows that another re-run of the same batch has made."""
+
+    def __init__(self, values: Array) -> None:
+        self._values = values
+
+    def take(self, start: int, stop: int, tally: ReadTally) -> Array:
+        """Return the wanted rows from `start` to `stop`."""
+        return self._values[start:stop]
 
 
 class _StepTime:

@@ -19,9 +19,11 @@ from mistique_core.catalogue.stages import fitted_by_id, fitted_of_stage
 from mistique_core.catalogue.tables import intermediate, stage_input
 from mistique_core.catalogue.tables import stage as stage_table
 from mistique_core.cost import StageMeasurement
+from mistique_core.engine.chunk_reader import ReadTally
 from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.engine.outputs import OutputSet
 from mistique_core.engine.rerun_tally import RerunTally
+from mistique_core.engine.shared_work import SharedWork
 from mistique_core.engine.stage_loader import load_stage
 from mistique_core.errors import CorruptPartitionError, MistiqueError, RerunError, RerunMismatchError
 from mistique_core.frames import ROW_ID, split_row_id
@@ -56,8 +58,9 @@ def rerun(
     target: IntermediateRecord,
     reader: FrameReader,
     tally: RerunTally | None = None,
+    shared: SharedWork | None = None,
 ) -> Rerun:
-    """Execute a plan's stages; `tally` is told what they took.
+    """Execute a plan's stages; `tally` is told what they took, and `shared` keeps what they make for other plans.
 
     Raises
     ------
@@ -68,14 +71,23 @@ def rerun(
     """
     tally = RerunTally() if tally is None else tally
     with tally.reading() as read:
-        made = {item: reader.frame(connection, intermediate_by_id(connection, item), read) for item in plan.frontier}
+        made = {item: _read(connection, item, reader, read, shared) for item in plan.frontier}
     learned_again: dict[str, Any] = {}
     for stage_id in plan.stages:
         made.update(_run_stage(connection, stage_id, made, reader, learned_again, tally))
+    if shared is not None:
+        shared.add_frames(made)
     frame = made[target.ref.id]
     block_rows = version_records(connection, [target.row_id_version.id])[0].block_rows
     verify(frame, target, block_rows)
     return Rerun(frame, block_rows, learned_again)
+
+
+def _read(
+    connection: sa.Connection, item: int, reader: FrameReader, tally: ReadTally, shared: SharedWork | None
+) -> pd.DataFrame:
+    kept = None if shared is None else shared.frame(item)
+    return reader.frame(connection, intermediate_by_id(connection, item), tally) if kept is None else kept
 
 
 def _run_stage(

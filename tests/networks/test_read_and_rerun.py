@@ -162,3 +162,22 @@ def test_a_layer_of_ones_own_is_re_run_by_its_class_and_a_lambda_is_not(tmp_path
         with pytest.raises((RerunError, NotMaterializedError), match=r"cannot be rebuilt|cannot be re-run"):
             store.get_intermediates("nets.m.doubled", strategy="rerun")
         assert [layer.state for layer in log().layers] == ["reused", "stored"]
+
+
+def test_two_layers_of_one_query_are_made_in_one_pass(tmp_path: Path) -> None:
+    """The deeper layer begins where the other one ends; both are what each alone is."""
+    from mistique_core.store import Query
+
+    architecture = cnn()
+    with Mistique.open(tmp_path) as store:
+        store.log_intermediates(
+            architecture.model, lambda: architecture.inputs, project="nets", model="m", scheme="bounded(0.5)"
+        )
+        queries = [Query(f"nets.m.{name}", strategy="rerun") for name in ("flatten", "conv2")]
+        alone = [store.get_intermediates(query.keys, strategy="rerun") for query in queries]
+        together = store.get_many(queries)
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one.values, other.values)
+    deep, shallow = together[0].plan.targets[0], together[1].plan.targets[0]
+    assert set(deep.stage_labels).isdisjoint(shallow.stage_labels)
+    assert deep.frontier_labels == ("nets.m@1.conv2",)

@@ -28,25 +28,27 @@ def draw(result: DiagnosticResult) -> go.Figure:
         customdata=row_texts(result.frame),
         hovertemplate="%{customdata}<extra></extra>",
     )
-    return styled(go.Figure(points), result.sentence, str(first.name), str(second.name))
+    ends = [min(first.min(), second.min()), max(first.max(), second.max())]
+    equal = go.Scatter(x=ends, y=ends, mode="lines", line={"color": "#8A979E", "dash": "dash"}, hoverinfo="skip")
+    figure = styled(go.Figure([equal, points]), result.sentence, str(first.name), str(second.name))
+    return figure.update_layout(showlegend=False)
 
 
 def _by_group(result: DiagnosticResult, groups: list[dict[str, object]]) -> go.Figure:
     bars = go.Bar(
-        x=[shorten(item["group"]) for item in groups],
+        x=[f"{shorten(item['group'])}<br>{item['compared_rows']:,} rows" for item in groups],
         y=[item["different_rows"] / item["compared_rows"] for item in groups],  # type: ignore[operator]
         customdata=[[item["different_rows"], item["compared_rows"]] for item in groups],
         hovertemplate="%{x}<br>%{customdata[0]} of %{customdata[1]} examples differ (%{y:.1%})<extra></extra>",
         marker_color=COLOURS[0],
     )
-    figure = styled(go.Figure(bars), result.sentence, "group", "share of examples that differ")
+    figure = styled(go.Figure(bars), result.sentence, str(result.facts["group"]), "share of examples that differ")
     figure.update_xaxes(type="category")
     figure.update_yaxes(tickformat=".0%", rangemode="tozero")
     return figure
 
 
 def _pairs(result: DiagnosticResult) -> go.Figure:
-    names = [str(name) for name in result.frame.columns[:2]]
     texts = result.frame.iloc[:, :2].astype(object).map(str)
     counts = texts.groupby(list(texts.columns)).size().sort_values(ascending=False).head(_MOST_PAIRS)
     bars = go.Bar(
@@ -56,6 +58,6 @@ def _pairs(result: DiagnosticResult) -> go.Figure:
         marker_color=COLOURS[0],
         hovertemplate="%{y}: %{x} examples<extra></extra>",
     )
-    figure = styled(go.Figure(bars), result.sentence, "examples", f"{shorten(names[0], 40)} → {shorten(names[1], 40)}")
+    figure = styled(go.Figure(bars), result.sentence, "examples", "first → second value")
     figure.update_yaxes(autorange="reversed", type="category")
     return figure

@@ -14,6 +14,7 @@ from plotly.subplots import make_subplots
 from mistique_core.diagnostics.figures.style import SEQUENTIAL, shorten, styled
 
 MOST_MAPS = 24
+_WIDTH, _TITLE_PIXELS = 800, 34
 
 
 def draw_maps(
@@ -49,7 +50,7 @@ def draw_maps(
         cols=columns,
         subplot_titles=[shorten(title, 22) for title in titles[: len(shown)]],
         horizontal_spacing=0.02,
-        vertical_spacing=min(0.12, 0.3 / rows),
+        vertical_spacing=0.25 / rows,
     )
     for place, plane in enumerate(shown):
         figure.add_trace(
@@ -61,15 +62,19 @@ def draw_maps(
             row=place // columns + 1,
             col=place % columns + 1,
         )
-    styled(figure, sentence, height=max(450, 140 + 175 * rows) if rows > 1 else None)
+    size = _WIDTH * 0.78 / columns
+    tallest = max((plane.shape[0] / plane.shape[1] for plane in shown), default=1.0)
+    styled(figure, sentence, height=int(140 + rows * (size * tallest + _TITLE_PIXELS)))
     figure.update_xaxes(visible=False, constrain="domain")
     figure.update_yaxes(visible=False, autorange="reversed", constrain="domain")
     for place in range(len(shown)):
         axis = "x" if place == 0 else f"x{place + 1}"
         figure.update_yaxes(scaleanchor=axis, row=place // columns + 1, col=place % columns + 1)
     figure.update_annotations(font_size=11)
-    figure.update_layout(coloraxis={"colorscale": SEQUENTIAL, "colorbar": {"title": unit}})
-    return figure
+    colours = {"colorscale": SEQUENTIAL, "colorbar": {"title": unit}}
+    return figure.update_layout(
+        coloraxis=colours, width=_WIDTH, margin={"l": 20, "r": 20, "b": 20, "t": figure.layout.margin.t + 20}
+    )
 
 
 def _plane(item: npt.NDArray[Any]) -> npt.NDArray[Any]:

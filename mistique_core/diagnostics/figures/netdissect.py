@@ -28,7 +28,11 @@ def draw(result: DiagnosticResult) -> go.Figure:
     styled(figure, result.sentence, f"unit, best first{f' ({left} more)' if left else ''}", "intersection over union")
     figure.update_layout(showlegend=True, legend_title_text="concept")
     limit = result.facts["iou"]
-    figure.add_hline(y=limit, line={"color": "#1C2B33", "dash": "dash"}, annotation_text=f"detector from {limit:g}")
+    figure.add_hline(
+        y=limit,
+        line={"color": "#1C2B33", "dash": "dash"},
+        annotation={"text": f"detector from {limit:g}", "bgcolor": "white", "opacity": 0.9},
+    )
     return figure.update_xaxes(
         type="category", categoryorder="array", categoryarray=[str(name) for name in table.index]
     )

@@ -26,6 +26,6 @@ def draw(result: DiagnosticResult) -> go.Figure:
         table["z"].to_numpy(),
         texts,
         title=result.sentence,
-        x=f"row {row} minus the average of {result.facts['group']}, in standard deviations",
+        x=f"row {row} minus the average, in standard deviations of the group",
         y="column",
     )

@@ -37,12 +37,16 @@ def styled(
             "font": {"size": 15},
             "x": 0.02,
             "xanchor": "left",
+            "y": 1,
+            "yref": "container",
+            "yanchor": "top",
+            "pad": {"t": 14 if len(lines) == 1 else 28},  # Plotly puts the first of several lines higher
         },
         font={"family": "DejaVu Sans, Verdana, sans-serif", "size": 12, "color": _INK},
         colorway=list(COLOURS),
         plot_bgcolor="white",
         paper_bgcolor="white",
-        margin={"l": 70, "r": 30, "t": 45 + 20 * len(lines), "b": 60},
+        margin={"l": 70, "r": 30, "t": 40 + 20 * len(lines), "b": 60},
         height=height,
         hoverlabel={"align": "left"},
     )
@@ -52,6 +56,8 @@ def styled(
         figure.update_xaxes(title=_literal(x))
     if y is not None:
         figure.update_yaxes(title=_literal(y))
+    if not figure.data:
+        figure.add_annotation(text="no rows", showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5, font_size=14)
     return figure
 
 

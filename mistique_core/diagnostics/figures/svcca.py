@@ -26,7 +26,8 @@ def draw(result: DiagnosticResult) -> go.Figure:
             y=coefficient,
             line={"color": COLOURS[1], "dash": "dash"},
             annotation_text=f"mean {coefficient:.4f}",
-            annotation_position="bottom left",
+            annotation_position="bottom right",
         )
     figure.update_yaxes(range=[0, 1.03])
-    return figure.update_xaxes(tickformat="d", rangemode="tozero")
+    few = len(result.frame) <= 20
+    return figure.update_xaxes(tickformat="d", dtick=1 if few else None, range=[0.5, len(result.frame) + 0.5])

@@ -10,7 +10,7 @@ from mistique_core.diagnostics.reading import Key, RowIds, Where, read_columns
 from mistique_core.diagnostics.result import DiagnosticResult
 from mistique_core.diagnostics.values.difference import differences
 from mistique_core.diagnostics.values.groups import Groups, groups_of
-from mistique_core.diagnostics.wording import of_all, short_names
+from mistique_core.diagnostics.wording import number, of_all, short_names
 from mistique_core.errors import InvalidInputError
 from mistique_core.model import IntermediateKey
 from mistique_core.planner import Strategy
@@ -81,9 +81,11 @@ def col_diff(
     if distance is not None:
         different = different.sort_values(label, ascending=False, kind="stable")
     names = short_names(keys)
-    sentence = f"{names[0]} and {names[1]} differ for {of_all(len(different), len(frame))}."
+    by = f" by more than {number(float(tolerance))}" if tolerance and distance is not None else ""
+    sentence = f"{names[0]} and {names[1]} differ{by} for {of_all(len(different), len(frame))}."
     facts: dict[str, object] = {"compared_rows": len(frame), "different_rows": len(different)}
     if group is not None:
+        facts["group"] = IntermediateKey.parse(group).column
         facts["groups"] = _by_group(groups_of(frame[found.label(group)]), differs)
     return DiagnosticResult("col_diff", different, sentence, found.plan, facts)
 

@@ -10,7 +10,7 @@ from mistique_core.diagnostics.features import read_features
 from mistique_core.diagnostics.reading import Key, Keys, RowIds, Table, Where
 from mistique_core.diagnostics.result import DiagnosticResult
 from mistique_core.diagnostics.values.correlation import correlations
-from mistique_core.diagnostics.wording import listed
+from mistique_core.diagnostics.wording import listed, short_names
 from mistique_core.errors import InvalidInputError
 from mistique_core.frames import ROW_ID
 from mistique_core.model import IntermediateKey
@@ -77,7 +77,7 @@ def feature_correlation(
     table = pd.DataFrame({"correlation": values, "rows": rows}, index=pd.Index(features.names, name="feature"))
     order = np.argsort(-np.nan_to_num(np.abs(values), nan=-1.0), kind="stable")
     table = table.iloc[order]
-    name = beside[0].column if prediction is None else f"the residual {beside[0].column} - {beside[1].column}"
+    name = beside[0].column if prediction is None else f"the residual {' - '.join(short_names(beside))}"
     facts = {"target": name, "method": method, "skipped": list(features.skipped), "rows": len(features.row_id)}
     arrays = {ROW_ID: features.row_id}
     sentence = _sentence(table, name, method, features.skipped)

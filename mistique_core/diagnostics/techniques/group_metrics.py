@@ -214,23 +214,17 @@ def _sentence(table: pd.DataFrame, facts: dict[str, object]) -> str:
     assert isinstance(overall, dict)
     total = "; ".join(f"{metric} of {name} is {_shown(metric, values[metric])}" for name, values in overall.items())
     told = f"Over {facts['compared_rows']:,} rows, {total}"
-    known = table[metric].dropna()
+    known = table.dropna(subset=metric)
     if facts["group"] is None or len(known) < 2:
         return f"{told}."
-    ordered = known.sort_values(ascending=metric == "accuracy", kind="stable")
-    names = table.get("prediction")
-    return (
-        f"{told}; worst for {facts['group']} = {_group(ordered, 0, table, names)} ({_shown(metric, ordered.iloc[0])}), "
-        f"best for {_group(ordered, -1, table, names)} ({_shown(metric, ordered.iloc[-1])})."
-    )
+    ordered = known.sort_values(metric, ascending=metric == "accuracy", kind="stable")
+    worst, best = (_extreme(ordered.iloc[[place]], metric) for place in (0, -1))
+    return f"{told}; worst for {facts['group']} = {worst}, best for {best}."
 
 
-def _group(ordered: pd.Series, place: int, table: pd.DataFrame, names: pd.Series | None) -> str:
-    group = str(ordered.index[place])
-    if names is None:
-        return group
-    same = table[(table.index == group) & (table[ordered.name] == ordered.iloc[place])]
-    return f"{group} by {same['prediction'].iloc[0]}"
+def _extreme(row: pd.DataFrame, metric: str) -> str:
+    who = f" by {row['prediction'].iloc[0]}" if "prediction" in row else ""
+    return f"{row.index[0]}{who} ({_shown(metric, row[metric].iloc[0])})"
 
 
 def _shown(metric: str, value: object) -> str:

@@ -14,6 +14,7 @@ from mistique_core.diagnostics.values.groups import groups_of, position_of
 from mistique_core.diagnostics.wording import listed, number
 from mistique_core.errors import InvalidInputError, NotFoundError
 from mistique_core.frames import ROW_ID
+from mistique_core.model import IntermediateKey
 from mistique_core.planner import Strategy
 from mistique_core.store import Mistique
 
@@ -88,7 +89,7 @@ def row_average_compare(
             wanted = int(groups.codes[place])
         else:
             wanted = position_of(groups, alone.beside.column(group).iloc[0])
-        chosen, name = groups.codes == wanted, f"{column.name} = {groups.names[wanted]}"
+        chosen, name = groups.codes == wanted, f"{IntermediateKey.parse(group).column} = {groups.names[wanted]}"
     if not chosen.any():
         raise InvalidInputError(f"no row is left to compare row {row_id} with; widen 'where'")
     members = features.means[chosen]

@@ -71,7 +71,7 @@ def topk(
         top = rank(found.frame.iloc[:, 0], k, largest=largest)
         arrays: dict[str, npt.NDArray[Any]] = {}
     else:
-        name = f"{by} of {found.units[0]}"
+        name = f"{by} of unit {found.units[0]}"
         scores = pd.Series(map_scores(found.maps[..., 0], by), index=found.frame.index, name=name)
         top = rank(scores, k, largest=largest)
         arrays = {"maps": found.maps[scores.index.get_indexer(top.index), ..., 0]}

@@ -109,7 +109,9 @@ def _sentence(table: pd.DataFrame, deviation: npt.NDArray[np.float64], rows: int
         return f"{told} by {facts['group']}{left_out}; none differs between classes."
     unit = int(np.nanargmax(np.where(np.isfinite(apart), apart, np.nan)))
     values = table.iloc[unit]
-    return (
-        f"{told} by {facts['group']}; {table.index[unit]} tells classes apart most: {number(float(values.max()))} "
-        f"for {values.idxmax()}, {number(float(values.min()))} for {values.idxmin()}{left_out}."
+    top = f"{'unit ' if facts['is_units'] else ''}{table.index[unit]}"
+    most, least = (
+        f"{number(float(values.iloc[place]))} for {values.index[place]}"
+        for place in (int(values.argmax()), int(values.argmin()))
     )
+    return f"{told} by {facts['group']}; {top} tells classes apart most: {most}, {least}{left_out}."

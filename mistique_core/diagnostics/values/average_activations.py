@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mistique_core.diagnostics.values.group_means import group_means
 from mistique_core.errors import InvalidInputError
-
-_BLOCK_VALUES = 1 << 22
 
 
 def average_activations(
@@ -29,7 +28,7 @@ def average_activations(
     Returns
     -------
     numpy.ndarray
-        (units, classes) float64. NaN where a class has no row.
+        (units, classes) float64. NaN is left out; NaN where a class has no row.
 
     Raises
     ------
@@ -46,12 +45,6 @@ def average_activations(
     number = high + 1 if count is None else count
     if low < 0 or high >= number:
         raise InvalidInputError(f"VIS got classes {low} to {high}, but there are {number}, counted from 0")
-    units = values.shape[-1]
-    sums = np.zeros((number, units))
-    step = max(1, _BLOCK_VALUES * len(values) // max(values.size, 1))
-    for start in range(0, len(values), step):
-        block = values[start : start + step]
-        maps = block.reshape(len(block), -1, units)
-        np.add.at(sums, classes[start : start + step], maps.mean(axis=1, dtype=np.float64))
-    rows = np.bincount(classes, minlength=number)[:, None]
-    return np.divide(sums, rows, out=np.full_like(sums, np.nan), where=rows > 0).T
+    cells = tuple(range(1, values.ndim - 1))
+    means = values.mean(axis=cells, dtype=np.float64) if cells else values
+    return group_means(means, classes.astype(np.int64), number)[0].T

@@ -63,10 +63,11 @@ def groups_of(column: pd.Series, bins: int | None = None) -> Groups:
     """
     missing = column.isna().to_numpy(dtype=bool)
     known = column[~missing]
-    codes, values = sorted_codes(known)
     is_number = column.dtype.kind in "iuf" and not isinstance(column.dtype, pd.CategoricalDtype)
-    if bins is not None and is_number and len(values) > max(_MOST_PLAIN_NUMBERS, bins):
+    if bins is not None and is_number and known.nunique() > max(_MOST_PLAIN_NUMBERS, bins):
         codes, values = _quantiles(known, bins)
+    else:
+        codes, values = sorted_codes(known)
     names = [_name(value) for value in values]
     if len(names) > MOST_GROUPS:
         raise InvalidInputError(
@@ -91,6 +92,9 @@ def sorted_codes(known: pd.Series) -> tuple[npt.NDArray[np.int64], list[Any]]:
     if isinstance(known.dtype, pd.CategoricalDtype):
         present = known.cat.remove_unused_categories()
         return np.asarray(present.cat.codes, dtype=np.int64), list(present.cat.categories)
+    if known.dtype.kind in "iufbmM":
+        codes, found = pd.factorize(known, sort=True)
+        return np.asarray(codes, dtype=np.int64), list(found)
     codes, found = pd.factorize(known)
     values = list(found)
     try:

@@ -61,11 +61,10 @@ def classification(
         Index the groups' names; ``rows``, ``accuracy``, ``precision``, ``recall``, ``f1``.
     """
     size = len(groups.names)
-    hits = np.zeros((size, classes))
-    np.add.at(hits, (groups.codes[truth == prediction], truth[truth == prediction]), 1)
-    actual, predicted = (
-        np.bincount(groups.codes * classes + codes, minlength=size * classes).reshape(size, classes)
-        for codes in (truth, prediction)
+    right = truth == prediction
+    hits, actual, predicted = (
+        np.bincount(by * classes + codes, minlength=size * classes).reshape(size, classes)
+        for by, codes in ((groups.codes[right], truth[right]), (groups.codes, truth), (groups.codes, prediction))
     )
     precision, recall = _ratio(hits, predicted), _ratio(hits, actual)
     f1 = _ratio(2 * hits, predicted + actual)

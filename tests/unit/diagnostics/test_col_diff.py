@@ -53,7 +53,7 @@ def test_every_kind_of_column_on_common_rows(
     common = first.index.intersection(second.index)
     assert set(result.frame.index) == expected
     assert result.facts == {"compared_rows": len(common), "different_rows": len(expected)}
-    assert f"differ for {len(expected)} of {len(common)} examples" in result.sentence
+    assert f" for {len(expected)} of {len(common)} examples" in result.sentence
     for position, whole in enumerate((first, second)):
         shown = result.frame.iloc[:, position]
         pd.testing.assert_series_equal(shown, whole.loc[result.frame.index], check_names=False, check_freq=False)
@@ -148,3 +148,20 @@ def test_any_numbers(store: Mistique, columns: tuple[np.ndarray, np.ndarray], sh
         store.log_frame(project, model, "x", column.rename_axis("row_id").to_frame())
     result = col_diff(store, f"{project}.m.x.a", f"{project}.n.x.a")
     assert set(result.frame.index) == oracle(first, second)
+
+
+def test_differences_are_counted_by_group(models: Mistique, predictions: pd.DataFrame) -> None:
+    result = col_diff(models, "p.models.y.guess_a", "p.models.y.guess_b", group="p.models.y.town", where="flag==true")
+    part = predictions[predictions["flag"]]
+    differs = part["guess_a"] != part["guess_b"]
+    counted = differs.groupby(part["town"].fillna("missing")).agg(["size", "sum"])
+    assert [tuple(item.values()) for item in result.facts["groups"]] == list(counted.itertuples(name=None))
+    assert set(result.row_id) == set(part.index[differs])
+
+
+def test_equal_infinities_do_not_differ(tmp_path: Any) -> None:
+    frame = pd.DataFrame({"a": [np.inf, np.inf, -np.inf, np.nan], "b": [np.inf, -np.inf, 1.0, np.nan]})
+    with Mistique.open(tmp_path) as store:
+        store.log_frame("p", "m", "x", frame)
+        result = col_diff(store, "p.m.x.a", "p.m.x.b", tolerance=5)
+    assert result.frame["difference"].to_dict() == {1: np.inf, 2: np.inf}

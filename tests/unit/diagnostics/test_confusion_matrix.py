@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import confusion_matrix as sklearn_matrix
@@ -85,3 +86,24 @@ def test_numbers_are_no_classes(tmp_path: Path) -> None:
 def test_keys_that_name_no_two_columns(store: Mistique, truth: str, prediction: str, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         confusion_matrix(store, truth, prediction)
+
+
+@pytest.mark.parametrize(("normalize", "other"), [("truth", "true"), ("prediction", "pred"), ("all", "all")])
+def test_shares_are_those_of_scikit_learn(
+    models: Mistique, predictions: pd.DataFrame, normalize: str, other: str
+) -> None:
+    known = predictions.dropna(subset="kind_guess")
+    result = confusion_matrix(models, "p.models.y.kind", "p.models.y.kind_guess", normalize=normalize)
+    expected = sklearn_matrix(known["kind"], known["kind_guess"], normalize=other)
+    np.testing.assert_allclose(result.frame, expected)
+    codes = result.arrays["truth"], result.arrays["prediction"]
+    classes = np.array(result.frame.index)
+    assert classes[codes[0]].tolist() == known["kind"].loc[result.row_id].tolist()
+    assert classes[codes[1]].tolist() == known["kind_guess"].loc[result.row_id].tolist()
+
+
+def test_a_share_of_nothing_is_missing(tmp_path: Path) -> None:
+    with Mistique.open(tmp_path) as store:
+        store.log_frame("p", "m", "x", pd.DataFrame({"t": [0, 0], "p": [0, 1]}))
+        by_truth = confusion_matrix(store, "p.m.x.t", "p.m.x.p", normalize="truth").frame
+    assert by_truth.fillna(-1).to_numpy().tolist() == [[0.5, 0.5], [-1, -1]]

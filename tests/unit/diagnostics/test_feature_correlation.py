@@ -64,3 +64,13 @@ def test_text_cannot_be_correlated_with(models: Mistique) -> None:
         feature_correlation(models, Y, f"{Y}.kind")
     with pytest.raises(InvalidInputError, match="as target and as prediction; name two columns"):
         feature_correlation(models, Y, f"{Y}.a", prediction=f"{Y}.a")
+
+
+def test_the_target_is_no_feature_even_under_another_key(models: Mistique, predictions: pd.DataFrame) -> None:
+    frame = predictions[["a", "price"]]
+    models.log_frame("p", "copy", "labels", frame[["price"]])
+    models.log_frame("p", "copy", "features", frame)
+    result = feature_correlation(models, "p.copy.features", "p.copy.labels.price")
+    assert list(result.frame.index) == ["a"]
+    named = feature_correlation(models, ["p.copy.features.a", "p.copy.features.price"], "p.copy.labels.price")
+    assert named.frame["correlation"].iloc[0] == 1

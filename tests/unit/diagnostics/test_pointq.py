@@ -53,3 +53,14 @@ def test_a_row_that_one_model_lacks_is_named(store: Mistique, frames: dict[str, 
         pointq(store, ["p.first.x.number", "p.far.x.number"], row)
     with pytest.raises(NotFoundError, match="it has no rows"):
         pointq(store, "p.none.x", 1)
+
+
+def test_maps_of_units(models: Mistique, maps: dict[str, np.ndarray], map_rows: np.ndarray) -> None:
+    rows = map_rows[[7, 2]]
+    result = pointq(models, ["p.net.conv.4", "p.net.conv.1"], rows)
+    expected = maps["conv"][[7, 2]][..., [4, 1]]
+    np.testing.assert_array_equal(result.arrays["maps"], expected)
+    assert result.arrays["units"].tolist() == ["4", "1"]
+    np.testing.assert_array_equal(result.frame["1[2,3]"], expected[:, 2, 3, 1])
+    assert result.row_id.tolist() == rows.tolist()
+    assert result.sentence == "p.net@1.conv holds these maps of 4 x 4 of 2 units for 2 rows."

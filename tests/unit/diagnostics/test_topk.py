@@ -96,3 +96,43 @@ def test_any_numbers(store: Mistique, values: np.ndarray, start: int, k: int, la
     store.log_frame("drawn", model, "x", column.to_frame())
     result = topk(store, f"drawn.{model}.x.a", k, largest=largest)
     assert list(zip(result.frame.index, result.frame["a"], strict=True)) == oracle(column, k, largest)
+
+
+@pytest.mark.parametrize("by", ["max", "mean", "norm"])
+@pytest.mark.parametrize("largest", [True, False])
+def test_units_are_ranked_by_their_maps(
+    models: Mistique, maps: dict[str, np.ndarray], map_rows: np.ndarray, by: str, largest: bool
+) -> None:
+    unit = maps["conv"][..., 0].astype(np.float64).reshape(40, -1)
+    scores = {"max": unit.max(axis=1), "mean": unit.mean(axis=1), "norm": np.sqrt((unit**2).sum(axis=1))}[by]
+    sign = -1 if largest else 1
+    ranked = sorted((sign * score, row) for score, row in zip(scores, map_rows, strict=True) if not np.isnan(score))
+    result = topk(models, "p.net.conv.0", 100, largest=largest, by=by)
+    assert result.row_id.tolist() == [row for _, row in ranked]
+    np.testing.assert_allclose(result.frame[f"{by} of unit 0"], [sign * score for score, _ in ranked], rtol=1e-6)
+    places = [list(map_rows).index(row) for row in result.row_id]
+    np.testing.assert_array_equal(result.arrays["maps"], maps["conv"][places, ..., 0])
+
+
+def test_companions_of_other_intermediates_are_missing_where_these_lack_the_row(
+    models: Mistique, predictions: pd.DataFrame
+) -> None:
+    keys = ["p.half.y.town", "p.models.y.flag", "p.models.y.a"]
+    result = topk(models, "p.models.y.a", 60, columns=keys)
+    assert list(result.frame.columns) == ["a", "half.town", "models.flag", "models.a"]
+    town = predictions["town"].iloc[:150].reindex(result.row_id)
+    assert result.frame["half.town"].fillna("-").tolist() == town.fillna("-").tolist()
+    assert result.frame["models.flag"].tolist() == predictions["flag"].loc[result.row_id].tolist()
+    with pytest.raises(NotFoundError, match="no column 'twn'"):
+        topk(models, "p.models.y.a", 3, columns="p.half.y.twn")
+
+
+def test_only_some_rows_are_ranked(models: Mistique, predictions: pd.DataFrame) -> None:
+    boats = predictions[predictions["kind"] == "boat"]
+    for where in ("kind==boat", "p.models.y.kind==boat"):
+        result = topk(models, "p.models.y.a", 3, where=where)
+        assert result.row_id.tolist() == boats["a"].nlargest(3).index.tolist()
+    some = predictions.index[:9]
+    assert (
+        topk(models, "p.models.y.a", 3, row_id=some).row_id.tolist() == predictions["a"][:9].nlargest(3).index.tolist()
+    )
