@@ -20,10 +20,30 @@ COMPILE := $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --n
 
 .PHONY: help env test modes lint check format lock demo bench clean
 
-# What depends on the store's optimisations; quantizers are pure functions that know nothing of them.
-# Sweeps over every failure and every kill depend on them least and take longest: make test runs those.
-MODES_TESTS := tests/store tests/unit/engine tests/unit/diagnostics tests/unit/cli \
-	-k "not killed and not every_call and not at_once and not s3 and not object_storage"
+# One optimisation switched off, and the tests on whose path it lies. Not among them: all eight combinations of the three
+# are compared, question by question, in tests/store/test_same_answers.py, and sweeps over every failure and every kill
+# take longest and depend on them least; `make test` runs both.
+MODES := exact approximate cache
+PROCESSES ?= 2
+MODES_LEFT_OUT := not killed and not every_call and not at_once and not s3 and not object_storage and not same_answers
+
+# Known content is written again: what is shared, deleted, moved, rebuilt, healed and taken over is another copy.
+# Left out: what decides about facts, rows or memory alone, whatever is stored how often.
+exact_setting := MISTIQUE_EXACT_DEDUP=false
+exact_tests := tests/store tests/unit/engine
+exact_left_out := compact_plan or identity or partial_reads or point_reader or recent_columns or column_memo
+
+# No chunk is a difference to another one: what is written, deleted, moved and rebuilt has no base.
+# Left out: as above.
+approximate_setting := MISTIQUE_APPROXIMATE_DEDUP=false
+approximate_tests := tests/store
+approximate_left_out := compact_plan or identity or partial_reads
+
+# Nothing is remembered between two questions or two writes: whatever is asked comes from the files.
+# Left out: maintenance, which never asks the cache, and what tests a cache by itself.
+cache_setting := MISTIQUE_CACHE_BYTES=0
+cache_tests := tests/store tests/unit/engine tests/unit/diagnostics
+cache_left_out := test_compact or test_gc or test_check or test_rebuild or identity or recent_columns or column_memo
 
 help: ## Show this list
 	@echo "make TARGET [VARIABLE=value], where TARGET is one of"
@@ -60,11 +80,12 @@ env: .venv/.installed ## Make .venv with exactly the locked packages (PYTHON=pyt
 test: env ## Run the tests (ARGS="-m 'not airflow' -x" narrows them)
 	@.venv/bin/python -m pytest $(ARGS)
 
-modes: env ## Run the store's tests with each optimisation switched off: the answers must be the same
-	@for setting in MISTIQUE_EXACT_DEDUP=false MISTIQUE_APPROXIMATE_DEDUP=false MISTIQUE_CACHE_BYTES=0; do \
-		echo "== the store's tests with $$setting"; \
-		env "$$setting" .venv/bin/python -m pytest -q $(MODES_TESTS) $(ARGS); \
-	done
+modes: env $(MODES:%=mode-%) ## Run the store's tests with each optimisation switched off: the answers must be the same
+
+mode-%: env
+	@echo "== the store's tests with $($*_setting)"
+	@env $($*_setting) .venv/bin/python -m pytest -q -n $(PROCESSES) $($*_tests) \
+		-k "$(MODES_LEFT_OUT) and not ($($*_left_out))" $(ARGS)
 
 lint: env ## Run the static checks: ruff, mypy, import-linter
 	@echo "[lint 1/4] ruff check"

@@ -1,31 +1,43 @@
-"""Ask a diagnostic question about stored models.
+"""Ask diagnostic questions about stored models: a DAG with its own form for each technique, and one for programs.
 
-Trigger it, fill in the form, and open the tab **MISTIQUE** of the run: it shows the answer, and
-whether it was READ from the store or obtained by a RERUN, and why. What is left empty has its default.
+`mistique_query_topk` and its like have exactly the fields of their technique, with their defaults and bounds, so that
+Airflow refuses what is incomplete before there is a run. `mistique_query` takes any technique, which scripts find
+simpler: it has the fields of all. Forms cannot show fields that depend on another field, and one of 36 is no form.
 """
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG
 
-from mistique_core.diagnostics import TECHNIQUES, one_form
+from mistique_core.diagnostics import TECHNIQUES
 from operators import DiagnoseOperator
+from operators.query_form import form_of, form_of_all
+
+ANSWER = """
+
+The tab **MISTIQUE** of the run shows the answer with its figure, whether it was READ from the store or obtained by a
+RERUN and why, downloads, and the Python code that asks the same.
+"""
 
 with DAG(
     "mistique_query",
+    dag_display_name="MISTIQUE query: any technique",
     schedule=None,
     catchup=False,
     tags=["mistique", "diagnosis"],
-    doc_md=__doc__,
-    params={
-        "technique": Param(
-            "confusion_matrix",
-            type="string",
-            enum=list(TECHNIQUES),
-            values_display={name: f"{name}: {item.question}" for name, item in TECHNIQUES.items()},
-            title="Technique",
-        ),
-        **{name: Param(**schema) for name, schema in one_form(TECHNIQUES.values()).items()},
-    },
+    params=form_of_all(TECHNIQUES.values()),
+    doc_md=f"Ask a diagnostic question of any technique about stored models.{ANSWER}",
 ) as dag:
     dag.add_result(DiagnoseOperator(task_id="answer").output)
+
+for technique in TECHNIQUES.values():
+    with DAG(
+        f"mistique_query_{technique.name}",
+        dag_display_name=f"MISTIQUE query: {technique.title}",
+        schedule=None,
+        catchup=False,
+        tags=["mistique", "diagnosis", technique.category],
+        params=form_of(technique),
+        doc_md=f"{technique.question}{ANSWER}",
+    ) as own:
+        own.add_result(DiagnoseOperator(task_id="answer", technique=technique.name).output)

@@ -48,6 +48,9 @@ class StoreConfig:
     approximate_dedup
         Whether a chunk of a table may be stored as its difference to a similar one. Needs datasketch;
         where that is not installed, the default is off.
+    budget_bytes
+        Encoded bytes that everything which can be re-run may take together once policies have been applied;
+        ``None`` for any. ``mistique materialize --all`` enforces it, for every process.
     """
 
     location: str
@@ -60,6 +63,7 @@ class StoreConfig:
     buffer_bytes: int = 256 * 1024 * 1024
     exact_dedup: bool = True
     approximate_dedup: bool = True
+    budget_bytes: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("block_rows", "partition_bytes"):
@@ -73,6 +77,9 @@ class StoreConfig:
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not value >= 0:
                 raise InvalidInputError(f"{name}={value!r} is not a number from 0; give a number")
+        budget = self.budget_bytes
+        if budget is not None and (not isinstance(budget, int) or isinstance(budget, bool) or budget < 0):
+            raise InvalidInputError(f"budget_bytes={budget!r} is not a number of bytes from 0; give one, or None")
         if not 1 <= self.zstd_level <= 19:
             raise InvalidInputError(f"zstd_level={self.zstd_level!r} is outside 1..19; 3 is the default")
 

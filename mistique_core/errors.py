@@ -50,6 +50,10 @@ class CorruptPartitionError(MistiqueError, OSError):
     """Bytes read from a partition are not the bytes that were written."""
 
 
+class RunInProgressError(InvalidInputError):
+    """A run that has not ended still needs what was to be changed."""
+
+
 class StorageError(MistiqueError, OSError):
     """The storage backend failed to write or read bytes."""
 

@@ -7,9 +7,11 @@ its own configuration, so nothing of Airflow may be imported here.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from operators.check_up import CheckUpQuestionOperator, CheckUpReportOperator, PlanCheckUpOperator
     from operators.diagnose import DiagnoseOperator
     from operators.hook import MistiqueHook
     from operators.log_intermediates import LogIntermediatesOperator
+    from operators.maintenance import MaintenanceOperator, MaintenanceReportOperator
     from operators.materialize import MaterializeOperator
     from operators.named_stage import NamedStageOperator
     from operators.stage import StageOperator
@@ -27,13 +29,18 @@ if TYPE_CHECKING:
     from operators.workflow_stage import WorkflowStageOperator
 
 _HOMES = {
+    "CheckUpQuestionOperator": "operators.check_up",
+    "CheckUpReportOperator": "operators.check_up",
     "DiagnoseOperator": "operators.diagnose",
     "EvaluateOperator": "operators.stages",
     "FitOperator": "operators.stages",
     "LogIntermediatesOperator": "operators.log_intermediates",
+    "MaintenanceOperator": "operators.maintenance",
+    "MaintenanceReportOperator": "operators.maintenance",
     "MaterializeOperator": "operators.materialize",
     "MistiqueHook": "operators.hook",
     "NamedStageOperator": "operators.named_stage",
+    "PlanCheckUpOperator": "operators.check_up",
     "PredictOperator": "operators.stages",
     "ReadCsvOperator": "operators.stages",
     "ReadSklearnOperator": "operators.stages",
@@ -46,13 +53,18 @@ _HOMES = {
 }
 
 __all__ = [
+    "CheckUpQuestionOperator",
+    "CheckUpReportOperator",
     "DiagnoseOperator",
     "EvaluateOperator",
     "FitOperator",
     "LogIntermediatesOperator",
+    "MaintenanceOperator",
+    "MaintenanceReportOperator",
     "MaterializeOperator",
     "MistiqueHook",
     "NamedStageOperator",
+    "PlanCheckUpOperator",
     "PredictOperator",
     "ReadCsvOperator",
     "ReadSklearnOperator",

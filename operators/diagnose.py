@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
 
-from mistique_core.errors import CatalogueUnavailableError, MistiqueError
 from operators.connection import DEFAULT_CONNECTION
 from operators.hook import MistiqueHook
 from operators.links import RunPageLink
-from operators.reconcile import reconcile_from_task
+from operators.recorded_answer import answer_for_xcom
+from operators.refusal import one_line_refusals
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from mistique_core.diagnostics import DiagnosticResult
     from mistique_core.store import Mistique
-
-_XCOM_ROWS = 100
 
 
 class DiagnoseOperator(BaseOperator):
     """Answer one technique; the answer is shown in the run's tab MISTIQUE.
 
     XCom carries the machine-readable answer: sentence, strategy, plan, columns and the first 100
-    rows. All rows (up to 1,000) are kept with the query in the catalogue.
+    rows. All rows (up to 1,000) and the figure are kept with the query in the catalogue.
 
     Parameters
     ----------
     request
         ``technique`` and its parameters (:data:`mistique_core.diagnostics.TECHNIQUES`), ``None`` for defaults; default
         the run's params. Templated.
+    technique
+        The technique, where the request does not name it.
+    title
+        What the question is about, as a heading of the page; templated.
     mistique_conn_id
         Connection of the store.
     """
 
-    template_fields: Sequence[str] = ("request",)
+    template_fields: Sequence[str] = ("request", "title")
     template_fields_renderers: ClassVar[dict[str, str]] = {"request": "json"}
     operator_extra_links = (RunPageLink(),)
     ui_color = "#f7efe0"
@@ -47,77 +48,39 @@ class DiagnoseOperator(BaseOperator):
         self,
         *,
         request: Mapping[str, Any] | None = None,
+        technique: str | None = None,
+        title: str = "",
         mistique_conn_id: str = DEFAULT_CONNECTION,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.request = request
+        self.technique = technique
+        self.title = title
         self.mistique_conn_id = mistique_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Answer the request.
+        """Answer the request; nothing is read before it has been checked.
 
         Raises
         ------
         AirflowFailException
-            If it cannot be answered, with the reason in one line; a retry would not help.
+            If it cannot be answered, with the reason in one line; a retry would not help. The reason is recorded, and
+            the XCom ``error`` holds it too.
         CatalogueUnavailableError
             If the catalogue cannot be reached; a retry may help.
         """
-        request = dict(context["params"] if self.request is None else self.request)
-        try:
-            store = MistiqueHook(self.mistique_conn_id).store
-            return self._answer(store, request, context)
-        except CatalogueUnavailableError:
-            raise
-        except MistiqueError as error:
-            self.log.error("%s", error)
-            raise AirflowFailException(str(error)) from None
+        given = dict(context["params"] if self.request is None else self.request)
+        if self.technique is not None:
+            given["technique"] = self.technique
+        request = {name: value for name, value in given.items() if value not in (None, "", [])}
+        technique = str(request.get("technique"))
+        with one_line_refusals(context), MistiqueHook(self.mistique_conn_id).store as store:
+            return answer_for_xcom(store, context, technique, request, lambda: _ask(store, request), title=self.title)
 
-    def _answer(self, store: Mistique, request: dict[str, Any], context: Context) -> dict[str, Any]:
-        from mistique_core.diagnostics import check_request, diagnose
-        from mistique_core.modeldb import record_query
 
-        dag_run = context["dag_run"]
-        record: dict[str, Any] = {
-            "technique": str(request.get("technique")),
-            "request": request,
-            "dag_id": dag_run.dag_id,
-            "run_id": dag_run.run_id,
-        }
-        try:
-            reconcile_from_task(store.catalogue)
-        except MistiqueError as error:
-            self.log.warning("could not look for runs that have ended: %s", error)
-        start = time.perf_counter()
-        try:
-            technique, parameters = check_request(request)
-            result = diagnose(store, technique.name, parameters)
-        except MistiqueError as error:
-            record_query(store.catalogue, error=str(error), seconds=time.perf_counter() - start, **record)
-            raise
-        seconds = time.perf_counter() - start
-        plan = result.plan.explain()
-        self.log.info("%s", result.sentence)
-        for line in plan.splitlines():
-            self.log.info("%s", line)
-        query_id = record_query(
-            store.catalogue,
-            plan=plan,
-            strategy=result.plan.strategy,
-            answer=result.to_json(),
-            seconds=seconds,
-            **record,
-        )
-        store.close()
-        answer = result.to_json(_XCOM_ROWS)
-        return {
-            "query_id": query_id,
-            "technique": result.technique,
-            "strategy": result.plan.strategy,
-            "why": result.plan.reason,
-            "plan": plan,
-            "seconds": seconds,
-            **answer,
-            "markdown": result.to_markdown(),
-        }
+def _ask(store: Mistique, request: Mapping[str, Any]) -> DiagnosticResult:
+    from mistique_core.diagnostics import check_request, diagnose
+
+    technique, parameters = check_request(request)
+    return diagnose(store, technique.name, parameters)

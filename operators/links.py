@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
 
 
+def run_page(dag_id: str, run_id: str) -> str:
+    """Return the address of a run's tab MISTIQUE, relative to the Airflow UI."""
+    return f"/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}/plugin/mistique_run"
+
+
 class RunPageLink(BaseOperatorLink):
     """Opens the tab MISTIQUE of the DAG run: its stages, or the answer of a query."""
 
@@ -19,4 +24,4 @@ class RunPageLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the address of the tab, relative to the Airflow UI."""
-        return f"/dags/{quote(ti_key.dag_id, safe='')}/runs/{quote(ti_key.run_id, safe='')}/plugin/mistique_run"
+        return run_page(ti_key.dag_id, ti_key.run_id)

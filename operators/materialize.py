@@ -1,4 +1,8 @@
-"""The operator that ends a run: what can be re-run is let go."""
+"""The operator that ends a run: what can be re-run is let go.
+
+What a run hands over from task to task stays until then. A run that fails never gets here, so that its tasks can be
+cleared and go on; and one that is cleared later re-runs what it needs of what was let go.
+"""
 
 from __future__ import annotations
 
@@ -47,10 +51,22 @@ class MaterializeOperator(BaseOperator):
         self.mistique_conn_id = mistique_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Apply the policy; return what stayed and what was let go."""
+        """Apply the policy; return what stayed and what was let go.
+
+        Where a stage of the run is still running, which this task was not put after, everything stays: what the stage
+        may need is left to ``mistique materialize --all``.
+        """
+        from mistique_core.errors import RunInProgressError
+
         hook = MistiqueHook(self.mistique_conn_id)
         run = hook.open_run(context, self.project, self.model)
-        report = hook.store.materialize(self.project, self.model, version=run.version, policy=self.policy)
+        try:
+            report = hook.store.materialize(
+                self.project, self.model, version=run.version, policy=self.policy, ends_run=True
+            )
+        except RunInProgressError as error:
+            self.log.warning("everything stays stored: %s", error)
+            return {"kept": None, "let_go": [], "freed_bytes": 0}
         self.log.info(
             "let go of %d of %d intermediates: %d bytes can be freed by 'mistique gc'",
             len(report.let_go),

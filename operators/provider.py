@@ -31,6 +31,12 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "Rows of a table that are stored and read together; empty: 65,536.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
+                    "budget_bytes": {
+                        "label": "Budget in bytes",
+                        "description": "Most bytes that all that can be re-run may take; empty: any. "
+                        "'mistique materialize --all' enforces it.",
+                        "schema": {"type": ["integer", "null"], "minimum": 0},
+                    },
                 },
                 "ui-field-behaviour": {
                     "hidden-fields": ["port", "schema", "login", "password"],

@@ -16,10 +16,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PLUGINS = ROOT / "plugins"
 
 
+@cache
 def prepare_airflow_home() -> Path:
-    """Point Airflow at an empty home of its own, unless this process has one; return it."""
-    if "AIRFLOW__API_AUTH__JWT_SECRET" in os.environ and "AIRFLOW_HOME" in os.environ:
-        return Path(os.environ["AIRFLOW_HOME"])
+    """Point Airflow at an empty home that only this process uses; return it."""
     if "airflow" in sys.modules:
         raise RuntimeError("Airflow was imported before its home was set; import it inside tests")
     home = Path(tempfile.mkdtemp(prefix="mistique-airflow-"))

@@ -1,18 +1,38 @@
-"""Catalogue URLs of both databases, and an S3 server."""
+"""Several processes for a whole run, catalogue URLs of both databases, and an S3 server."""
 
 import os
 import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from tests.s3_server import BUCKET, s3_server
+from tests.work_units import WorkUnits, turn_of
 
+MOST_PROCESSES = 4
+"""Each may import TensorFlow, and then takes up to 4 GB."""
 SERVER = "postgresql+psycopg://postgres@127.0.0.1:5432/test"
 SHARED_MEMORY = Path("/dev/shm")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return how many processes share the tests: none but this one where only some tests are wanted."""
+    is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    processes = min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
+    return processes if is_whole and processes > 1 else 0
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WorkUnits:
+    return WorkUnits(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: turn_of(item.nodeid))
 
 
 @pytest.fixture
@@ -23,6 +43,8 @@ def postgres_url() -> Iterator[str]:
     try:
         with engine.connect() as connection:
             connection.exec_driver_sql(f"CREATE DATABASE {name}")
+            # A commit need not outlive a crash of the server, which no test is about.
+            connection.exec_driver_sql(f"ALTER DATABASE {name} SET synchronous_commit = off")
     except sa.exc.OperationalError as error:
         engine.dispose()
         if os.environ.get("CI") == "true":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ from mistique_core.catalogue.tables import (
     project,
     stage,
 )
-from mistique_core.catalogue.unstored import Unstored, UnstoredColumn, pack_unstored, unpack_unstored
+from mistique_core.catalogue.unstored import UnstoredColumn, unpack_threshold, unpack_unstored
 from mistique_core.errors import CatalogueError, NotFoundError, did_you_mean
 from mistique_core.frames import LogicalType
 from mistique_core.model import IntermediateKey, IntermediateRef
@@ -64,6 +65,8 @@ class ColumnRecord:
         Canonical JSON of the lossy scheme; ``None`` when the values are exactly those logged.
     max_abs_error
         Bound of the absolute error of any value.
+    position
+        Place of its column version among those of the intermediate, from 0.
     """
 
     name: str
@@ -73,6 +76,7 @@ class ColumnRecord:
     unit: int | None = None
     scheme: str | None = None
     max_abs_error: float = 0.0
+    position: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,11 +100,23 @@ class IntermediateRecord:
     created_at
         Unix seconds; with the id it tells this row from a later one that was given the same id.
     is_kept
-        Whether its columns stay stored; else a column is stored only as long as another intermediate keeps it.
+        Whether all its columns stay stored; else some may, and another is stored only as long as another intermediate
+        keeps it.
     gamma_min
-        Of one that is not kept: the gamma from which on a re-run result is to be kept; ``None`` for never.
+        Of one that is not kept: the gamma from which on a re-run result is to be kept; ``None`` for never, but for what
+        fits into a budget.
     scheme
         Text of the lossy scheme, or ``lossless``.
+    model_version_id
+        The model version that it belongs to.
+    budget_bytes
+        Encoded bytes that those of its model version which can be re-run may take together; ``None`` for any.
+    rerun_equal
+        Whether re-running it has given what was recorded; ``None`` where nobody has tried.
+    kept
+        Positions of the columns that it refers to, where not all are kept.
+    state
+        Changes whenever the column versions do that it refers to.
     """
 
     ref: IntermediateRef
@@ -114,6 +130,11 @@ class IntermediateRecord:
     is_kept: bool = True
     gamma_min: float | None = None
     scheme: str = LOSSLESS
+    model_version_id: int = 0
+    budget_bytes: int | None = None
+    rerun_equal: bool | None = None
+    kept: frozenset[int] = frozenset()
+    state: int = 0
 
     @property
     def exact(self) -> bool:
@@ -126,6 +147,7 @@ _RECORD = sa.select(
     project.c.name.label("project"),
     model.c.name.label("model"),
     model_version.c.number.label("number"),
+    model_version.c.budget_bytes,
     column_version.c.address.label("row_id_address"),
 ).select_from(
     intermediate.join(model_version, model_version.c.id == intermediate.c.model_version_id)
@@ -137,6 +159,8 @@ _RECORD = sa.select(
 
 def _record(row: sa.Row[tuple[Any, ...]]) -> IntermediateRecord:
     fields = row._mapping
+    unstored = fields["unstored"]
+    gamma_min, kept = (None, frozenset[int]()) if unstored is None else unpack_threshold(bytes(unstored))
     ref = IntermediateRef(
         fields["project"], fields["model"], fields["number"], fields["name"], fields["n_rows"], fields["id"]
     )
@@ -150,8 +174,13 @@ def _record(row: sa.Row[tuple[Any, ...]]) -> IntermediateRecord:
         fields["stored_bytes"],
         fields["created_at"],
         fields["unstored"] is None,
-        None if fields["unstored"] is None else unpack_unstored(bytes(fields["unstored"])).gamma_min,
+        gamma_min,
         fields["scheme"],
+        fields["model_version_id"],
+        fields["budget_bytes"],
+        fields["rerun_equal"],
+        kept,
+        zlib.crc32(bytes(fields["columns"] or b"")),
     )
 
 
@@ -204,57 +233,6 @@ def register_intermediate(
     return int(inserted.inserted_primary_key[0])
 
 
-def let_go(connection: sa.Connection, intermediate_id: int, gamma_min: float | None) -> None:
-    """Keep of an intermediate only its row ids and what its columns were; ``gc`` frees what nobody else keeps."""
-    record = intermediate_by_id(connection, intermediate_id)
-    if not record.is_kept:
-        return
-    query = sa.select(intermediate.c.columns).where(intermediate.c.id == intermediate_id)
-    packed = connection.execute(query).scalar_one()
-    columns = (
-        UnstoredColumn(item.version.address, item.logical_type, item.logical_bytes)
-        for item in _by_id(connection, unpack_versions(bytes(packed)).tolist())
-    )
-    connection.execute(
-        sa.update(intermediate)
-        .where(intermediate.c.id == intermediate_id)
-        .values(columns=pack_versions(()), unstored=pack_unstored(Unstored(tuple(columns), gamma_min)))
-    )
-
-
-def keep_again(
-    connection: sa.Connection, record: IntermediateRecord, versions: Sequence[int], stored_bytes: int
-) -> bool:
-    """Let an intermediate refer to its columns again, which are registered.
-
-    Parameters
-    ----------
-    connection
-        The transaction.
-    record
-        The intermediate, which is not kept.
-    versions
-        Ids of its column versions, in order.
-    stored_bytes
-        What storing them has added.
-
-    Returns
-    -------
-    bool
-        Whether it was still there, and not kept.
-    """
-    updated = connection.execute(
-        sa.update(intermediate)
-        .where(
-            intermediate.c.id == record.ref.id,
-            intermediate.c.created_at == record.created_at,
-            intermediate.c.unstored.is_not(None),
-        )
-        .values(columns=pack_versions(versions), unstored=None, stored_bytes=stored_bytes)
-    )
-    return updated.rowcount > 0
-
-
 def intermediate_by_id(connection: sa.Connection, intermediate_id: int) -> IntermediateRecord:
     """Return one intermediate; raises :class:`NotFoundError` if there is none."""
     row = connection.execute(_RECORD.where(intermediate.c.id == intermediate_id)).first()
@@ -278,7 +256,7 @@ def columns_of(connection: sa.Connection, intermediate_id: int) -> list[ColumnRe
         raise NotFoundError(f"intermediate {intermediate_id} is not in the catalogue; it may have been deleted")
     names = read_layout(row.names)
     if row.unstored is None:
-        versions = _by_id(connection, unpack_versions(row.columns).tolist())
+        versions = versions_by_id(connection, unpack_versions(row.columns).tolist())
     else:
         versions = _by_address(connection, unpack_unstored(row.unstored).columns)
     own: tuple[tuple[int, int | None], ...] = tuple((position, None) for position in range(len(versions)))
@@ -287,11 +265,12 @@ def columns_of(connection: sa.Connection, intermediate_id: int) -> list[ColumnRe
     for name, (position, unit) in zip(names.names, members, strict=True):
         version = versions[position]
         size = version.logical_bytes // (1 if unit is None else _units(version.logical_type))
-        found.append(replace(version, name=name, logical_bytes=size, unit=unit))
+        found.append(replace(version, name=name, logical_bytes=size, unit=unit, position=position))
     return found
 
 
-def _by_id(connection: sa.Connection, ids: Sequence[int]) -> list[ColumnRecord]:
+def versions_by_id(connection: sa.Connection, ids: Sequence[int]) -> list[ColumnRecord]:
+    """Return column versions in the order of their ids, as columns without names."""
     known = _versions(connection, ids)
     return [_nameless(known[item]) for item in ids]
 

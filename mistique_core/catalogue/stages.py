@@ -247,6 +247,7 @@ def _copy_intermediate(
         "attempt": (last or 0) + 1,
         "stored_bytes": 0,
         "created_at": now,
+        "rerun_equal": None,  # what a run hands over is under no budget until the policy of this run decides
     }
     values.pop("id")
     connection.execute(sa.insert(intermediate).values(**values))

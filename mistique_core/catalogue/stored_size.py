@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from mistique_core.catalogue.tables import chunk, column_chunk, column_version
 from mistique_core.cost import PLAIN, ROWS_OF_PAGE, StoredPart
 from mistique_core.frames import LogicalType
+from mistique_core.quantizers.margins import MARGIN_PARTS
 
 _BATCH = 500
 UNITS = "units"
@@ -61,7 +62,10 @@ _SIZES = (
         sa.func.count(chunk.c.id).label("chunks"),
     )
     .select_from(column_version.outerjoin(column_chunk).outerjoin(chunk, chunk.c.id == column_chunk.c.chunk_id))
-    .where(column_version.c.id.in_(sa.bindparam("versions", expanding=True)))
+    .where(
+        column_version.c.id.in_(sa.bindparam("versions", expanding=True)),
+        sa.or_(column_chunk.c.part.is_(None), column_chunk.c.part.not_in(sorted(MARGIN_PARTS))),
+    )
     .group_by(column_version.c.id)
 )
 

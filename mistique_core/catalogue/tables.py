@@ -181,6 +181,7 @@ model_version = Table(
     Column("number", Integer, nullable=False),
     Column("run_id", ForeignKey("experiment_run.id"), nullable=False, index=True),
     Column("created_at", Float, nullable=False),
+    Column("budget_bytes", BigInteger),
     UniqueConstraint("model_id", "number"),
     UniqueConstraint("model_id", "run_id"),
 )
@@ -264,6 +265,7 @@ intermediate = Table(
     Column("layout_id", ForeignKey("layout.id"), index=True),
     Column("columns", LargeBinary),
     Column("unstored", LargeBinary),
+    Column("rerun_equal", Boolean),
     UniqueConstraint("model_version_id", "name", "attempt"),
 )
 
@@ -325,11 +327,19 @@ query = Table(
     Index("ix_query_dag_id_run_id", "dag_id", "run_id"),
 )
 
+query_figure = Table(
+    "query_figure",
+    metadata,
+    Column("query_id", ForeignKey("query.id"), primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+)
+
 intermediate_use = Table(
     "intermediate_use",
     metadata,
     Column("intermediate_id", ForeignKey("intermediate.id"), primary_key=True),
     Column("n_query", Integer, nullable=False),
+    Column("columns", LargeBinary),
 )
 
 cost_rate = Table(

@@ -10,6 +10,7 @@ from mistique_core.diagnostics.registry import TECHNIQUES, check_request, diagno
 from mistique_core.diagnostics.technique import Technique, one_form
 
 if TYPE_CHECKING:
+    from mistique_core.diagnostics.figure_json import FigureDocument, figure_document
     from mistique_core.diagnostics.result import DiagnosticResult
     from mistique_core.diagnostics.techniques.col_diff import col_diff
     from mistique_core.diagnostics.techniques.col_dist import col_dist
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TECHNIQUES",
     "DiagnosticResult",
+    "FigureDocument",
     "Parameter",
     "Technique",
     "check_request",
@@ -37,6 +39,7 @@ __all__ = [
     "confusion_matrix",
     "diagnose",
     "feature_correlation",
+    "figure_document",
     "find_technique",
     "group_metrics",
     "knn",
@@ -57,6 +60,8 @@ def __getattr__(name: str) -> Any:
 
     if name == "DiagnosticResult":
         return import_module(f"{__name__}.result").DiagnosticResult
+    if name in ("FigureDocument", "figure_document"):
+        return getattr(import_module(f"{__name__}.figure_json"), name)
     if name in TECHNIQUES:
         return getattr(import_module(f"{__name__}.techniques.{name}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

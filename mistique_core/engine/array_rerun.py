@@ -53,6 +53,8 @@ class _Step:
         Name -> intermediate.
     row_bytes
         Of one row of all outputs.
+    batch_rows
+        Rows of a forward pass when it was recorded, if that is known.
     load_seconds
         Preparing it; ``None`` where it was prepared already.
     """
@@ -64,6 +66,7 @@ class _Step:
     outputs: Mapping[str, int]
     row_bytes: int
     load_seconds: float | None
+    batch_rows: int | None = None
 
 
 class ArrayRerunner:
@@ -95,8 +98,8 @@ class ArrayRerunner:
     ) -> tuple[RowIds, Array]:
         """Return rows of an intermediate as the network gives them, before any scheme.
 
-        The same rows in batches of another length may differ in the last bits, so nothing is compared with what
-        was recorded.
+        All rows are run in batches as they were recorded, which gives the same bits again; some rows in batches of
+        another length may differ in the last bits. Nothing is compared with what was recorded.
 
         Parameters
         ----------
@@ -132,7 +135,8 @@ class ArrayRerunner:
             kept = None if shared is None else shared.array(item, ids)
             sources[item] = _Source(connection, self._reader, item, ids) if kept is None else _Kept(kept)
         last_use = {item: place for place, step in enumerate(steps) for item in step.inputs.values()}
-        rows = batch_rows([step.row_bytes for step in steps])
+        recorded = steps[-1].batch_rows if row_ids is None else None
+        rows = batch_rows([step.row_bytes for step in steps]) if recorded is None else recorded
         pieces = []
         times = [_StepTime(step) for step in steps]
         for start in range(0, max(len(ids), 1), rows):
@@ -171,7 +175,7 @@ class ArrayRerunner:
             outputs = {row.output: int(row.id) for row in made}
             row_bytes = sum(row.logical_bytes // max(row.n_rows, 1) for row in made)
             function, seconds = self._prepare(connection, stage_id, stage)
-            steps.append(_Step(stage_id, name, function, inputs, outputs, row_bytes, seconds))
+            steps.append(_Step(stage_id, name, function, inputs, outputs, row_bytes, seconds, stage.batch_rows))
         return frames, steps
 
     def _run_frames(

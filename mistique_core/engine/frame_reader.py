@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ from mistique_core.engine.block_reader import BlockRequest, end_to_end, read_blo
 from mistique_core.engine.chunk_reader import ChunkReader, ChunkRequest, ReadTally, Rows
 from mistique_core.engine.chunk_writer import Array
 from mistique_core.engine.lru import LruCache
-from mistique_core.engine.unit_reader import read_quantizer, read_units
+from mistique_core.engine.unit_reader import Blocks, UnitBlock, read_parts, read_quantizer, read_units
 from mistique_core.errors import CorruptPartitionError, InvalidInputError, NotMaterializedError
 from mistique_core.fitted import load_fitted
 from mistique_core.frames import (
@@ -43,7 +43,7 @@ from mistique_core.frames import (
     join_blocks,
     take_rows,
 )
-from mistique_core.partition import may_match
+from mistique_core.partition import Zone, may_match
 from mistique_core.quantizers import FittedQuantizer
 
 RowIds = npt.NDArray[np.int64]
@@ -54,6 +54,7 @@ _BLOCKS_KEPT = 32_768
 _NUMBERS_IN_QUERY = 256
 
 _Block = dict[str, StoredChunk]
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,25 @@ class MatchingBlocks:
 
     rows: int
     may_match: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class BlockZones:
+    """Ranges of the row blocks of a column.
+
+    Attributes
+    ----------
+    rows
+        Rows of a block.
+    dtype
+        Of the stored numbers.
+    of_blocks
+        The range of each block; ``None`` where it is not known.
+    """
+
+    rows: int
+    dtype: str
+    of_blocks: Sequence[Zone | None]
 
 
 class FrameReader:
@@ -123,6 +143,8 @@ class FrameReader:
         if any(version.id == UNSTORED for version in versions):
             raise NotMaterializedError("a column is not stored any more; use strategy='rerun' or 'auto'")
         records = self._version_records(connection, list(dict.fromkeys(versions)))
+        if len(records) < len(set(versions)):
+            raise NotMaterializedError("a column was let go a moment ago; use strategy='rerun' or 'auto'")
         found: dict[VersionKey, EncodedColumn] = {}
         for block_rows in {record.block_rows for record in records.values()}:
             group = {key: record for key, record in records.items() if record.block_rows == block_rows}
@@ -233,39 +255,69 @@ class FrameReader:
                 rows, order = _by_block(positions, record.block_rows)
             numbers = range(-(-record.rows // record.block_rows)) if rows is None else rows
             needed = sorted({0, *numbers}) if record.rows else []
-            values = self._read_units(connection, record, key, needed, wanted[key], rows, tally)
+
+            def read(blocks: Blocks, record: VersionRecord = record, key: VersionKey = key, rows: Any = rows) -> Array:
+                return read_units(self._chunks, record, blocks, wanted[key], rows, tally)
+
+            values = self._with_blocks(connection, key, needed, read)
             values = values if order is None else values[:, order]
             found.update(((key, unit), item) for unit, item in zip(wanted[key], values, strict=True))
         return found
 
-    def _read_units(
+    def unit_blocks(
         self,
         connection: sa.Connection,
-        record: VersionRecord,
-        key: VersionKey,
-        needed: Sequence[int],
-        units: Sequence[int],
-        rows: dict[int, Rows] | None,
-        tally: ReadTally | None,
-    ) -> Array:
+        version: VersionKey,
+        numbers: Sequence[int],
+        tally: ReadTally | None = None,
+        *,
+        margins: bool = True,
+    ) -> tuple[FittedQuantizer | None, list[UnitBlock]]:
+        """Return the fitted scheme of a group of units, and some of its row blocks as stored.
+
+        Parameters
+        ----------
+        connection
+            A connection.
+        version
+            The column version.
+        numbers
+            Row blocks, from 0.
+        tally
+            Counts what was fetched.
+        margins
+            Whether to read what only bounds need too.
+        """
+        record = self.version_record(connection, version)
+        return self._with_blocks(
+            connection,
+            version,
+            sorted({0, *numbers}),
+            lambda blocks: read_parts(self._chunks, record, blocks, numbers, tally, margins=margins),
+        )
+
+    def _with_blocks(
+        self, connection: sa.Connection, key: VersionKey, needed: Sequence[int], read: Callable[[Blocks], _Read]
+    ) -> _Read:
+        """Return what is read from row blocks, which are looked up once more if they are not where they were."""
         blocks: dict[tuple[VersionKey, int], _Block | None] = {
             (key, block): self._blocks.get((key, block)) for block in needed
         }
         self._locate(connection, [place for place, chunks in blocks.items() if chunks is None], blocks)
 
-        def read() -> Array:
+        def read_located() -> _Read:
             located = {place[1]: chunks or {} for place, chunks in blocks.items()}
             _check_listed(located.values())
-            return read_units(self._chunks, record, located, units, rows, tally)
+            return read(located)
 
         try:
-            return read()
+            return read_located()
         except CorruptPartitionError:
             for place in blocks:
                 self._blocks.drop(place)
             with self._fresh() as fresh:
                 self._locate(fresh, list(blocks), blocks)
-        return read()
+        return read_located()
 
     def quantizer(self, connection: sa.Connection, version: VersionKey) -> FittedQuantizer | None:
         """Return the fitted scheme of a group of units; ``None`` where its values are stored as they are."""
@@ -289,6 +341,22 @@ class FrameReader:
         symbol, value
             See :func:`mistique_core.partition.may_match`.
         """
+        zones = self.zones(connection, column)
+        if zones is None:
+            return None
+        may = [zone is None or may_match(zone, zones.dtype, symbol, value) for zone in zones.of_blocks]
+        return MatchingBlocks(zones.rows, np.array(may, bool))
+
+    def zones(self, connection: sa.Connection, column: ColumnRecord) -> BlockZones | None:
+        """Return the ranges of the row blocks of a column of plain or nullable numbers; ``None`` where there are none.
+
+        Parameters
+        ----------
+        connection
+            A connection.
+        column
+            The column.
+        """
         if LogicalType.from_json(column.logical_type).kind not in ("numeric", "nullable"):
             return None
         record = self._version_records(connection, [column.version]).get(column.version)
@@ -297,12 +365,11 @@ class FrameReader:
         places = [(column.version, block) for block in range(-(-record.rows // record.block_rows))]
         blocks = {place: self._blocks.get(place) for place in places}
         self._locate(connection, [place for place, chunks in blocks.items() if chunks is None], blocks)
-        may = np.ones(len(places), bool)
-        for number, place in enumerate(places):
-            chunk = (blocks[place] or {}).get("values")
-            if chunk is not None and chunk.zone is not None:
-                may[number] = may_match(chunk.zone, chunk.location.dtype, symbol, value)
-        return MatchingBlocks(record.block_rows, may)
+        chunks = [(blocks[place] or {}).get("values") for place in places]
+        dtypes = {chunk.location.dtype for chunk in chunks if chunk is not None}
+        if len(dtypes) != 1:
+            return None
+        return BlockZones(record.block_rows, dtypes.pop(), [None if chunk is None else chunk.zone for chunk in chunks])
 
     def fitted(self, connection: sa.Connection, record: FittedRecord) -> Any:
         """Return a fitted object."""
@@ -330,6 +397,19 @@ class FrameReader:
             known[key] = record
             self._versions.put(key, record)
         return {key: record for key, record in known.items() if record is not None}
+
+    def version_record(self, connection: sa.Connection, version: VersionKey) -> VersionRecord:
+        """Return what never changes about a column version that is stored.
+
+        Raises
+        ------
+        NotMaterializedError
+            If it is not stored any more.
+        """
+        found = self._version_records(connection, [version]).get(version)
+        if found is None:
+            raise NotMaterializedError("a column is not stored any more; use strategy='rerun' or 'auto'")
+        return found
 
     def remember_versions(self, connection: sa.Connection, versions: Sequence[VersionKey]) -> None:
         """Look up column versions that :meth:`block_rows` will be asked for."""

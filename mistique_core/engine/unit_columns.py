@@ -196,7 +196,7 @@ def hash_group(values: Array, quantizer: Quantizer | None, block_rows: int) -> t
             continue
         encoded = fitted.encode(piece)
         error = max(error, encoded.max_abs_error)
-        for part, array in sorted(encoded.parts.items()):
+        for part, array in sorted({**encoded.parts, **encoded.margins}.items()):
             add(part, block, array)
     dtype = values.dtype if fitted is None else fitted.decoded_dtype
     logical = units_type(dtype, units, _decoded_map(fitted, map_shape))

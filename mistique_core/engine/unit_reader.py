@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from mistique_core.engine.chunk_reader import ChunkReader, ChunkRequest, ReadTal
 from mistique_core.engine.unit_columns import VALUES
 from mistique_core.frames import LogicalType
 from mistique_core.quantizers import FittedQuantizer, load_quantizer
+from mistique_core.quantizers.margins import MARGIN_PARTS
 
 Array = npt.NDArray[Any]
 Blocks = Mapping[int, Mapping[str, StoredChunk]]
@@ -59,7 +61,9 @@ def read_units(
         requests = [ChunkRequest(blocks[block][VALUES], chosen) for block in wanted]
         pieces = reader.read(requests, tally)
     else:
-        pieces = _read_quantized(reader, record, blocks, wanted, chosen, tally)
+        fitted, found = read_parts(reader, record, blocks, wanted, tally, margins=False)
+        assert fitted is not None
+        pieces = [fitted.decode(block.parts, block.rows)[chosen] for block in found]
     if rows is not None:
         pieces = [piece[:, rows[block]] for piece, block in zip(pieces, wanted, strict=True)]
     return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
@@ -88,24 +92,59 @@ def read_quantizer(
     return _load(record.scheme, tuple((name, table.tobytes(), table.dtype.str, table.shape) for name, table in tables))
 
 
-def _read_quantized(
+@dataclass(frozen=True)
+class UnitBlock:
+    """One row block of a group as it is stored.
+
+    Attributes
+    ----------
+    parts
+        Name -> array.
+    rows
+        Number of rows.
+    """
+
+    parts: dict[str, Array]
+    rows: int
+
+
+def read_parts(
     reader: ChunkReader,
     record: VersionRecord,
     blocks: Blocks,
     wanted: Sequence[int],
-    units: Rows,
     tally: ReadTally | None,
-) -> list[Array]:
-    fitted = read_quantizer(reader, record, blocks.get(0, {}), tally)
-    tables = fitted.tables()
-    places = [(block, part) for block in wanted for part in blocks[block] if part not in tables]
+    *,
+    margins: bool,
+) -> tuple[FittedQuantizer | None, list[UnitBlock]]:
+    """Return the fitted scheme of a group, and the parts of some of its row blocks.
+
+    Parameters
+    ----------
+    reader
+        Fetches and verifies chunks.
+    record
+        The column version.
+    blocks
+        Row block -> part -> chunk: the wanted blocks, and block 0 where the scheme has tables.
+    wanted
+        Row blocks.
+    tally
+        Counts what was fetched.
+    margins
+        Whether to read what only bounds need too.
+    """
+    fitted = None if record.scheme is None else read_quantizer(reader, record, blocks.get(0, {}), tally)
+    left_out = set() if fitted is None else set(fitted.tables())
+    if not margins:
+        left_out |= MARGIN_PARTS
+    places = [(block, part) for block in wanted for part in blocks[block] if part not in left_out]
     arrays = dict(zip(places, reader.read([ChunkRequest(blocks[b][p]) for b, p in places], tally), strict=True))
-    pieces = []
+    found = []
     for block in wanted:
-        parts = {part: arrays[block, part] for owner, part in places if owner == block}
         size = min(record.block_rows, record.rows - block * record.block_rows)
-        pieces.append(fitted.decode(parts, size)[units])
-    return pieces
+        found.append(UnitBlock({part: arrays[block, part] for owner, part in places if owner == block}, size))
+    return fitted, found
 
 
 @lru_cache(maxsize=256)

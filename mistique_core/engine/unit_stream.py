@@ -268,7 +268,7 @@ def _encode(
         encoded = fitted.encode_pooled(piece, pooling_error)
     else:
         encoded = fitted.encode(piece)
-    return sorted(encoded.parts.items()), encoded.max_abs_error
+    return sorted({**encoded.parts, **encoded.margins}.items()), encoded.max_abs_error
 
 
 def _fitted_document(fitted: FittedQuantizer) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from mistique_core.engine.array_rerun import ArrayRerunner
 from mistique_core.engine.frame_reader import FrameReader, RowIds
 from mistique_core.engine.rerun_tally import RerunTally
 from mistique_core.engine.shared_work import SharedWork
+from mistique_core.engine.unit_keep import codec_of
 from mistique_core.frames import ROW_ID, RowIndex
 from mistique_core.planner import TargetPlan
 
@@ -35,11 +36,14 @@ class RerunUnits:
         Of the units.
     values
         Shape ``(rows, *map_shape, units)``.
+    whole
+        All rows as the network gives them, before they were summarized; ``None`` where only some rows were run.
     """
 
     row_ids: RowIds
     names: tuple[str, ...]
     values: Array
+    whole: Array | None = None
 
     def take(self, names: Sequence[str], ids: RowIds | None) -> Array:
         """Return some units of some rows, ``(n, *map_shape, len(names))``; all rows where `ids` is ``None``."""
@@ -81,6 +85,16 @@ class UnitsRerunner:
         """Whether a layer was rebuilt for an earlier query."""
         return self._arrays.is_loaded(stage_id)
 
+    def exact(self, connection: sa.Connection, plan: TargetPlan, target: IntermediateRecord, row_ids: RowIds) -> Array:
+        """Return rows of a layer as the network gives them before any scheme, ``(n, *map_shape, units)``.
+
+        Raises
+        ------
+        RerunError
+            If a layer cannot be rebuilt or fails.
+        """
+        return self._arrays.rerun(connection, plan, target, row_ids)[1]
+
     def rerun(
         self,
         connection: sa.Connection,
@@ -105,9 +119,10 @@ class UnitsRerunner:
         pieces = []
         unit_major = np.moveaxis(values, -1, 0)
         starts = [place for place, column in enumerate(columns) if not column.unit]
-        for start, stop in itertools.pairwise([*starts, len(columns)]):
-            quantizer = self._reader.quantizer(connection, columns[start].version)
+        codec = codec_of(connection, self._reader, target, columns)
+        for group, (start, stop) in enumerate(itertools.pairwise([*starts, len(columns)])):
+            quantizer = codec.fitted[group]
             piece = unit_major[start:stop]
             pieces.append(piece if quantizer is None else quantizer.summarize(piece))
         summarized = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-        return RerunUnits(ids, names, np.moveaxis(summarized, 0, -1))
+        return RerunUnits(ids, names, np.moveaxis(summarized, 0, -1), values if row_ids is None else None)

@@ -1,55 +1,70 @@
-"""Letting go of intermediates that can be re-run, as a policy says (thesis 5.5.2).
+"""Letting go of intermediates that can be re-run, as a policy says (thesis 5.4.3, 5.5.2).
 
-Before an intermediate is let go, it is re-run from what is stored and compared with what is recorded: all of it, and
-a sample of its rows by themselves where the stages on the way make rows from rows. What does not come out the same
-stays.
+Before an intermediate is let go, it is re-run from what is stored and compared with what is recorded
+(:mod:`mistique_core.maintenance.rerun_check`). What does not come out the same stays, and counts in no budget.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 
-import numpy as np
-import pandas as pd
 import sqlalchemy as sa
 
+from mistique_core.catalogue.column_use import uses_of
 from mistique_core.catalogue.database import Catalogue
-from mistique_core.catalogue.facts import TargetFacts, gather_facts
-from mistique_core.catalogue.intermediates import IntermediateRecord, intermediate_by_id, let_go
+from mistique_core.catalogue.facts import gather_facts
+from mistique_core.catalogue.holdings import (
+    hold_budget,
+    kept_columns,
+    load_holdings,
+    save_store_budget,
+    save_version_budget,
+    store_budget,
+)
+from mistique_core.catalogue.intermediates import IntermediateRecord, intermediate_by_id
+from mistique_core.catalogue.letting_go import note_rerun, set_threshold
 from mistique_core.catalogue.open_writes import hold_exclusively
-from mistique_core.catalogue.tables import intermediate, intermediate_use, stage_input
+from mistique_core.catalogue.tables import intermediate
 from mistique_core.cost import HostRates
+from mistique_core.engine.budget import release
 from mistique_core.engine.frame_reader import FrameReader
-from mistique_core.engine.rerun import rerun, rerun_rows
-from mistique_core.errors import MistiqueError
+from mistique_core.engine.weigh import plan_without
+from mistique_core.errors import CatalogueError, MistiqueError
+from mistique_core.maintenance.held_bytes import HeldBytes
+from mistique_core.maintenance.kept_choice import Choosable, can_go, choose
 from mistique_core.maintenance.progress import Progress, no_progress
-from mistique_core.maintenance.references import References, load_intermediates, load_references
-from mistique_core.materialization import Adaptive, Candidate, KeepAll, Policy, choose_kept
-from mistique_core.planner import Facts, TargetPlan, plan_target
+from mistique_core.maintenance.rerun_check import RerunCheck
+from mistique_core.materialization import Adaptive, Budget, KeepAll, Policy
 
 log = logging.getLogger(__name__)
 
-_SAMPLE_ROWS = 64
+_MOST_TRIES = 5
+
+
+class _OvertakenError(CatalogueError):
+    """Others have kept more, or deleted something, since the policy was asked."""
 
 
 @dataclass(frozen=True)
 class MaterializeReport:
-    """What a policy did with one model version.
+    """What a policy did.
 
     Attributes
     ----------
     kept
-        Names of the intermediates that stay.
+        Names of the intermediates that stay, as a whole.
     let_go
-        Names of those that are re-run from now on.
+        Names of those that are re-run from now on, if only for some of their columns.
     unequal
         Names of those that stay because their re-run did not give what is stored.
     freed_bytes
         Encoded bytes that ``gc`` can free now: those that nothing else holds.
     dry_run
         Whether nothing was changed.
+    partly
+        Those of `let_go` of which some columns stay, each with their number.
     """
 
     kept: tuple[str, ...]
@@ -57,19 +72,21 @@ class MaterializeReport:
     unequal: tuple[str, ...]
     freed_bytes: int
     dry_run: bool
+    partly: Mapping[str, int] = field(default_factory=dict)
 
 
 def materialize(
     catalogue: Catalogue,
     reader: FrameReader,
-    model_version_id: int,
+    model_versions: Sequence[int],
     policy: Policy,
     rate: HostRates,
     *,
+    whole_store: bool = False,
     dry_run: bool = False,
     progress: Progress = no_progress,
 ) -> MaterializeReport:
-    """Apply a policy to the intermediates of a model version.
+    """Apply a policy to the intermediates of model versions.
 
     Source data, what was logged by hand, and what a stage made that draws random numbers or whose code is not
     known always stay.
@@ -78,188 +95,238 @@ def materialize(
     ----------
     catalogue, reader
         The store.
-    model_version_id
-        The model version.
+    model_versions
+        The model versions, which share a budget.
     policy
-        What decides.
+        What decides; recorded, so that later queries keep to it, also where something had been let go before.
     rate
-        What this host has measured.
+        This host's read rate.
+    whole_store
+        Whether `model_versions` are all of the store's, so that a budget is the store's; names are then those of keys.
     dry_run
         Change nothing; nothing is re-run either, so that `unequal` is empty.
     progress
         Told the number of intermediates compared so far, and of those to compare.
     """
-    with catalogue.read() as connection:
-        records = _records(connection, model_version_id)
-        facts = {record.ref.id: gather_facts(connection, record) for record in records}
-        held = _HeldBytes(connection)
-        open_to_choice = (
-            []
-            if isinstance(policy, KeepAll)
-            else [
-                record
-                for record in records
-                if record.is_kept and _can_go(connection, record, facts[record.ref.id], rate)
-            ]
-        )
-        queries = _queries(connection)
-        kept = _choose(open_to_choice, facts, held, queries, policy, rate)
-        leaving = [record for record in open_to_choice if record.ref.id not in kept]
-        unequal: list[IntermediateRecord] = []
-        if not dry_run:
-            for number, record in enumerate(leaving):
-                progress(number, len(leaving))
-                if not _comes_out_equal(connection, record, facts[record.ref.id], reader, rate):
-                    unequal.append(record)
-            progress(len(leaving), len(leaving))
-    going = [record for record in leaving if record not in unequal]
-    if going and not dry_run:
-        gamma_min = policy.gamma_min if isinstance(policy, Adaptive) else None
-        with catalogue.write() as connection:
-            hold_exclusively(connection)
-            going = _still_possible(connection, going, rate)
-            for record in going:
-                let_go(connection, record.ref.id, gamma_min)
-    gone = {record.ref.id for record in going}
-    names = [record.ref.intermediate for record in records if record.is_kept and record.ref.id not in gone]
-    return MaterializeReport(
-        tuple(names),
-        tuple(record.ref.intermediate for record in going),
-        tuple(record.ref.intermediate for record in unequal),
-        held.only(gone),
-        dry_run,
-    )
-
-
-def _records(connection: sa.Connection, model_version_id: int) -> list[IntermediateRecord]:
-    query = sa.select(intermediate.c.id).where(intermediate.c.model_version_id == model_version_id)
-    return [intermediate_by_id(connection, item) for item in connection.scalars(query.order_by(intermediate.c.id))]
-
-
-def _can_go(connection: sa.Connection, record: IntermediateRecord, facts: TargetFacts, rate: HostRates) -> bool:
-    if record.stage_id is None:
-        return False
-    given = connection.scalar(sa.select(stage_input.c.name).where(stage_input.c.stage_id == record.stage_id).limit(1))
-    if given is None:
-        return False
-    try:
-        _plan(facts, record.ref.id, frozenset(), rate)
-    except MistiqueError as error:
-        log.debug("%s stays: %s", record.ref.intermediate, error)
-        return False
-    return True
-
-
-def _still_possible(
-    connection: sa.Connection, records: Sequence[IntermediateRecord], rate: HostRates
-) -> list[IntermediateRecord]:
-    """Return those that can be re-run although the others go too, now that nobody can delete anything."""
-    left = list(records)
-    while True:
-        gone = {record.ref.id for record in left}
-        stuck = [record for record in left if not _has_a_way(connection, record, gone, rate)]
-        if not stuck:
-            return left
-        left = [record for record in left if record not in stuck]
-
-
-def _has_a_way(connection: sa.Connection, record: IntermediateRecord, gone: Set[int], rate: HostRates) -> bool:
-    try:
-        now = intermediate_by_id(connection, record.ref.id)
-        _plan(gather_facts(connection, now), record.ref.id, gone, rate)
-    except MistiqueError as error:
-        log.warning("%s stays stored: %s", record.ref.intermediate, error)
-        return False
-    return now.created_at == record.created_at
-
-
-def _plan(facts: TargetFacts, target: int, gone: Set[int], rate: HostRates, rows: int | None = None) -> TargetPlan:
-    """Return the plan of re-running an intermediate when some are not kept."""
-    known = facts.facts(list(facts.columns), rate)
-    left = {
-        item: replace(fact, materialized=fact.materialized and item not in gone)
-        for item, fact in known.intermediates.items()
-    }
-    return plan_target(target, Facts(left, known.stages, known.rate), "rerun", rows)
-
-
-def _choose(
-    records: Sequence[IntermediateRecord],
-    facts: Mapping[int, TargetFacts],
-    held: _HeldBytes,
-    queries: Mapping[int, int],
-    policy: Policy,
-    rate: HostRates,
-) -> set[int]:
-    ids = {record.ref.id for record in records}
-    candidates = []
-    for record in records:
-        known = facts[record.ref.id]
-        plan = _plan(known, record.ref.id, frozenset(), rate)
-        size = held.shared(record.ref.id)
-        candidates.append(Candidate(record.ref.id, plan.read_seconds or 0.0, size, queries.get(record.ref.id, 0)))
-
-    def seconds(item: int, kept: Set[int]) -> float:
+    application = _Application(catalogue, reader, model_versions, policy, rate, whole_store)
+    for _ in range(_MOST_TRIES):
         try:
-            return _plan(facts[item], item, ids - kept, rate).rerun_seconds or 0.0
-        except MistiqueError:
-            return float("inf")
-
-    return choose_kept(candidates, policy, seconds)
-
-
-def _queries(connection: sa.Connection) -> dict[int, int]:
-    rows = connection.execute(sa.select(intermediate_use.c.intermediate_id, intermediate_use.c.n_query))
-    return {int(row.intermediate_id): int(row.n_query) for row in rows}
+            return application.apply(dry_run, progress)
+        except _OvertakenError as error:
+            log.info("applying a policy again: %s", error)
+    raise CatalogueError(f"a policy was overtaken by others {_MOST_TRIES} times; repeat it when fewer queries are made")
 
 
-def _comes_out_equal(
-    connection: sa.Connection, record: IntermediateRecord, facts: TargetFacts, reader: FrameReader, rate: HostRates
-) -> bool:
-    """Return whether re-running gives what is stored."""
-    try:
-        ids = reader.row_index(connection, record).ids
-        sample = ids[:: max(1, -(-len(ids) // _SAMPLE_ROWS))]
-        rerun(connection, _plan(facts, record.ref.id, frozenset(), rate), record, reader)
-        plan = _plan(facts, record.ref.id, frozenset(), rate, len(sample))
-        if not plan.by_rows:
-            return True
-        made = rerun_rows(connection, plan, record, reader, sample)
-        pd.testing.assert_frame_equal(made, reader.rows(connection, record, sample), check_exact=True)
-    except AssertionError as error:
-        log.warning("%s stays stored, because its re-run gives other values: %s", record.ref.intermediate, error)
-        return False
-    except MistiqueError as error:
-        log.warning("%s stays stored, because it cannot be re-run: %s", record.ref.intermediate, error)
-        return False
-    return True
+@dataclass(frozen=True)
+class _Decision:
+    """What is to be done."""
+
+    records: Sequence[IntermediateRecord]
+    open: Sequence[Choosable]
+    leaving: Mapping[int, frozenset[int]]
+    """Intermediate -> positions of the columns that go."""
+    equal: Mapping[int, bool]
+    """What was compared."""
 
 
-class _HeldBytes:
-    """Encoded bytes that intermediates hold, alone or together."""
+class _Application:
+    """One call of :func:`materialize`."""
 
-    def __init__(self, connection: sa.Connection) -> None:
-        self._versions = {item.id: item.versions for item in load_intermediates(connection)}
-        self._references: References = load_references(connection)
-        users = np.concatenate([np.empty(0, np.int64), *(np.unique(item) for item in self._versions.values())])
-        self._users = dict(zip(*(part.tolist() for part in np.unique(users, return_counts=True)), strict=True))
-        sizes = dict(zip(self._references.chunks.tolist(), self._references.chunk_bytes.tolist(), strict=True))
-        self._bytes: dict[int, int] = {}
-        links = zip(self._references.link_versions.tolist(), self._references.link_chunks.tolist(), strict=True)
-        for version, chunk in links:
-            self._bytes[version] = self._bytes.get(version, 0) + sizes.get(chunk, 0)
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        reader: FrameReader,
+        model_versions: Sequence[int],
+        policy: Policy,
+        rate: HostRates,
+        whole_store: bool,
+    ) -> None:
+        self._catalogue = catalogue
+        self._reader = reader
+        self._versions = model_versions
+        self._policy = policy
+        self._rate = rate
+        self._whole_store = whole_store
+        self._compared: dict[int, bool] = {}
 
-    def shared(self, item: int) -> int:
-        """Return the bytes of an intermediate's columns, each divided by the intermediates that hold it."""
-        versions = np.unique(self._versions[item][:-1]).tolist()
-        return int(sum(self._bytes.get(version, 0) / self._users[version] for version in versions) + 0.5)
+    def apply(self, dry_run: bool, progress: Progress) -> MaterializeReport:
+        """Decide and, unless it is a dry run, do it."""
+        with self._catalogue.read() as connection:
+            held = HeldBytes(connection)
+            decision = self._decide(connection, held, dry_run, progress)
+        leaving = {item: columns for item, columns in decision.leaving.items() if decision.equal.get(item, dry_run)}
+        if not dry_run:
+            with self._catalogue.write() as connection:
+                hold_exclusively(connection)
+                hold_budget(connection)
+                leaving = self._carry_out(connection, decision, leaving, held)
+        return self._report(decision, leaving, held, dry_run)
 
-    def only(self, items: Set[int]) -> int:
-        """Return the bytes of columns that no other intermediate holds."""
-        others = {
-            version
-            for item, versions in self._versions.items()
-            for version in (versions[-1:] if item in items else versions).tolist()
+    def _decide(self, connection: sa.Connection, held: HeldBytes, dry_run: bool, progress: Progress) -> _Decision:
+        query = sa.select(intermediate.c.id).where(intermediate.c.model_version_id.in_(self._versions))
+        records = [
+            intermediate_by_id(connection, item) for item in connection.scalars(query.order_by(intermediate.c.id))
+        ]
+        if isinstance(self._policy, KeepAll):
+            return _Decision(records, (), {}, {})
+        uses = uses_of(connection, [record.ref.id for record in records])
+        open_to_choice = []
+        for record in records:
+            columns = kept_columns(connection, record.ref.id)
+            if columns and self._compared.get(record.ref.id, True):
+                facts = gather_facts(connection, record)
+                if can_go(connection, facts, self._rate):
+                    open_to_choice.append(Choosable(record, facts, columns, uses.get(record.ref.id)))
+        kept = choose(connection, open_to_choice, self._policy_within(connection), held, self._rate)
+        leaving = {
+            item.record.ref.id: frozenset(item.columns) - kept.get(item.record.ref.id, frozenset())
+            for item in open_to_choice
         }
-        own: set[int] = {int(version) for item in items for version in self._versions[item]}
-        return sum(self._bytes.get(version, 0) for version in own - others)
+        leaving = {item: columns for item, columns in leaving.items() if columns}
+        equal = {} if dry_run else self._compare(connection, open_to_choice, leaving, progress)
+        return _Decision(records, open_to_choice, leaving, equal)
+
+    def _policy_within(self, connection: sa.Connection) -> Policy:
+        """Return the policy, its budget within what others leave of the store's."""
+        if not isinstance(self._policy, Budget):
+            return self._policy
+        most = self._policy.limit_bytes if self._whole_store else store_budget(connection)
+        if most is None:
+            return self._policy
+        everything = load_holdings(connection, None)
+        query = sa.select(intermediate.c.id).where(intermediate.c.model_version_id.in_(self._versions))
+        own = set(connection.scalars(query))
+        others = everything.total([column for column in everything.columns if column[0] in own])
+        return Budget(max(0, min(self._policy.limit_bytes, most - others)))
+
+    def _compare(
+        self,
+        connection: sa.Connection,
+        open_to_choice: Sequence[Choosable],
+        leaving: Mapping[int, frozenset[int]],
+        progress: Progress,
+    ) -> dict[int, bool]:
+        """Re-run what goes; under a budget also what stays, so that it can make room later."""
+        check = RerunCheck(self._reader, self._rate)
+        wanted = [
+            item
+            for item in open_to_choice
+            if item.record.ref.id in leaving or (isinstance(self._policy, Budget) and not item.record.rerun_equal)
+        ]
+        for number, item in enumerate(wanted):
+            progress(number, len(wanted))
+            if item.record.ref.id not in self._compared:
+                self._compared[item.record.ref.id] = check.is_equal(connection, item.record, item.facts)
+        progress(len(wanted), len(wanted))
+        return dict(self._compared)
+
+    def _carry_out(
+        self,
+        connection: sa.Connection,
+        decision: _Decision,
+        leaving: Mapping[int, frozenset[int]],
+        held: HeldBytes,
+    ) -> dict[int, frozenset[int]]:
+        """Let go in one transaction; return what has gone."""
+        by_id = {item.record.ref.id: item for item in decision.open}
+        possible = self._still_possible(connection, [by_id[item].record for item in leaving])
+        for item, equal in decision.equal.items():
+            note_rerun(connection, item, equal and (item not in leaving or item in possible))
+        for record in decision.records:
+            if record.rerun_equal and record.ref.id not in by_id and not isinstance(self._policy, KeepAll):
+                note_rerun(connection, record.ref.id, None)  # it can no longer be re-run
+        gamma_min = self._policy.gamma_min if isinstance(self._policy, Adaptive) else None
+        done = {item: columns for item, columns in leaving.items() if item in possible}
+        for item, columns in done.items():
+            self._check_unchanged(connection, by_id[item])
+            release(connection, self._reader, item, columns, held.users, gamma_min)
+        if not isinstance(self._policy, KeepAll):
+            for record in decision.records:
+                set_threshold(connection, record, gamma_min)
+        self._record_policy(connection)
+        return self._within_budgets(connection, by_id, done, held, gamma_min)
+
+    def _check_unchanged(self, connection: sa.Connection, item: Choosable) -> None:
+        if kept_columns(connection, item.record.ref.id) != item.columns:
+            raise _OvertakenError(f"{item.record.ref.intermediate} was kept or let go meanwhile")
+
+    def _record_policy(self, connection: sa.Connection) -> None:
+        limit = self._policy.limit_bytes if isinstance(self._policy, Budget) else None
+        if self._whole_store and not isinstance(self._policy, Adaptive):
+            save_store_budget(connection, limit)
+        elif not self._whole_store:
+            for version in self._versions:
+                save_version_budget(connection, version, limit)
+
+    def _within_budgets(
+        self,
+        connection: sa.Connection,
+        by_id: Mapping[int, Choosable],
+        done: dict[int, frozenset[int]],
+        held: HeldBytes,
+        gamma_min: float | None,
+    ) -> dict[int, frozenset[int]]:
+        """Make sure that every budget is kept to when the transaction ends.
+
+        Raises
+        ------
+        _OvertakenError
+            If what others did meanwhile makes another choice necessary.
+        """
+        limits: list[tuple[int | None, int | None]] = [(None, store_budget(connection))]
+        if isinstance(self._policy, Budget) and not self._whole_store:
+            limits += [(version, self._policy.limit_bytes) for version in self._versions]
+        over = [
+            version
+            for version, limit in limits
+            if limit is not None and load_holdings(connection, version).total() > limit
+        ]
+        if not over:
+            return done
+        if isinstance(self._policy, Budget):
+            raise _OvertakenError("others have kept more meanwhile")
+        whole = {item: frozenset(by_id[item].columns) for item in done}  # the store's budget leaves no room for parts
+        for item, columns in whole.items():
+            release(connection, self._reader, item, columns, held.users, gamma_min)
+        return whole
+
+    def _still_possible(self, connection: sa.Connection, records: Sequence[IntermediateRecord]) -> set[int]:
+        """Return those that can be re-run although the others go too, now that nobody can delete anything."""
+        left = list(records)
+        while True:
+            gone = {record.ref.id for record in left}
+            stuck = [record for record in left if not self._has_a_way(connection, record, gone)]
+            if not stuck:
+                return gone
+            left = [record for record in left if record not in stuck]
+
+    def _has_a_way(self, connection: sa.Connection, record: IntermediateRecord, gone: Set[int]) -> bool:
+        try:
+            now = intermediate_by_id(connection, record.ref.id)
+            plan_without(gather_facts(connection, now), gone, self._rate)
+        except MistiqueError as error:
+            log.warning("%s stays stored: %s", record.ref.intermediate, error)
+            return False
+        return now.created_at == record.created_at
+
+    def _report(
+        self, decision: _Decision, gone: Mapping[int, frozenset[int]], held: HeldBytes, dry_run: bool
+    ) -> MaterializeReport:
+        by_id = {item.record.ref.id: item for item in decision.open}
+        left = {item: len(by_id[item].columns) - len(positions) for item, positions in gone.items()}
+        versions = [version for item, positions in gone.items() for version in by_id[item].versions_lost(positions)]
+        return MaterializeReport(
+            self._names(record for record in decision.records if record.is_kept and record.ref.id not in gone),
+            self._names(record for record in decision.records if record.ref.id in gone),
+            self._names(record for record in decision.records if decision.equal.get(record.ref.id) is False),
+            held.freed(versions),
+            dry_run,
+            {self._name(record): left[record.ref.id] for record in decision.records if left.get(record.ref.id)},
+        )
+
+    def _names(self, records: Iterable[IntermediateRecord]) -> tuple[str, ...]:
+        return tuple(map(self._name, records))
+
+    def _name(self, record: IntermediateRecord) -> str:
+        ref = record.ref
+        return f"{ref.project}.{ref.model}@{ref.version}.{ref.intermediate}" if self._whole_store else ref.intermediate

@@ -36,7 +36,9 @@ class Frame:
     layout
         Names of its columns.
     unkept
-        Addresses of its columns where they are not kept, so that they have no ids.
+        Addresses of all its columns where not all are kept.
+    kept
+        Then: the positions among them of those that have ids, in the order of `columns`.
     """
 
     id: int
@@ -47,12 +49,18 @@ class Frame:
     columns: tuple[int, ...]
     layout: Layout
     unkept: tuple[bytes, ...] = ()
+    kept: tuple[int, ...] = ()
 
     @property
     def ids(self) -> list[int]:
         """All column versions, each once, in the order in which a writer describes them: units before row ids."""
         items = (self.row_id, *self.columns) if self.layout.members is None else (*self.columns, self.row_id)
         return list(dict.fromkeys(items))
+
+    @property
+    def known(self) -> dict[int, bytes]:
+        """Id -> address of the columns whose addresses the intermediate knows itself."""
+        return {item: self.unkept[position] for item, position in zip(self.columns, self.kept, strict=False)}
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,8 @@ def resolve_versions(
     groups
         What was described together, in the order of writing.
     """
-    found = dict(known)
+    frames = list(frames)
+    found = {item: address for frame in frames for item, address in frame.known.items()} | dict(known)
     waiting = [frame for frame in sorted(frames, key=lambda frame: frame.id) if not found.keys() >= set(frame.ids)]
     hints = {item.id: item.address for group in groups for item in group if item.id is not None}
     for frame in waiting:

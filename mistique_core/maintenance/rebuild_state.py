@@ -169,13 +169,15 @@ def _frames(connection: sa.Connection) -> tuple[tuple[Frame, ...], tuple[str, ..
         try:
             names = read_layout(layouts[row.layout_id])
             columns = tuple(unpack_versions(bytes(row.columns)).tolist())
-            gone = () if row.unstored is None else unpack_unstored(bytes(row.unstored)).columns
-            unkept = tuple(column.address for column in gone)
+            gone = None if row.unstored is None else unpack_unstored(bytes(row.unstored))
+            unkept = () if gone is None else tuple(column.address for column in gone.columns)
+            kept = () if gone is None else gone.kept
         except (MistiqueError, LookupError, ValueError, TypeError):
             unreadable.append(label)
             continue
         address = bytes(row.address)
-        frames.append(Frame(int(row.id), label, address, row.n_rows, row.row_id_version, columns, names, unkept))
+        frame = Frame(int(row.id), label, address, row.n_rows, row.row_id_version, columns, names, unkept, kept)
+        frames.append(frame)
     return tuple(frames), tuple(unreadable)
 
 

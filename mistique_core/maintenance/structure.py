@@ -286,14 +286,22 @@ def _frame_problem(row: sa.Row[Any], stored: bytes | None, versions: Mapping[int
 
 
 def _unkept_problem(row: sa.Row[Any], names: Layout, versions: Mapping[int, _Version]) -> tuple[Kind, str] | None:
-    """Return what is wrong with an intermediate of which only the row ids are kept."""
+    """Return what is wrong with an intermediate of which the row ids and some columns, or none, are kept."""
     try:
-        columns = unpack_unstored(bytes(row.unstored)).columns
+        unstored = unpack_unstored(bytes(row.unstored))
+        ids = unpack_versions(bytes(row.columns)).tolist()
     except MistiqueError as error:
         return "incomplete frame", f"has a list of columns that cannot be read: {error}"
     if row.row_id_version not in versions:
         return "incomplete frame", f"refers to row ids that are not there: {row.row_id_version}"
-    address = frame_address(versions[row.row_id_version].address, names, [column.address for column in columns])
+    lost = sorted({item for item in ids if item not in versions})
+    if lost:
+        return "incomplete frame", f"refers to {len(lost)} column versions that are not there: {shown(map(str, lost))}"
+    addresses = [column.address for column in unstored.columns]
+    kept = [addresses[position] for position in unstored.kept if position < len(addresses)]
+    if kept != [versions[item].address for item in ids]:
+        return "wrong frame", "keeps other columns than those that were logged"
+    address = frame_address(versions[row.row_id_version].address, names, addresses)
     if address != bytes(row.address) or versions[row.row_id_version].rows != row.n_rows:
         return "wrong frame", "has other columns than those that were logged"
     return None

@@ -1,6 +1,6 @@
 """Value types that every layer shares."""
 
-from mistique_core.model.array_stage import ArrayFunction, ArrayStage
+from mistique_core.model.array_stage import ArrayFunction, ArrayStage, PoolFunction
 from mistique_core.model.key import ALL_COLUMNS, IntermediateKey
 from mistique_core.model.need import Need
 from mistique_core.model.ref import FittedRef, IntermediateRef, Ref
@@ -16,6 +16,7 @@ __all__ = [
     "IntermediateRef",
     "LogReport",
     "Need",
+    "PoolFunction",
     "Ref",
     "Stage",
     "StageResult",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
 from mistique_core.catalogue.database import Catalogue
-from mistique_core.catalogue.tables import query
+from mistique_core.catalogue.tables import query, query_figure
 
 
 def record_query(
@@ -24,6 +25,7 @@ def record_query(
     answer: Mapping[str, Any] | None = None,
     seconds: float | None = None,
     error: str | None = None,
+    figure: str | None = None,
 ) -> int:
     """Insert a query; return its id.
 
@@ -43,6 +45,8 @@ def record_query(
         Wall time.
     error
         Why it failed, in one line.
+    figure
+        The answer as a figure: Plotly's JSON (:func:`mistique_core.diagnostics.figure_document`).
     """
     with catalogue.write() as connection:
         inserted = connection.execute(
@@ -60,4 +64,8 @@ def record_query(
             )
         )
         assert inserted.inserted_primary_key is not None
-        return int(inserted.inserted_primary_key[0])
+        query_id = int(inserted.inserted_primary_key[0])
+        if figure is not None:
+            document = zlib.compress(figure.encode())
+            connection.execute(sa.insert(query_figure).values(query_id=query_id, document=document))
+        return query_id

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Collection
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.tables import query
+from mistique_core.catalogue.tables import query, query_figure
 from mistique_core.modeldb.records import QueryRecord
 
 
@@ -14,6 +15,18 @@ def query_by_id(connection: sa.Connection, query_id: int) -> QueryRecord | None:
     """Return one question; ``None`` when it is not recorded."""
     found = _records(connection, sa.select(query).where(query.c.id == query_id))
     return found[0] if found else None
+
+
+def figure_of_query(connection: sa.Connection, query_id: int) -> str | None:
+    """Return the figure of an answer, Plotly's JSON; ``None`` when none is recorded."""
+    document = connection.scalar(sa.select(query_figure.c.document).where(query_figure.c.query_id == query_id))
+    return None if document is None else zlib.decompress(document).decode()
+
+
+def queries_with_figures(connection: sa.Connection, query_ids: Collection[int]) -> set[int]:
+    """Return those of some questions of which a figure is recorded."""
+    statement = sa.select(query_figure.c.query_id).where(query_figure.c.query_id.in_(sorted(query_ids)))
+    return set(connection.scalars(statement))
 
 
 def find_query(connection: sa.Connection, dag_id: str, run_id: str) -> QueryRecord | None:

@@ -343,7 +343,7 @@ class Capture:
         request, plan = self._request, self._plan
         calls = recorded_calls(request.graph, name, request.wanted)
         origin = self._origin_of(ancestors(request.graph, [name], plan.starts), state) if name in plan.stored else {}
-        stage = LayerStage.of(calls, request.graph.tensors, {"": name}, origin)
+        stage = LayerStage.of(calls, request.graph.tensors, {"": name}, origin, request.batch_rows)
         times = [] if state is None else [state.seconds.get(call.name, _NO_TIME) for call in calls]
         seconds = CallSeconds(sum(item.row for item in times), sum(item.call for item in times))
         repeatable = state is None or name not in state.dependent

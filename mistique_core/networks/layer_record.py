@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from mistique_core.catalogue.chunks import known_addresses
 from mistique_core.catalogue.intermediates import intermediate_by_id
 from mistique_core.catalogue.stages import StageSeconds, begin_stage, finish_stage, take_over_outputs
 from mistique_core.catalogue.tables import chunk, intermediate
+from mistique_core.catalogue.tables import stage as stage_table
 from mistique_core.engine.commit import Pending
 from mistique_core.engine.outputs import OutputSet
 from mistique_core.engine.unit_stream import UnitCodec
@@ -172,7 +173,7 @@ class LayerRecorder:
                 map_index=-1,
                 operator=layer.stage.import_path(),
                 label=layer.stage.label(),
-                params=layer.stage.params(),
+                params=_params(connection, layer),
                 code_hash=stage_code_hash(layer.stage),
                 libraries=library_versions(tuple(layer.stage.functions()), tuple(layer.stage.packages())),
                 inputs=given,
@@ -234,6 +235,16 @@ class LayerRecorder:
         except MistiqueError as error:
             log.warning("layer %s is stored, but could not be re-run: %s", layer.name, error)
         return time.perf_counter() - start
+
+
+def _params(connection: sa.Connection, layer: CapturedLayer) -> dict[str, Any]:
+    """Return the parameters of a layer's stage; what was taken over was computed in batches of its source's length."""
+    params = layer.stage.params()
+    if layer.source is not None:
+        query = sa.select(stage_table.c.params).where(stage_table.c.id == layer.source.stage)
+        recorded = dict(connection.execute(query).scalar_one())
+        params["batch_rows"] = recorded.get("batch_rows")
+    return params
 
 
 def _add(

@@ -9,9 +9,10 @@ from typing import Any
 
 from mistique_core.errors import InvalidInputError, RerunError
 from mistique_core.fitted import LayerWeights
-from mistique_core.model import ArrayFunction, ArrayStage
+from mistique_core.model import ArrayFunction, ArrayStage, PoolFunction
 from mistique_core.networks.calls import CompiledCall, is_random, to_array
 from mistique_core.networks.graph import Call, Tensor
+from mistique_core.networks.pooled_call import GraphPooling, can_pool
 
 _BUILT_IN = ("keras", "builtins")
 
@@ -33,6 +34,8 @@ class LayerStage(ArrayStage):
         Output of the stage -> name of a tensor; "" for the only one.
     origin
         Which of the inputs were read from lossy copies when the stage ran, as name -> scheme.
+    batch_rows
+        Rows of a forward pass.
     """
 
     def __init__(
@@ -42,12 +45,14 @@ class LayerStage(ArrayStage):
         inputs: Sequence[str],
         outputs: Mapping[str, str],
         origin: Mapping[str, str] | None = None,
+        batch_rows: int | None = None,
     ) -> None:
         self.calls = [Call.from_document(item) for item in calls]
         self._tensors = {name: [list(shape), dtype, masked] for name, (shape, dtype, masked) in tensors.items()}
         self._inputs = list(inputs)
         self._outputs = dict(outputs)
         self._origin = dict(origin or {})
+        self.batch_rows = batch_rows
 
     @classmethod
     def of(
@@ -56,6 +61,7 @@ class LayerStage(ArrayStage):
         tensors: Mapping[str, Tensor],
         outputs: Mapping[str, str],
         origin: Mapping[str, str] | None = None,
+        batch_rows: int | None = None,
     ) -> LayerStage:
         """Return the stage of some calls of a graph."""
         made = {name for call in calls for name in call.outputs}
@@ -66,6 +72,7 @@ class LayerStage(ArrayStage):
             [name for name in names if name not in made],
             outputs,
             origin,
+            batch_rows,
         )
         stage.calls = list(calls)  # with their living layers, whose classes need not be found by name
         return stage
@@ -93,7 +100,8 @@ class LayerStage(ArrayStage):
             "inputs": self._inputs,
             "outputs": self._outputs,
         }
-        return {**params, "origin": self._origin} if self._origin else params
+        params |= {"origin": self._origin} if self._origin else {}
+        return params if self.batch_rows is None else {**params, "batch_rows": self.batch_rows}
 
     def label(self) -> str:
         """Return the class of the last layer."""
@@ -106,6 +114,13 @@ class LayerStage(ArrayStage):
     def functions(self) -> Sequence[Callable[..., Any]]:
         """Return the classes of layers that are not Keras' own, whose code decides what they compute."""
         return tuple(dict.fromkeys(found for call in self.calls if (found := custom_class(call)) is not None))
+
+    def pooling(self, output: str, scheme: Any, shape: Sequence[int]) -> PoolFunction | None:
+        """See :class:`ArrayStage`: pooling in the network's own program, as a capture pools."""
+        dtype = self._tensors[self._outputs[output]][1]
+        if not can_pool(scheme, tuple(shape), str(dtype)):
+            return None
+        return GraphPooling(scheme, tuple(shape[:-1]), not_negative=False)
 
     def prepare(self, learned: Mapping[str, Any]) -> ArrayFunction:
         """Rebuild the layers; see :class:`ArrayStage`.

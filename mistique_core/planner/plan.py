@@ -65,6 +65,11 @@ class TargetPlan:
         The work of a re-run besides its stages and its reading.
     step_seconds
         Estimate of each step.
+    asked
+        Positions of the stored columns that the query asks for: what it counts as a query to.
+    kept_after
+        After how many more such queries, this one included, what a re-run has made of them is stored; ``None`` where
+        nothing will be stored.
     """
 
     intermediate: int
@@ -85,6 +90,8 @@ class TargetPlan:
     frontier_work: Work = field(default_factory=dict)
     around_work: Work = field(default_factory=dict)
     step_seconds: tuple[float, ...] = ()
+    asked: tuple[int, ...] = ()
+    kept_after: int | None = None
 
     def reading(self) -> str:
         """Return what a READ fetches and rebuilds, for people."""
@@ -185,6 +192,10 @@ class QueryPlan:
             start = ", ".join(target.frontier_labels) or "its source"
             rows = " for the wanted rows" if target.by_rows else ""
             lines.append(f"  RERUN {format_seconds(target.rerun_seconds)}: {path}{rows}, starting from {start}")
+            if target.kept_after is not None and self.measured_seconds is None:
+                lines.append(
+                    f"  kept after {target.kept_after} more {'query' if target.kept_after == 1 else 'queries'}"
+                )
         if self.measured_seconds is not None:
             verdict = {True: ", equal to what was recorded", False: ", DIFFERS from what was recorded", None: ""}
             taken = f"took {format_seconds(self.measured_seconds)}{verdict[self.verified]}"

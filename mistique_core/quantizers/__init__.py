@@ -7,11 +7,13 @@ from mistique_core.quantizers.load import load_quantizer
 from mistique_core.quantizers.low_precision import LowPrecision
 from mistique_core.quantizers.parse import parse_scheme
 from mistique_core.quantizers.pool import Pool
-from mistique_core.quantizers.quantizer import Encoded, FittedQuantizer, Quantizer
+from mistique_core.quantizers.quantizer import Bounds, Centres, Encoded, FittedQuantizer, Quantizer
 from mistique_core.quantizers.threshold import Threshold
 
 __all__ = [
     "Bounded",
+    "Bounds",
+    "Centres",
     "Encoded",
     "FittedQuantizer",
     "KBit",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,10 @@ import numpy.typing as npt
 from mistique_core.errors import CorruptPartitionError, InvalidInputError
 from mistique_core.quantizers.arguments import is_finite, number_text, parse_number
 from mistique_core.quantizers.half import narrow, widen
-from mistique_core.quantizers.quantizer import Encoded, FittedQuantizer, Quantizer
+from mistique_core.quantizers.margins import RADIUS
+from mistique_core.quantizers.quantizer import Bounds, Encoded, FittedQuantizer, Quantizer
 from mistique_core.quantizers.rounding import significant_bits
+from mistique_core.quantizers.row_norms import RowNorms
 from mistique_core.quantizers.sampling import every_nth
 from mistique_core.quantizers.stored import frozen, part, table
 from mistique_core.quantizers.tiles import TILE_VALUES, by_unit, tiles
@@ -127,7 +129,7 @@ class FittedBounded(FittedQuantizer):
     Part ``codes`` is int8 in the shape of the values; part ``exact`` holds, in C order, the values whose code
     is -128. The error of a value is at most half a step plus 2**-16 of a step (2**-45 for float64), which
     pays for the rounding of the quotient; steps are shortened by as much, so that it also is at most half of
-    `deviations` standard deviations.
+    `deviations` standard deviations. Margin ``radius``: see :class:`~mistique_core.quantizers.row_norms.RowNorms`.
 
     Parameters
     ----------
@@ -178,6 +180,7 @@ class FittedBounded(FittedQuantizer):
         codes = np.empty(by_units.shape, np.int8)
         escaped = np.zeros(self.units, np.bool_)
         quotients = np.empty(TILE_VALUES, self._steps.dtype)
+        norms = RowNorms.of(self.layout, block.shape[1], self._steps.dtype)
         with np.errstate(divide="ignore", over="ignore", under="ignore", invalid="ignore"):
             inverse = np.where(self._steps > 0, 1 / self._steps, np.nan).astype(self._steps.dtype)[:, None]
             for units, positions, tile in tiles(by_units):
@@ -187,16 +190,42 @@ class FittedBounded(FittedQuantizer):
                 if not (quotient.max() <= LARGEST_CODE and quotient.min() >= -LARGEST_CODE):
                     escaped[units] |= _escape(quotient, numbers)
                 np.copyto(codes[units, positions], quotient, casting="unsafe")
+                if norms is not None:
+                    products = np.multiply(quotient, self._steps[units, None], out=quotient)
+                    errors = np.subtract(numbers, products, out=products)
+                    if escaped[units].any():
+                        np.copyto(errors, 0, where=codes[units, positions] == ESCAPED)
+                    norms.add(positions, errors)
         exact = [by_units[unit][codes[unit] == ESCAPED] for unit in np.flatnonzero(escaped)]
         parts = {
             "codes": codes.reshape(block.shape),
             "exact": np.concatenate(exact) if exact else np.empty(0, self.dtype),
         }
-        return Encoded(parts, self._bound() if block.size else 0.0)
+        margins = {} if norms is None else {RADIUS: norms.radius()}
+        return Encoded(parts, self._bound() if block.size else 0.0, margins)
 
     def _bound(self) -> float:
         longest = float(self._steps.max(initial=0.0))
         return math.nextafter(longest * (0.5 + _slack(self._steps.dtype)), math.inf) if longest else 0.0
+
+    def bounds(
+        self,
+        parts: dict[str, npt.NDArray[Any]],
+        rows: int,
+        max_abs_error: float = math.inf,
+        units: Sequence[int] | None = None,
+    ) -> Bounds:
+        """Return half a step around each value, and exactly those that have no code."""
+        chosen = np.arange(self.units) if units is None else np.asarray(units, np.intp)
+        values = self.decode(parts, rows)[chosen].astype(np.float64)
+        steps = self._steps[chosen].astype(np.float64)
+        reach = np.where(steps > 0, np.nextafter(steps * (0.5 + _slack(self._steps.dtype)), math.inf), 0.0)
+        codes = part(parts, "codes", np.dtype(np.int8), self.layout.shape(rows))[chosen]
+        errors = np.broadcast_to(reach.reshape(-1, *[1] * (values.ndim - 1)), values.shape)
+        coded = (codes != ESCAPED) & (errors > 0)
+        with np.errstate(over="ignore", under="ignore"):
+            low, high = np.nextafter(values - errors, -math.inf), np.nextafter(values + errors, math.inf)
+        return Bounds(np.where(coded, low, values), np.where(coded, high, values))
 
     def decode(self, parts: dict[str, npt.NDArray[Any]], rows: int) -> npt.NDArray[Any]:
         """Multiply codes by steps, and put the exact values back."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,14 +16,18 @@ from mistique_core.quantizers.arguments import is_integer, parse_integer
 from mistique_core.quantizers.bins import Bins, BinScratch
 from mistique_core.quantizers.code_pairs import CODES, CodePairs
 from mistique_core.quantizers.half import narrow, widen
-from mistique_core.quantizers.quantizer import Encoded, FittedQuantizer, Quantizer
+from mistique_core.quantizers.margins import RADIUS, TAILS
+from mistique_core.quantizers.quantizer import Bounds, Encoded, FittedQuantizer, Quantizer, within
 from mistique_core.quantizers.rounding import FiniteRange, finite_range
+from mistique_core.quantizers.row_norms import RowNorms
 from mistique_core.quantizers.sampling import SAMPLE_VALUES, every_nth
 from mistique_core.quantizers.stored import frozen, part, table
 from mistique_core.quantizers.tiles import by_unit, tiles
+from mistique_core.quantizers.upper_half import ends_of, half_dtype, middle_of, upper_half
 from mistique_core.quantizers.value_layout import ValueLayout
 
 _FEW_VALUES = 1 << 15
+_TAIL_BITS = 8
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,9 @@ class FittedKBit(FittedQuantizer):
 
     Part ``codes`` is uint8 in the shape of the values; whatever compresses it brings it to `bits` bits a value or
     fewer. NaN and infinities are refused. The error is at most the distance between the value of a bin and the
-    further of its ends; the first and the last bin end at the smallest and largest value of the block.
+    further of its ends; the first and the last bin end at the smallest and largest value of the block. Margins:
+    ``radius``, see :class:`~mistique_core.quantizers.row_norms.RowNorms`, and of 8 bits ``tails``, in C order the
+    values in the first and the last bin, cut to the upper half of their bits; ``radius`` counts from their middles.
 
     Parameters
     ----------
@@ -170,10 +176,11 @@ class FittedKBit(FittedQuantizer):
             return Encoded({"codes": codes}, 0.0)
         if not self._levels.size:
             raise InvalidInputError(f"{self.scheme.text()} was fitted to an empty sample; fit it to some rows")
-        target = by_unit(codes)
+        target, by_units = by_unit(codes), by_unit(block)
         scratch = BinScratch(self.dtype)
+        norms = RowNorms.of(self.layout, block.shape[1], self._working)
         bounds: FiniteRange | None = None
-        for units, positions, tile in tiles(by_unit(block)):
+        for units, positions, tile in tiles(by_units):
             found = finite_range(tile)
             bounds = found if bounds is None else bounds.join(found)
             _refuse_non_finite(self.scheme, found)
@@ -183,8 +190,63 @@ class FittedKBit(FittedQuantizer):
                 np.copyto(target[units, positions], np.searchsorted(self._edges, tile), casting="unsafe")
             else:
                 np.copyto(target[units, positions], self._bins.codes(tile, scratch))
+            if norms is not None:
+                coded = target[units, positions]
+                levels = self._pairs.look_up(np.ascontiguousarray(coded))
+                if self.dtype == np.float16:
+                    errors = np.subtract(widen(tile), widen(levels))
+                else:
+                    errors = np.subtract(tile, levels, out=levels)
+                if self._tail_codes:
+                    np.copyto(errors, 0, where=self._in_tail(coded))
+                norms.add(positions, errors)
         assert bounds is not None
-        return Encoded({"codes": codes}, self._bound(bounds))
+        margins = self._margins(target, by_units, norms)
+        return Encoded({"codes": codes}, self._bound(bounds), margins)
+
+    @property
+    def _working(self) -> np.dtype[Any]:
+        return np.dtype(np.float64 if self.dtype == np.float64 else np.float32)
+
+    @cached_property
+    def _tail_codes(self) -> tuple[int, ...]:
+        """Codes of the outer bins whose values are kept roughly.
+
+        With fewer than eight bits they would be a fair share of the codes, and where a bin holds one value there is
+        nothing to tell apart.
+        """
+        if self.scheme.bits != _TAIL_BITS or not self._edges.size:
+            return ()
+        with np.errstate(over="ignore", under="ignore"):
+            above = np.nextafter(self._edges[-1], self.dtype.type(np.inf))
+        first = (0,) if self._levels[0] < self._edges[0] else ()
+        return (*first, self._levels.size - 1) if self._levels[-1] > above else first
+
+    def _in_tail(self, codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+        if not self._tail_codes:
+            return np.zeros(codes.shape, np.bool_)
+        marked: npt.NDArray[np.bool_] = codes == self._tail_codes[0]
+        for code in self._tail_codes[1:]:
+            marked |= codes == code
+        return marked
+
+    def _margins(
+        self, codes: npt.NDArray[Any], values: npt.NDArray[Any], norms: RowNorms | None
+    ) -> dict[str, npt.NDArray[Any]]:
+        margins: dict[str, npt.NDArray[Any]] = {}
+        if self._tail_codes:
+            places = [np.flatnonzero(self._in_tail(unit)) for unit in codes]
+            tails = np.concatenate([values[unit][place] for unit, place in enumerate(places)])
+            margins[TAILS] = upper_half(tails)
+            if norms is not None:
+                with np.errstate(over="ignore", under="ignore"):
+                    errors = tails.astype(np.float64) - middle_of(margins[TAILS], self.dtype).astype(np.float64)
+                    rows = np.concatenate(places) // self.layout.map_values
+                    sums = np.bincount(rows, np.square(errors), codes.shape[1] // self.layout.map_values)
+                    norms.add_rows(sums.astype(np.float64, copy=False))
+        if norms is not None:
+            margins[RADIUS] = norms.radius()
+        return margins
 
     @cached_property
     def _bins(self) -> Bins:
@@ -206,6 +268,45 @@ class FittedKBit(FittedQuantizer):
             highest = np.append(self._edges[first:last].astype(np.float64), bounds.high)
             error = float(np.maximum(highest - levels, levels - lowest).max())
         return math.nextafter(error, math.inf) if error > 0 else 0.0
+
+    def bounds(
+        self,
+        parts: dict[str, npt.NDArray[Any]],
+        rows: int,
+        max_abs_error: float = math.inf,
+        units: Sequence[int] | None = None,
+    ) -> Bounds:
+        """Return the ends of the bins; of the outer ones those of the kept halves, or `max_abs_error`."""
+        chosen = np.arange(self.units) if units is None else np.asarray(units, np.intp)
+        codes = part(parts, "codes", np.dtype(np.uint8), self.layout.shape(rows))
+        around = within(self.decode(parts, rows)[chosen], max_abs_error)
+        ends = np.full(CODES + 1, math.inf)
+        ends[0] = -math.inf
+        ends[1 : self._edges.size + 1] = self._edges
+        low = np.maximum(around.low, ends[codes[chosen]])
+        high = np.minimum(around.high, ends[codes[chosen].astype(np.intp) + 1])
+        if TAILS in parts:
+            masked, halves = self._tails(parts, codes)
+            firsts = np.append(0, np.cumsum(np.count_nonzero(masked.reshape(self.units, -1), axis=1)))
+            for place, unit in enumerate(chosen):
+                ends_of_tails = ends_of(halves[firsts[unit] : firsts[unit + 1]], self.dtype)
+                low[place][masked[unit]], high[place][masked[unit]] = ends_of_tails
+        return Bounds(low, high)
+
+    def near_values(self, parts: dict[str, npt.NDArray[Any]], rows: int) -> npt.NDArray[Any]:
+        """Return the values of the bins, and of the outer ones the middles of the kept halves."""
+        values = self.decode(parts, rows)
+        if TAILS in parts:
+            masked, halves = self._tails(parts, part(parts, "codes", np.dtype(np.uint8), self.layout.shape(rows)))
+            values[masked] = middle_of(halves, self.dtype)
+        return values
+
+    def _tails(
+        self, parts: dict[str, npt.NDArray[Any]], codes: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[Any]]:
+        """Return which values are in outer bins, and their halves in C order."""
+        masked = self._in_tail(codes)
+        return masked, part(parts, TAILS, half_dtype(self.dtype), (int(np.count_nonzero(masked)),))
 
     def decode(self, parts: dict[str, npt.NDArray[Any]], rows: int) -> npt.NDArray[Any]:
         """Look the codes up."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from mistique_core.errors import CorruptPartitionError, InvalidInputError, did_you_mean
 from mistique_core.quantizers.half import narrow, widen
-from mistique_core.quantizers.quantizer import Encoded, FittedQuantizer, Quantizer
+from mistique_core.quantizers.quantizer import Bounds, Encoded, FittedQuantizer, Quantizer
 from mistique_core.quantizers.rounding import finite_range, rounding_error
 from mistique_core.quantizers.stored import part
 from mistique_core.quantizers.tiles import by_unit, tiles
@@ -106,6 +107,26 @@ class FittedLowPrecision(FittedQuantizer):
                 f"{self.scheme.name} cannot hold {float(tile[lost][0])!r}, its largest value is {largest:.6g}; "
                 "use 'bounded(0.25)', 'kbit(8)' or 'lossless'"
             )
+
+    def bounds(
+        self,
+        parts: dict[str, npt.NDArray[Any]],
+        rows: int,
+        max_abs_error: float = math.inf,
+        units: Sequence[int] | None = None,
+    ) -> Bounds:
+        """Return what rounds to each stored value: the middles between it and its neighbours."""
+        if self.stored_dtype == self.dtype:
+            return super().bounds(parts, rows, 0.0, units)
+        stored = part(parts, "values", self.stored_dtype, self.layout.shape(rows))
+        chosen = stored if units is None else stored[list(units)]
+        infinity = self.stored_dtype.type(np.inf)
+        values = chosen.astype(np.float64)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            below, above = (np.nextafter(chosen, end).astype(np.float64) for end in (-infinity, infinity))
+            low, high = (below + values) / 2, (values + above) / 2
+        finite = np.isfinite(values)
+        return Bounds(np.where(finite, low, values), np.where(finite, high, values))
 
     def decode(self, parts: dict[str, npt.NDArray[Any]], rows: int) -> npt.NDArray[Any]:
         """Return the rounded values in the dtype that was logged."""

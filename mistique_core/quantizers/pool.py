@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from mistique_core.errors import CorruptPartitionError, InvalidInputError, did_you_mean
 from mistique_core.quantizers.arguments import is_integer, parse_integer
 from mistique_core.quantizers.pooling import pool_maps, pooled_shape
-from mistique_core.quantizers.quantizer import Encoded, FittedQuantizer, Quantizer
+from mistique_core.quantizers.quantizer import Bounds, Encoded, FittedQuantizer, Quantizer
 from mistique_core.quantizers.sampling import every_nth_row
 from mistique_core.quantizers.stored import part
 from mistique_core.quantizers.value_layout import ValueLayout
@@ -181,7 +182,27 @@ class FittedPool(FittedQuantizer):
         encoded = self._then.encode(pooled)
         if self.decoded_dtype == np.bool_:
             return encoded
-        return Encoded(encoded.parts, encoded.max_abs_error + error)
+        # Margins are about the pooled values as they were rounded, which of averages are not the exact ones.
+        margins = encoded.margins if self.scheme.how == "max" else {}
+        return Encoded(encoded.parts, encoded.max_abs_error + error, margins)
+
+    def bounds(
+        self,
+        parts: dict[str, npt.NDArray[Any]],
+        rows: int,
+        max_abs_error: float = math.inf,
+        units: Sequence[int] | None = None,
+    ) -> Bounds:
+        """Return bounds of the averages or largest values of the cells."""
+        if self._then is not None and (self.scheme.how == "max" or self.decoded_dtype == np.bool_):
+            return self._then.bounds(parts, rows, max_abs_error, units)
+        return super().bounds(parts, rows, max_abs_error if self.scheme.how == "avg" else 0.0, units)
+
+    def near_values(self, parts: dict[str, npt.NDArray[Any]], rows: int) -> npt.NDArray[Any]:
+        """Return what the following scheme has."""
+        if self._then is not None and self.scheme.how == "max":
+            return self._then.near_values(parts, rows)
+        return self.decode(parts, rows)
 
     def summarize(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the averages or largest values of the cells, as the following scheme summarizes them."""

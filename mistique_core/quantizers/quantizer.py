@@ -7,13 +7,18 @@ has small maps, ``map_shape == (height, width)``.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from mistique_core.quantizers.margins import RADIUS
+from mistique_core.quantizers.row_norms import largest_norms
+from mistique_core.quantizers.stored import part
 from mistique_core.quantizers.value_layout import ValueLayout
 
 FORMAT_VERSION = 1
@@ -31,10 +36,43 @@ class Encoded:
         No finite value of the block differs by more than this from what decoding returns. Where values are
         summarised (``FittedQuantizer.summary``), the exact summary takes the place of the value. 0.0 where
         decoding is exact, and for schemes that decode to bool.
+    margins
+        Further parts that decoding does not need: they say more about how far off it is.
     """
 
     parts: dict[str, npt.NDArray[Any]]
     max_abs_error: float
+    margins: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+
+
+class Bounds(NamedTuple):
+    """What the logged values of a block can have been.
+
+    Attributes
+    ----------
+    low, high
+        float64, shape ``(units, rows, *decoded_map_shape)``: no value is outside (both inclusive). Where they are equal
+        the value is known; NaN and infinities are, if any. Where values are summarised, they are about the summary.
+    """
+
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+
+
+class Centres(NamedTuple):
+    """Points near the logged rows of a block, and how near.
+
+    Attributes
+    ----------
+    values
+        Shape ``(units, rows, *decoded_map_shape)``.
+    radius
+        float64 (rows,): the Euclidean norm of the difference from the logged values of the row, in all units, is at
+        most this. Values that are not finite are the logged ones.
+    """
+
+    values: npt.NDArray[Any]
+    radius: npt.NDArray[np.float64]
 
 
 class Quantizer(ABC):
@@ -125,6 +163,47 @@ class FittedQuantizer(ABC):
             If the parts are not those of a block of `rows` rows.
         """
 
+    def bounds(
+        self,
+        parts: dict[str, npt.NDArray[Any]],
+        rows: int,
+        max_abs_error: float = math.inf,
+        units: Sequence[int] | None = None,
+    ) -> Bounds:
+        """Return between what the logged values of a block lie.
+
+        Parameters
+        ----------
+        parts
+            The parts that ``encode`` returned, with or without margins.
+        rows
+            Number of rows in the block.
+        max_abs_error
+            As ``encode`` returned it, or the largest of several blocks.
+        units
+            Positions of the wanted units; ``None`` for all.
+
+        Raises
+        ------
+        InvalidInputError
+            If what is stored bounds no values.
+        CorruptPartitionError
+            If the parts are not those of a block of `rows` rows.
+        """
+        decoded = self.decode(parts, rows)
+        return within(decoded if units is None else decoded[list(units)], max_abs_error)
+
+    def centres(self, parts: dict[str, npt.NDArray[Any]], rows: int, max_abs_error: float = math.inf) -> Centres:
+        """Return points near the rows of a block, and how near; the parameters are those of :meth:`bounds`."""
+        values = self.near_values(parts, rows)
+        if RADIUS in parts:
+            return Centres(values, largest_norms(part(parts, RADIUS, np.dtype(np.uint16), (rows,))))
+        return Centres(values, row_reach(values, self.bounds(parts, rows, max_abs_error)))
+
+    def near_values(self, parts: dict[str, npt.NDArray[Any]], rows: int) -> npt.NDArray[Any]:
+        """Return the values that the margin ``radius`` counts from: the decoded ones, or better ones from margins."""
+        return self.decode(parts, rows)
+
     def summarize(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return exactly what decoding approximates: the values, or the summaries that take their place.
 
@@ -181,3 +260,33 @@ class FittedQuantizer(ABC):
     def summary(self) -> str | None:
         """What a decoded value means where it is not the logged one, for example ``value > 3.1``."""
         return None
+
+
+def within(decoded: npt.NDArray[Any], error: float) -> Bounds:
+    """Return bounds at most `error` away from each finite decoded value; the others are exact."""
+    values = decoded.astype(np.float64)
+    if error == 0.0:
+        return Bounds(values, values)
+    finite = np.isfinite(values)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        low = np.where(finite, np.nextafter(values - error, -math.inf), values)
+        high = np.where(finite, np.nextafter(values + error, math.inf), values)
+    return Bounds(low, high)
+
+
+def row_reach(values: npt.NDArray[Any], bounds: Bounds) -> npt.NDArray[np.float64]:
+    """Return how far rows within bounds can be from others, float64 (rows,); values that are not finite count nothing.
+
+    Parameters
+    ----------
+    values
+        Shape ``(units, rows, *map_shape)``.
+    bounds
+        Of the same shape.
+    """
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        furthest = np.maximum(bounds.high - values, values - bounds.low)
+        furthest[~np.isfinite(values)] = 0.0
+        squares = np.square(furthest).sum(axis=(0, *range(2, furthest.ndim)))
+        rounded: npt.NDArray[np.float64] = np.sqrt(squares) * (1.0 + (furthest.size + 4) * 2.0**-52)
+        return rounded + math.sqrt(furthest.size) * 2.0**-500

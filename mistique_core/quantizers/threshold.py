@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mistique_core.errors import CorruptPartitionError, InvalidInputError
 from mistique_core.quantizers.arguments import is_finite, number_text, parse_number
 from mistique_core.quantizers.half import widen
-from mistique_core.quantizers.quantizer import Encoded, FittedQuantizer, Quantizer
+from mistique_core.quantizers.quantizer import Bounds, Encoded, FittedQuantizer, Quantizer
 from mistique_core.quantizers.sampling import every_nth
 from mistique_core.quantizers.stored import frozen, part, table
 from mistique_core.quantizers.tiles import TILE_VALUES, by_unit, tiles
@@ -190,6 +190,19 @@ class FittedThreshold(FittedQuantizer):
             np.greater(widen(tile) if tile.dtype == np.float16 else tile, limits[units], out=above)
             bits[units, positions.start // 8 : -(-positions.stop // 8)] = np.packbits(above, axis=1)
         return Encoded({"bits": bits}, 0.0)
+
+    def bounds(
+        self,
+        parts: dict[str, npt.NDArray[Any]],
+        rows: int,
+        max_abs_error: float = math.inf,
+        units: Sequence[int] | None = None,
+    ) -> Bounds:
+        """Refuse: one bit bounds a value on one side only."""
+        raise InvalidInputError(
+            f"{self.scheme.text()} keeps only whether {self.summary}, which bounds no value; "
+            "re-run all rows with strategy='rerun', or store the values by another scheme"
+        )
 
     def summarize(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return which values are above the limit, which is what is stored."""

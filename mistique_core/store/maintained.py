@@ -8,8 +8,10 @@ from typing import Any
 
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.intermediates import find_version
+from mistique_core.catalogue.version_state import ended_versions, is_running, running_stages
 from mistique_core.config import StoreConfig
 from mistique_core.engine.frame_reader import FrameReader
+from mistique_core.errors import InvalidInputError, RunInProgressError
 from mistique_core.maintenance import (
     DEFAULT_GRACE_SECONDS,
     DEFAULT_MAX_DEAD,
@@ -60,9 +62,12 @@ class Maintained(ABC):
         version: int | None = None,
         policy: Any = "adaptive",
         dry_run: bool = False,
+        ends_run: bool = False,
         progress: Progress = no_progress,
     ) -> MaterializeReport:
         """Let go of what can be re-run, as a policy says; see :func:`mistique_core.maintenance.materialize`.
+
+        A run in progress needs what its stages hand over: its version is refused.
 
         Parameters
         ----------
@@ -73,6 +78,9 @@ class Maintained(ABC):
             or ``"dedup"``, which lets nothing go (:func:`mistique_core.materialization.parse_policy`).
         dry_run
             Change nothing.
+        ends_run
+            Whether this is the last that the run of the version does, which may then be in progress; its stages may
+            not.
         progress
             Told how many intermediates have been compared with their re-run, and of how many.
 
@@ -82,13 +90,68 @@ class Maintained(ABC):
             If there is no such model version.
         InvalidInputError
             If the policy is none.
+        RunInProgressError
+            If the run of the version, or one of its stages, has not ended.
         """
         parsed = parse_policy(policy)
         self._try_to_save_measurements()
         with self.catalogue.read() as connection:
             found = find_version(connection, IntermediateKey(project, model, "any", version=version))
+            busy = running_stages(connection, found) if ends_run else ["its run"] * is_running(connection, found)
+        if busy and not dry_run:
+            raise RunInProgressError(
+                f"{', '.join(busy)} of {project}.{model} has not ended and may need what would go; repeat it then"
+            )
         report = materialize(
-            self.catalogue, self.frame_reader, found, parsed, self._measured.rates, dry_run=dry_run, progress=progress
+            self.catalogue, self.frame_reader, [found], parsed, self._measured.rates, dry_run=dry_run, progress=progress
+        )
+        self._queries.forget()
+        return report
+
+    def materialize_all(
+        self, *, policy: Any = None, dry_run: bool = False, progress: Progress = no_progress
+    ) -> MaterializeReport:
+        """Apply a policy to all model versions whose run has ended, those that failed included.
+
+        A budget is one for all of them together. It is recorded in the catalogue, and every process keeps to it from
+        then on; ``"dedup"`` removes it. What belongs to runs in progress, and to runs that ended later, is not counted
+        until this is called again.
+
+        Parameters
+        ----------
+        policy
+            As of :meth:`materialize`; default a budget of the setting ``budget_bytes``.
+        dry_run
+            Change nothing.
+        progress
+            Told how many intermediates have been compared with their re-run, and of how many.
+
+        Returns
+        -------
+        MaterializeReport
+            With names ``project.model@version.intermediate``.
+
+        Raises
+        ------
+        InvalidInputError
+            If the policy is none, or neither a policy nor the setting is given.
+        """
+        limit = self.config.budget_bytes
+        if policy is None and limit is None:
+            raise InvalidInputError("give a policy, or set budget_bytes (--budget, $MISTIQUE_BUDGET_BYTES)")
+        parsed = parse_policy({"policy": "budget", "bytes": limit} if policy is None else policy)
+        self._try_to_save_measurements()
+        with self.catalogue.read() as connection:
+            versions = ended_versions(connection)
+        report = materialize(
+            self.catalogue,
+            self.frame_reader,
+            versions,
+            parsed,
+            self._measured.rates,
+            whole_store=True,
+            dry_run=dry_run,
+            progress=progress,
         )
         self._queries.forget()
         return report

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import uuid
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, cast
@@ -17,9 +15,7 @@ import pandas as pd
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.entities import RunKey
 from mistique_core.catalogue.intermediates import find_intermediate, list_intermediates
-from mistique_core.catalogue.measurements import count_queries, queries_of
 from mistique_core.catalogue.migrate import ensure_schema
-from mistique_core.catalogue.open_writes import hold_shared
 from mistique_core.config import StoreConfig
 from mistique_core.dedup.similarity import is_available
 from mistique_core.engine.chunk_reader import ChunkReader
@@ -40,20 +36,21 @@ from mistique_core.store.identity import check_identity
 from mistique_core.store.maintained import Maintained
 from mistique_core.store.own_runs import OwnRuns
 from mistique_core.store.query import QueryEngine
+from mistique_core.store.ranks import RanksRows
 from mistique_core.store.result import QueryResult
 from mistique_core.store.run import UNIT_BLOCK_ROWS, Run
 from mistique_core.store.selection import Selection
 from mistique_core.store.session import Session
 from mistique_core.store.statistics import StoreStatistics, collect_statistics
+from mistique_core.store.use_counter import UseCounter
 from mistique_core.store.workflows import LogsWorkflows
 
 log = logging.getLogger(__name__)
 
 Keys = str | IntermediateKey | Iterable[str | IntermediateKey]
-_QUERIES_UNTIL_SAVED = 64
 
 
-class Mistique(Maintained, LogsWorkflows):
+class Mistique(Maintained, LogsWorkflows, RanksRows):
     """A store of intermediates. Open it with :meth:`open`; safe to use from several threads.
 
     Attributes
@@ -79,11 +76,16 @@ class Mistique(Maintained, LogsWorkflows):
         self.committer = Committer(catalogue, backend, config, _similar_chunks(self._chunk_reader, config))
         self.stage_runner = StageRunner(catalogue, self.committer, reader, config)
         self._measured = measured
+        self._uses = UseCounter(catalogue)
         self._queries = QueryEngine(
-            catalogue, reader, Healer(catalogue, backend, config), self.committer, self._uses_of, measured
+            catalogue,
+            reader,
+            Healer(catalogue, backend, config),
+            self.committer,
+            self._uses.of,
+            measured,
+            config.budget_bytes,
         )
-        self._uses: Counter[int] = Counter()
-        self._lock = threading.Lock()
         self._own_runs = OwnRuns(self.run)
 
     @classmethod
@@ -393,17 +395,8 @@ class Mistique(Maintained, LogsWorkflows):
         """Return the sizes of the store, in bytes."""
         return collect_statistics(self.catalogue, self.config.location)
 
-    def _uses_of(self, intermediate: int) -> int:
-        """Return how often an intermediate was asked for, what is not saved yet included."""
-        with self.catalogue.read() as connection:
-            saved = queries_of(connection, intermediate)
-        with self._lock:
-            return saved + self._uses[intermediate]
-
     def _count(self, plan: QueryPlan) -> None:
-        with self._lock:
-            self._uses.update(target.intermediate for target in plan.targets)
-            due = self._uses.total() >= _QUERIES_UNTIL_SAVED
+        due = self._uses.note(plan)
         if due:
             self._try_to_save_measurements()
 
@@ -415,13 +408,7 @@ class Mistique(Maintained, LogsWorkflows):
             log.warning("could not save what was measured: %s", error)
 
     def _save_measurements(self) -> None:
-        with self._lock:
-            uses, self._uses = self._uses, Counter()
-        if uses:
-            with self.catalogue.write() as connection:
-                hold_shared(connection)
-                count_queries(connection, uses)
-                self._measured.save(connection)
+        self._uses.save(self._measured.save)
 
 
 def _similar_chunks(reader: ChunkReader, config: StoreConfig) -> SimilarChunks | None:

@@ -14,15 +14,15 @@ import numpy.typing as npt
 import pandas as pd
 import sqlalchemy as sa
 
+from mistique_core.catalogue.column_use import Uses
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.facts import TargetFacts, gather_facts
 from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord, find_intermediate
-from mistique_core.cost import NO_RATES, WantedRows, gamma
+from mistique_core.cost import NO_RATES, WantedRows
 from mistique_core.engine.chunk_reader import ReadTally
 from mistique_core.engine.commit import Committer
 from mistique_core.engine.frame_reader import FrameReader, RowIds, is_units
 from mistique_core.engine.heal import Healer
-from mistique_core.engine.keep import keep
 from mistique_core.engine.lru import LruCache
 from mistique_core.engine.rerun import Rerun, rerun, rerun_rows
 from mistique_core.engine.rerun_tally import RerunTally
@@ -41,6 +41,7 @@ from mistique_core.frames import LogicalType, RowIndex
 from mistique_core.model import ALL_COLUMNS, IntermediateKey
 from mistique_core.planner import Facts, Fetched, QueryPlan, Strategy, TargetPlan, plan_target
 from mistique_core.store.host_measurements import HostMeasurements
+from mistique_core.store.keeping import Keeping
 from mistique_core.store.result import QueryResult
 from mistique_core.store.selection import Predicate, Selection
 
@@ -84,6 +85,13 @@ class QueryEngine:
         Takes the id of an intermediate; returns how often it was asked for before.
     measured
         What this host has measured; it learns from every query.
+    budget_bytes
+        Budget of the whole store in this process's settings.
+
+    Attributes
+    ----------
+    units
+        Re-runs layers of networks.
     """
 
     def __init__(
@@ -92,17 +100,17 @@ class QueryEngine:
         reader: FrameReader,
         healer: Healer,
         committer: Committer,
-        uses: Callable[[int], int],
+        uses: Callable[[int], Uses],
         measured: HostMeasurements,
+        budget_bytes: int | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._healer = healer
-        self._committer = committer
-        self._uses = uses
+        self._keeping = Keeping(catalogue, reader, committer, uses, budget_bytes)
         self._measured = measured
         self._reader = reader
-        self._units = UnitsRerunner(reader)
-        self._facts: LruCache[tuple[int, float], TargetFacts] = LruCache(_FACTS_KEPT)
+        self.units = UnitsRerunner(reader)
+        self._facts: LruCache[tuple[int, float, int], TargetFacts] = LruCache(_FACTS_KEPT)
 
     def forget(self) -> None:
         """Forget what is remembered about intermediates, because some are no longer kept."""
@@ -185,6 +193,8 @@ class QueryEngine:
         if not any(target.is_rerun for target in targets):
             if not selection.where:
                 self._measured.learn_read(plans, fetched, seconds)
+        elif plans[0].kept_after == 1:
+            return  # the query has also stored what it made
         elif len(targets) == 1 and shared is None and targets[0].took is not None:
             costs = {stage: fact.cost for stage, fact in targets[0].facts.stages.items()}
             self._measured.learn_rerun(plans[0], costs, targets[0].took, seconds)
@@ -264,7 +274,7 @@ class QueryEngine:
         """Run a network for all rows of a target, or for those that are named."""
         columns = list(target.known.values())
         took = RerunTally()
-        target.rerun_units = self._units.rerun(connection, plan, target.record, columns, named, took, shared)
+        target.rerun_units = self.units.rerun(connection, plan, target.record, columns, named, took, shared)
         target.took = took
 
     def _heal(self, made: Rerun, error: CorruptPartitionError) -> str:
@@ -298,7 +308,8 @@ class QueryEngine:
         several = len({record.ref.id for _, record in resolved}) > 1
         for key, record in resolved:
             if record.ref.id not in targets:
-                targets[record.ref.id] = _Target(record, self._facts_of(connection, record), {})
+                wanted = {other.column for other, found in resolved if found.ref.id == record.ref.id}
+                targets[record.ref.id] = _Target(record, self._facts_of(connection, record, wanted), {})
             target = targets[record.ref.id]
             for name in target.known if key.column == ALL_COLUMNS else [key.column]:
                 if name not in target.known:
@@ -310,20 +321,18 @@ class QueryEngine:
                 target.wanted[label, name] = None
         return list(targets.values())
 
-    def _facts_of(self, connection: sa.Connection, record: IntermediateRecord) -> TargetFacts:
+    def _facts_of(self, connection: sa.Connection, record: IntermediateRecord, wanted: set[str]) -> TargetFacts:
         """Return the facts of an intermediate, gathered once for each row of the catalogue.
 
         The row itself was just read, so that a deleted or newer intermediate is never answered from
-        memory; its id alone would not do, because a database may give it to a later row.
+        memory; its id alone would not do, because a database may give it to a later row. Of what is not kept, only
+        what the intermediate refers to itself is sure to stay stored.
         """
-        key = (record.ref.id, record.created_at)
-        if not record.is_kept:
-            self._facts.drop(key)
+        key = (record.ref.id, record.created_at, record.state)
         facts = self._facts.get(key)
-        if facts is None:
+        if facts is None or not (record.is_kept or _keeps_all(record, facts, wanted)):
             facts = gather_facts(connection, record)
-            if record.is_kept:
-                self._facts.put(key, facts)
+            self._facts.put(key, facts)
         return facts
 
     def _named_rows(
@@ -351,7 +360,8 @@ class QueryEngine:
             names = {name for _, name in target.wanted} | {name for name in where if name in target.known}
             facts = self._facts_for(target, list(names))
             rows = None if named is None else self._wanted_rows(connection, target, named)
-            target.plan = plan_target(target.record.ref.id, facts, strategy, rows)
+            plan = plan_target(target.record.ref.id, facts, strategy, rows)
+            target.plan = self._keeping.foresee(target.record, target.facts, plan, list(names), self._measured.rates)
         return QueryPlan(tuple(target.plan for target in targets if target.plan is not None))
 
     def _wanted_rows(self, connection: sa.Connection, target: _Target, named: RowIds) -> WantedRows:
@@ -379,6 +389,7 @@ class QueryEngine:
                 if self._holds_units(target):
                     by_rows = named is not None and target.plan.by_rows
                     self._rerun_units(connection, target, target.plan, named if by_rows else None, shared)
+                    target.plan = self._kept_if_it_pays(target, target.rerun_units)
                 elif named is not None and target.plan.by_rows:
                     target.rerun_frame = self._rerun_rows(connection, target, named)
                 else:
@@ -412,14 +423,14 @@ class QueryEngine:
         before = target.plan
         return replace(
             plan, reason=before.reason, read_seconds=before.read_seconds, stored_bytes=before.stored_bytes,
-            chunks=before.chunks, read_work=before.read_work,
+            chunks=before.chunks, read_work=before.read_work, asked=before.asked, kept_after=before.kept_after,
         )  # fmt: skip
 
     def _facts_for(self, target: _Target, names: list[str]) -> Facts:
         return target.facts.facts(
             names,
             self._measured.rates,
-            {stage for stage in target.facts.stages if self._units.is_loaded(stage)},
+            {stage for stage in target.facts.stages if self.units.is_loaded(stage)},
             knows_row_ids=self._reader.knows_row_ids(target.record),
         )
 
@@ -444,23 +455,15 @@ class QueryEngine:
         facts = target.facts.facts(list(target.known), NO_RATES)
         return plan_target(target.record.ref.id, facts, "rerun")
 
-    def _kept_if_it_pays(self, target: _Target, made: Rerun) -> TargetPlan:
+    def _kept_if_it_pays(self, target: _Target, made: Rerun | RerunUnits | None) -> TargetPlan:
         """Store a re-run result, where queries have shown that reading it would save enough (thesis Algorithm 4)."""
-        plan, record = target.plan, target.record
-        assert plan is not None
-        if record.gamma_min is None or plan.rerun_seconds is None:
-            return plan
-        queries = self._uses(record.ref.id) + 1
-        gained = gamma(plan.rerun_seconds, 0.0, queries, record.stored_bytes or record.logical_bytes)
-        if gained < record.gamma_min:
-            return plan
-        try:
-            keep(self._committer, record, made)
-        except MistiqueError as error:
-            log.warning("%s could not be kept: %s", plan.label, error)
-            return plan
-        self.forget()
-        return replace(plan, reason=f"{plan.reason[:-1]}; it is kept from now on, after {queries} queries.")
+        assert target.plan is not None
+        if made is None:
+            return target.plan
+        plan = self._keeping.keep(target.record, target.facts, target.plan, made)
+        if plan is not target.plan:
+            self.forget()
+        return plan
 
     def _choose_rows(
         self, connection: sa.Connection, targets: list[_Target], selection: Selection, tally: ReadTally
@@ -526,6 +529,12 @@ class QueryEngine:
             target.known[name] if label == name else replace(target.known[name], name=label) for label, name in wanted
         ]
         return self._reader.frame_of(connection, columns, stored.ids if ids is None else ids, positions, tally)
+
+
+def _keeps_all(record: IntermediateRecord, facts: TargetFacts, names: set[str]) -> bool:
+    """Whether an intermediate that is not kept refers to all of the named columns."""
+    wanted = facts.columns.values() if ALL_COLUMNS in names else map(facts.columns.get, names)
+    return all(column is not None and column.position in record.kept for column in wanted)
 
 
 def _has_maps(targets: Sequence[_Target]) -> bool:

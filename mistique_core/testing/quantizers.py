@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mistique_core.errors import CorruptPartitionError, InvalidInputError
-from mistique_core.quantizers import Encoded, FittedQuantizer, Quantizer, load_quantizer, parse_scheme
+from mistique_core.quantizers import Centres, Encoded, FittedQuantizer, Quantizer, load_quantizer, parse_scheme
+from mistique_core.quantizers.row_norms import LEAST_VALUES
 
 DTYPES = ("float16", "float32", "float64")
 LONG_VALUES = 150_001
@@ -215,6 +218,66 @@ class QuantizerContract:
 
     @_EXAMPLES
     @given(data=st.data())
+    def test_bounds_hold(self, data: st.DataObject) -> None:
+        """Whatever the values, they lie within their bounds and near their centres, with margins and without."""
+        dtype = data.draw(st.sampled_from(DTYPES))
+        wide = -(-LEAST_VALUES // math.prod(self.map_shape))
+        units, rows = data.draw(st.sampled_from([1, 2, wide])), data.draw(st.integers(0, 3))
+        shape = (units, rows, *self.map_shape)
+        fitted = self.quantizer().fit(data.draw(hard_blocks(dtype, shape, nan=False, infinity=False)))
+        values = data.draw(hard_blocks(dtype, shape, nan=self.holds_nan, infinity=self.holds_infinity))
+        if (rows and not fitted.tables().get("levels", fitted.tables().get("limits", values)).size) or self.refuses(
+            fitted, values
+        ):
+            return
+        encoded = fitted.encode(values)
+        everything = {**encoded.parts, **encoded.margins}
+        if fitted.decoded_dtype == np.bool_:
+            with pytest.raises(InvalidInputError, match="rerun"):
+                fitted.bounds(everything, rows)
+            return
+        meaning = self.meaning(fitted, values)
+        for parts, error in itertools.product((encoded.parts, everything), (encoded.max_abs_error, math.inf)):
+            low, high = fitted.bounds(parts, rows, error)
+            assert low.shape == high.shape == meaning.shape
+            assert low.dtype == high.dtype == np.float64
+            missing = np.isnan(meaning)
+            np.testing.assert_array_equal(np.isnan(low), missing)
+            np.testing.assert_array_equal(np.isnan(high), missing)
+            assert (low[~missing] <= meaning[~missing]).all()
+            assert (meaning[~missing] <= high[~missing]).all()
+            some = fitted.bounds(parts, rows, error, [units - 1])
+            np.testing.assert_array_equal(some.low, low[-1:])
+            np.testing.assert_array_equal(some.high, high[-1:])
+            self._check_centres(fitted.centres(parts, rows, error), meaning)
+
+    @staticmethod
+    def _check_centres(centres: Centres, meaning: npt.NDArray[Any]) -> None:
+        finite = np.isfinite(meaning)
+        np.testing.assert_array_equal(centres.values[~finite], meaning[~finite])
+        for row, radius in enumerate(centres.radius.tolist()):
+            assert radius >= 0
+            chosen = finite[:, row]
+            pairs = zip(centres.values[:, row][chosen].tolist(), meaning[:, row][chosen].tolist(), strict=True)
+            square = sum((Fraction(value) - Fraction(other)) ** 2 for value, other in pairs)
+            assert math.isinf(radius) or square <= Fraction(radius) ** 2
+
+    def test_ordinary_wide_rows_are_near_their_centres(self) -> None:
+        """The radius of wide rows is not only right but near the truth, unless it was not kept."""
+        units = -(-LEAST_VALUES // math.prod(self.map_shape))
+        values = self._ordinary(40, units=units)
+        fitted = self.quantizer().fit(values)
+        encoded = fitted.encode(values)
+        if "radius" not in encoded.margins:
+            return
+        centres = fitted.centres({**encoded.parts, **encoded.margins}, 40, encoded.max_abs_error)
+        errors = centres.values.astype(np.float64) - self.meaning(fitted, values)
+        norms = np.sqrt(np.square(errors).sum(axis=(0, *range(2, errors.ndim))))
+        assert (norms <= centres.radius).all()
+        assert (centres.radius <= norms * 1.01).all()
+
+    @_EXAMPLES
+    @given(data=st.data())
     def test_one_row_at_a_time(self, data: st.DataObject) -> None:
         """A value comes back the same whatever the block around it."""
         dtype = data.draw(st.sampled_from(DTYPES))
@@ -241,8 +304,8 @@ class QuantizerContract:
     @pytest.mark.parametrize("dtype", DTYPES)
     def test_memory_layout_does_not_matter(self, dtype: str) -> None:
         """Fit and encoding see values, not their order in memory."""
-        rows = 2 * self.long_values // math.prod(self.map_shape) // 64
-        values = self._ordinary(rows, dtype, units=64)
+        rows = 2 * self.long_values // math.prod(self.map_shape) // LEAST_VALUES
+        values = self._ordinary(rows, dtype, units=LEAST_VALUES)
         fitted = self.quantizer().fit(values)
         expected = fitted.encode(values)
         side_by_side = np.moveaxis(np.ascontiguousarray(np.moveaxis(values, 0, -1)), -1, 0)
@@ -256,13 +319,14 @@ class QuantizerContract:
             self._same_parts(again.tables(), fitted.tables())
             encoded = again.encode(other)
             self._same_parts(encoded.parts, expected.parts)
+            self._same_parts(encoded.margins, expected.margins)
             assert encoded.max_abs_error == expected.max_abs_error
 
     def test_parts_can_be_stored(self) -> None:
         """Parts and tables have short names, and are plain little-endian C arrays that do not change later."""
         for dtype in DTYPES:
             fitted, values, encoded = self._ordinary_block(40, dtype)
-            for name, array in (*encoded.parts.items(), *fitted.tables().items()):
+            for name, array in (*encoded.parts.items(), *encoded.margins.items(), *fitted.tables().items()):
                 assert 1 <= len(name) <= 8
                 assert array.flags.c_contiguous
                 assert array.dtype.kind in "biuf"
@@ -293,6 +357,16 @@ class QuantizerContract:
                 fitted.decode({key: other for key, other in encoded.parts.items() if key != name}, 41)
         with pytest.raises(CorruptPartitionError):
             fitted.decode(encoded.parts, 1000)
+
+    def test_damaged_margins_are_refused(self) -> None:
+        """Margins that are cut or of another block bound nothing."""
+        fitted = self.quantizer().fit(self._ordinary(41, units=LEAST_VALUES))
+        encoded = fitted.encode(self._ordinary(41, units=LEAST_VALUES))
+        for name, margin in encoded.margins.items():
+            for damaged in (np.append(margin, margin[:1]), margin.astype(np.complex64), margin[:-1]):
+                if damaged.size != margin.size or damaged.dtype != margin.dtype:
+                    with pytest.raises(CorruptPartitionError):
+                        fitted.centres({**encoded.parts, **encoded.margins, name: damaged}, 41)
 
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (2, 0)], ids=str)

@@ -19,8 +19,9 @@ _PRELOAD = """\
 import sys
 
 if sys.argv[1:2] == ["scheduler"]:
-    import mistique_core.diagnostics
+    import mistique_core.diagnostics.result
     import mistique_core.workflows
+    import plotly.graph_objects
     import sklearn.ensemble
     import sklearn.feature_selection
     import sklearn.impute

@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, HTTPException, Path, Query, Request
+from fastapi.responses import JSONResponse, Response
 
 from mistique_ui.reader import MOST, MOST_ROWS, Filter, Reader
 
@@ -44,6 +44,13 @@ def api_router(reader: Reader) -> APIRouter:
     @router.get("/query/{query_id}")
     def query(request: Request, query_id: Annotated[int, Path(le=MOST)]) -> JSONResponse:
         return JSONResponse(as_json(asdict(reader.query(request, query_id))))
+
+    @router.get("/query/{query_id}/figure")
+    def figure(request: Request, query_id: Annotated[int, Path(le=MOST)]) -> Response:
+        found = reader.figure(request, query_id)
+        if found is None:
+            raise HTTPException(404, f"No figure is recorded for question {query_id}; its answer has the numbers")
+        return Response(found, media_type="application/json")
 
     return router
 

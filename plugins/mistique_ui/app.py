@@ -14,17 +14,24 @@ from mistique_core.catalogue import Catalogue
 from mistique_core.errors import CatalogueUnavailableError, InvalidInputError
 from mistique_ui.access import Access, LoginGuard
 from mistique_ui.api import api_router
+from mistique_ui.downloads import download_router
 from mistique_ui.pages import page_router
+from mistique_ui.plotly_script import plotly_script
 from mistique_ui.reader import Reader
-from mistique_ui.rendering import refuse
+from mistique_ui.rendering import STATIC, refuse
 from mistique_ui.throttle import Throttled
 
-STATIC = Path(__file__).parent / "static"
-STATIC_FILES = {"style.css": "text/css", "nav.js": "text/javascript", "icon.svg": "image/svg+xml"}
+STATIC_FILES = {
+    "style.css": "text/css",
+    "figure.css": "text/css",
+    "nav.js": "text/javascript",
+    "figure.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; "
-        "base-uri 'none'; frame-ancestors 'self'"
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data: blob:; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -55,19 +62,23 @@ def make_app(
     reader = Reader(catalogue, location, access, Throttled(before_read))
     app.include_router(page_router(reader))
     app.include_router(api_router(reader))
+    app.include_router(download_router(reader))
     for name in STATIC_FILES:
-        app.add_api_route(f"/{name}", _static(name), methods=["GET"], response_class=FileResponse)
+        serve = _static(STATIC / name, STATIC_FILES[name])
+        app.add_api_route(f"/{name}", serve, methods=["GET"], response_class=FileResponse)
+    script = plotly_script()
+    if script is not None:
+        app.add_api_route("/plotly.js", _static(script, "text/javascript", 86_400), response_class=FileResponse)
     _explain_errors(app)
     app.middleware("http")(_add_headers)
     app.add_middleware(LoginGuard, access=access)
     return app
 
 
-def _static(name: str) -> Callable[[], FileResponse]:
+def _static(path: Path, media_type: str, seconds: int = 300) -> Callable[[], FileResponse]:
     def serve() -> FileResponse:
-        return FileResponse(
-            STATIC / name, media_type=STATIC_FILES[name], headers={"Cache-Control": "private, max-age=300"}
-        )
+        headers = {"Cache-Control": f"private, max-age={seconds}"}
+        return FileResponse(path, media_type=media_type, headers=headers)
 
     return serve
 

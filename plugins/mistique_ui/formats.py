@@ -33,6 +33,11 @@ def format_seconds(seconds: float | None) -> str:
     return f"{milliseconds:.0f} ms" if milliseconds >= 10 else f"{milliseconds:.1f} ms"
 
 
+def format_estimate(seconds: float | None) -> str:
+    """Return an estimate such as ``3.4 ms``; ``impossible`` where there is no way."""
+    return "impossible" if seconds is None else format_seconds(seconds)
+
+
 def format_time(moment: float | None) -> str:
     """Return a moment such as ``2026-03-01 12:00:05``; the page says that it is UTC."""
     return MISSING if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S")

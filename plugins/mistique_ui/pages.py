@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from mistique_ui.charts import metric_charts, metric_names, series_of, share
+from mistique_ui.question import in_reading_order, shown
 from mistique_ui.reader import MOST, Filter, Reader
 from mistique_ui.rendering import render
 
@@ -54,11 +55,17 @@ def page_router(reader: Reader) -> APIRouter:
     @router.get("/run", response_class=HTMLResponse)
     def run(request: Request, dag_id: str, run_id: str) -> HTMLResponse:
         detail, queries = reader.run(request, dag_id, run_id)
-        return render(request, "run.html", section="runs", detail=detail, queries=queries, dag_id=dag_id, run_id=run_id)
+        figures, location = reader.with_figures(queries), reader.location()
+        questions = [shown(item, figures, location) for item in in_reading_order(queries)]
+        return render(
+            request, "run.html", section="runs", detail=detail, questions=questions, dag_id=dag_id, run_id=run_id
+        )
 
     @router.get("/query/{query_id}", response_class=HTMLResponse)
     def query(request: Request, query_id: Annotated[int, Path(le=MOST)]) -> HTMLResponse:
-        return render(request, "query.html", section="runs", query=reader.query(request, query_id))
+        record = reader.query(request, query_id)
+        question = shown(record, reader.with_figures([record]), reader.location())
+        return render(request, "query.html", section="runs", question=question)
 
     @router.get("/storage", response_class=HTMLResponse)
     def storage(request: Request) -> HTMLResponse:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import HTTPException, Request
 
 from mistique_core.catalogue import Catalogue
-from mistique_core.modeldb.query_records import list_queries, queries_of_run, query_by_id
+from mistique_core.modeldb.query_records import (
+    figure_of_query,
+    list_queries,
+    queries_of_run,
+    queries_with_figures,
+    query_by_id,
+)
 from mistique_core.modeldb.records import QueryRecord, RunDetail, RunPage, StageRecord
 from mistique_core.modeldb.runs import AIRFLOW, find_run, list_models, list_runs
 from mistique_core.store.statistics import StoreStatistics, collect_statistics
@@ -101,6 +107,21 @@ class Reader:
                 403, f"You may not read the DAG {record.dag_id!r}; ask an administrator of Airflow for access"
             )
         return record
+
+    def figure(self, request: Request, query_id: int) -> str | None:
+        """Return the figure of an answer as JSON, or ``None``; raises 403 or 404 like :meth:`query`."""
+        self.query(request, query_id)
+        with self._catalogue().read() as connection:
+            return figure_of_query(connection, query_id)
+
+    def with_figures(self, queries: Iterable[QueryRecord]) -> set[int]:
+        """Return the ids of those questions of which a figure is recorded."""
+        with self._catalogue().read() as connection:
+            return queries_with_figures(connection, [item.id for item in queries])
+
+    def location(self) -> str:
+        """Return where the store is, to be shown."""
+        return self._location()
 
     def storage(self, request: Request) -> StoreStatistics:
         """Return the sizes of the store, with the models that the user may see."""

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mistique_ui import formats
 
 URL_PREFIX = "/mistique"
+STATIC = Path(__file__).parent / "static"
 
 _environment = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -24,6 +25,7 @@ _environment = Environment(
 _environment.filters.update(
     size=formats.format_bytes,
     duration=formats.format_seconds,
+    estimate=formats.format_estimate,
     moment=formats.format_time,
     iso=formats.format_iso,
     ago=formats.format_ago,
@@ -36,7 +38,12 @@ _environment.tests.update(numeric=formats.is_number, table=formats.is_table)
 
 
 def render(request: Request, template: str, status_code: int = 200, **values: Any) -> HTMLResponse:
-    """Return a page.
+    """Return a page; see :func:`render_text`."""
+    return HTMLResponse(render_text(request, template, **values), status_code)
+
+
+def render_text(request: Request, template: str, **values: Any) -> str:
+    """Return the text of a page.
 
     In templates, ``base`` is the address of this application and ``airflow`` that of Airflow's UI.
     """
@@ -50,7 +57,7 @@ def render(request: Request, template: str, status_code: int = 200, **values: An
         return f"{base.removesuffix(URL_PREFIX)}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
 
     page = _environment.get_template(template)
-    return HTMLResponse(page.render(address=address, airflow_run=airflow_run, **values), status_code)
+    return page.render(address=address, airflow_run=airflow_run, **values)
 
 
 def refuse(request: Request, status: int, title: str, hint: str) -> Response:

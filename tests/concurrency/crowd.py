@@ -23,6 +23,8 @@ from mistique_core.errors import InvalidInputError, MistiqueError
 ROWS = 2500
 GRACE_SECONDS = 3.0
 BUSY_SECONDS = 100.0
+PATIENCE_SECONDS = 60.0
+"""How much longer a process that has done nothing yet may try, on a busy machine."""
 PLAN = (("write", 8), ("read", 4), ("collect", 1), ("compact", 1))
 
 
@@ -82,7 +84,7 @@ class Member:
         try:
             with Mistique.open(self.location, self.url, busy_seconds=BUSY_SECONDS, partition_bytes=24_000) as store:
                 step: Callable[[Mistique, random.Random], int] = getattr(self, role)
-                while time.time() < self.until:
+                while time.time() < self.until or (not report["done"] and time.time() < self.until + PATIENCE_SECONDS):
                     report["done"] += step(store, chance)
         except BaseException:
             report["error"] = traceback.format_exc()

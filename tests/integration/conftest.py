@@ -1,4 +1,6 @@
-"""One real Airflow for all tests of this folder: scheduler, DAG processor, API server, task processes."""
+"""One real Airflow for all tests of this folder: scheduler, DAG processor, API server, task processes.
+
+It takes a third of a core also when nothing runs, so that it is stopped before the tests of other folders."""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from operators.demo.environment import USER, DemoEnvironment
 from tests.integration.airflow_site import PIPELINES, ROOT, Site
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     state = tmp_path_factory.mktemp("site")
     dags = state / "dags"
@@ -40,7 +42,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         client.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pipelines(site: Site) -> Site:
     """The site after each of the three cancer pipelines has run once, one after the other."""
     for dag_id in PIPELINES:

@@ -1,7 +1,7 @@
-"""A process that captures a network and is killed at one of its registrations.
+"""A process with Keras imported, whose children capture a network and are killed at one of its registrations.
 
-Usage: ``python -m tests.networks.interrupted_capture FOLDER REGISTRATION WHEN``: killed before or after the given
-registration (from 1) of row blocks.
+Usage: ``python -m tests.networks.interrupted_capture``. It answers each line ``FOLDER REGISTRATION WHEN`` with the
+status of a child that was killed before or after the given registration (from 1) of row blocks.
 """
 
 import os
@@ -30,8 +30,8 @@ def capture(store: Mistique) -> Any:
     )
 
 
-def main() -> None:
-    folder, registration, when = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+def capture_until(folder: str, registration: int, when: str) -> None:
+    """Capture, and end at that registration."""
     original = BlockWrite.register
     count = 0
 
@@ -47,6 +47,19 @@ def main() -> None:
     BlockWrite.register = register  # type: ignore[method-assign]
     with Mistique.open(folder, **SETTINGS) as store:
         capture(store)
+
+
+def main() -> None:
+    """Import what takes long, but start none of its threads, and do in children what is asked for."""
+    import keras  # noqa: F401
+
+    for line in sys.stdin:
+        folder, registration, when = line.split()
+        child = os.fork()
+        if not child:
+            capture_until(folder, int(registration), when)
+            os._exit(0)
+        print(os.waitpid(child, 0)[1], flush=True)
 
 
 if __name__ == "__main__":

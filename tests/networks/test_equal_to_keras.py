@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from mistique_core import Mistique
@@ -13,21 +14,22 @@ from tests.networks.architectures import Architecture
 BATCH_ROWS = 20
 
 
+@pytest.fixture(scope="module")
 def predicted(architecture: Architecture) -> dict[str, NDArray[Any]]:
-    """Return layer -> what ``keras.Model(inputs, layer.output).predict`` gives, of layers that are called once."""
+    """Return layer -> what Keras predicts for it, of layers that are called once."""
     import keras
 
     model = architecture.model
-    found = {}
+    wanted = {}
     for layer in model.layers:
         if isinstance(layer, (keras.Model, keras.layers.InputLayer)) or len(layer._inbound_nodes) > 1:
             continue
         outputs = layer.output if isinstance(layer.output, (list, tuple)) else [layer.output]
         for number, output in enumerate(outputs):
-            name = layer.name if len(outputs) == 1 else f"{layer.name}_{number}"
-            inputs = [architecture.inputs[item.name] for item in model.inputs]
-            given = inputs if len(inputs) > 1 else inputs[0]
-            found[name] = keras.Model(model.inputs, output).predict(given, batch_size=BATCH_ROWS, verbose=0)
+            wanted[layer.name if len(outputs) == 1 else f"{layer.name}_{number}"] = output
+    inputs = [architecture.inputs[item.name] for item in model.inputs]
+    given = inputs if len(inputs) > 1 else inputs[0]
+    found: dict[str, NDArray[Any]] = keras.Model(model.inputs, wanted).predict(given, batch_size=BATCH_ROWS, verbose=0)
     return found
 
 
@@ -43,8 +45,9 @@ def assert_close(found: NDArray[Any], expected: NDArray[Any], name: str) -> None
     assert error <= 4e-6 * scale, f"{name}: off by {error / scale} of its largest value"
 
 
-def test_every_layer_is_what_keras_computes(architecture: Architecture, tmp_path: Path) -> None:
-    expected = predicted(architecture)
+def test_every_layer_is_what_keras_computes(
+    architecture: Architecture, predicted: dict[str, NDArray[Any]], tmp_path: Path
+) -> None:
     with Mistique.open(tmp_path) as store:
         report = store.log_intermediates(
             architecture.model,
@@ -55,8 +58,8 @@ def test_every_layer_is_what_keras_computes(architecture: Architecture, tmp_path
             batch_rows=BATCH_ROWS,
         )
         names = [layer.name for layer in report.layers]
-        assert set(expected) <= set(names)
-        for name, values in expected.items():
+        assert set(predicted) <= set(names)
+        for name, values in predicted.items():
             found, ids = stored(store, f"nets.m.{name}")
             assert found.dtype == values.dtype
             np.testing.assert_array_equal(ids, np.arange(architecture.rows))
@@ -90,9 +93,8 @@ def test_nested_and_shared_layers_are_captured_call_by_call(tmp_path: Path) -> N
 
 
 def test_rows_are_aligned_by_row_id_under_shuffled_and_uneven_batches(
-    architecture: Architecture, tmp_path: Path
+    architecture: Architecture, predicted: dict[str, NDArray[Any]], tmp_path: Path
 ) -> None:
-    expected = predicted(architecture)
     rng = np.random.default_rng(0)
     order = rng.permutation(architecture.rows)
     ids = order * 3 + 100
@@ -110,7 +112,7 @@ def test_rows_are_aligned_by_row_id_under_shuffled_and_uneven_batches(
             architecture.model, batches, project="nets", model="m", scheme="lossless", batch_rows=BATCH_ROWS
         )
         wanted = np.sort(ids)
-        for name, values in expected.items():
+        for name, values in predicted.items():
             result = store.get_intermediates(f"nets.m.{name}", row_id=wanted, strategy="read")
             np.testing.assert_array_equal(result.row_id, wanted)
             assert_close(result.values, values, name)

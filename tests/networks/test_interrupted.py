@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,14 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
         report = capture(store)
         assert report.blocks == 9
     return folder
+
+
+@pytest.fixture(scope="module")
+def killer() -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "tests.networks.interrupted_capture"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.kill()
 
 
 def contents(folder: Path) -> dict[str, Any]:
@@ -60,11 +69,13 @@ def contents(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("registration", "when"), [(2, "before"), (2, "after"), (4, "before"), (4, "after")])
 def test_killed_and_resumed_is_as_if_nothing_had_happened(
-    registration: int, when: str, uninterrupted: Path, tmp_path: Path
+    registration: int, when: str, uninterrupted: Path, killer: subprocess.Popen[str], tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "tests.networks.interrupted_capture", str(tmp_path), str(registration), when]
-    killed = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert killer.stdin is not None
+    assert killer.stdout is not None
+    killer.stdin.write(f"{tmp_path} {registration} {when}\n")
+    killer.stdin.flush()
+    assert int(killer.stdout.readline()) == signal.SIGKILL
     with Mistique.open(tmp_path, **SETTINGS) as store:
         assert store.intermediates(model="cnn")["intermediate"].tolist() == ["images"]
         store.gc(grace_seconds=0)

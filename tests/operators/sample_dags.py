@@ -125,13 +125,15 @@ def plain_dag() -> DAG:
     return dag
 
 
-def thrifty_dag(csv: Path) -> DAG:
-    """Return a DAG that keeps only what cannot be re-run."""
+def thrifty_dag(csv: Path, second: Path | None = None) -> DAG:
+    """Return a DAG that keeps only what cannot be re-run; it fails if a second file is named that is not there."""
     with DAG("sample_thrifty", schedule=None, default_args=PLACE) as dag:
         read = ReadCsvOperator(task_id="read", path=str(csv))
         split = SplitOperator(task_id="split", inputs=read.output, test_size=0.25)
         end = MaterializeOperator(task_id="let_go")
         split.set_downstream(end)
+        if second is not None:
+            ReadCsvOperator(task_id="second", path=str(second)).set_downstream(end)
     return dag
 
 

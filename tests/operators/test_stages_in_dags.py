@@ -164,6 +164,18 @@ def test_what_can_be_rerun_is_let_go_at_the_end(run_dag: RunDag, home: Path, csv
     pd.testing.assert_frame_equal(pd.concat(parts).sort_index(), houses, check_names=False)
 
 
+def test_a_run_that_failed_keeps_what_its_tasks_need_to_go_on(run_dag: RunDag, home: Path, csv: Path) -> None:
+    """Once it has ended, the policy of the whole store decides."""
+    from tests.operators.sample_dags import thrifty_dag
+
+    dag_run = run_dag(thrifty_dag(csv, csv.with_name("missing.csv")))
+    assert dag_run.state == "failed"
+    with Mistique.open(home) as store:
+        assert store.intermediates("homes", "linear")["kept"].all()
+        report = store.materialize_all(policy="adaptive")
+        assert report.let_go == ("homes.linear@1.split_train", "homes.linear@1.split_test")
+
+
 def test_stages_by_name(run_dag: RunDag, home: Path, csv: Path, houses: pd.DataFrame) -> None:
     """What workflow files can use, a DAG file can use too."""
     from operators import NamedStageOperator

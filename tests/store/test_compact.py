@@ -332,11 +332,13 @@ def test_readers_do_not_notice(catalogue_url: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_every_call_of_the_storage_may_fail(tmp_path: Path, when: str) -> None:
+def test_every_call_of_the_storage_may_fail(memory_path: Path, when: str) -> None:
+    start = memory_path / "start"
+    with Mistique.open(start) as store:
+        for seed in range(3):
+            store.log_frame("p", f"m{seed}", "x", frame(seed))
     for k in range(1, 100):
-        with Mistique.open(tmp_path / str(k)) as store:
-            for seed in range(3):
-                store.log_frame("p", f"m{seed}", "x", frame(seed))
+        with Mistique.open(shutil.copytree(start, memory_path / str(k))) as store:
             faulty = FaultyBackend(store.backend, fail_at=k, when="before" if when == "before" else "after")
             with contextlib.suppress(StorageError):
                 compact(store.catalogue, faulty, store.config)
@@ -351,9 +353,9 @@ def test_every_call_of_the_storage_may_fail(tmp_path: Path, when: str) -> None:
     assert k > 4
 
 
-def test_killed_at_any_point(tmp_path: Path) -> None:
+def test_killed_at_any_point(memory_path: Path) -> None:
     """The store is sound after each kill, and the next run finishes the work."""
-    home, start = tmp_path / "home", tmp_path / "start"
+    home, start = memory_path / "home", memory_path / "start"
     with Mistique.open(start) as store:
         for seed in range(2):
             store.log_frame("p", f"m{seed}", "x", frame(seed))

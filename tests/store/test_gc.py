@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -197,14 +198,16 @@ def test_a_description_that_is_still_needed_keeps_its_file(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_every_call_of_the_storage_may_fail(tmp_path: Path, when: str) -> None:
+def test_every_call_of_the_storage_may_fail(memory_path: Path, when: str) -> None:
     """Whichever call fails, the store holds what it held, and the next collection finishes."""
+    start = memory_path / "start"
+    with Mistique.open(start, approximate_dedup=False) as store:
+        for seed in range(4):
+            store.log_frame("p", f"m{seed}", "x", frame(seed))
+        for seed in range(3):
+            store.delete("p", f"m{seed}")
     for k in range(1, 100):
-        with Mistique.open(tmp_path / str(k), approximate_dedup=False) as store:
-            for seed in range(4):
-                store.log_frame("p", f"m{seed}", "x", frame(seed))
-            for seed in range(3):
-                store.delete("p", f"m{seed}")
+        with Mistique.open(shutil.copytree(start, memory_path / str(k)), approximate_dedup=False) as store:
             faulty = FaultyBackend(store.backend, fail_at=k, when="before" if when == "before" else "after")
             try:
                 collect_garbage(store.catalogue, faulty, grace_seconds=0)
@@ -220,28 +223,26 @@ def test_every_call_of_the_storage_may_fail(tmp_path: Path, when: str) -> None:
     assert k > 4
 
 
-def test_a_collection_killed_at_any_point_is_finished_by_the_next(tmp_path: Path) -> None:
+def test_a_collection_killed_at_any_point_is_finished_by_the_next(memory_path: Path) -> None:
     """Killed before every statement, commit and deletion in turn, until one run ends by itself."""
-    with Mistique.open(tmp_path) as store:
+    home, start = memory_path / "home", memory_path / "start"
+    with Mistique.open(start) as store:
         store.log_frame("p", "kept", "x", frame(0))
-
-    def fill() -> None:
-        with Mistique.open(tmp_path) as store:
-            for seed in (1, 2):
-                store.log_frame("p", f"m{seed}", "x", frame(seed))
-                store.delete("p", f"m{seed}")
-
-    fill()
-    with killed_at_every_step(tmp_path, "store.gc(grace_seconds=0)") as runs:
+        for seed in (1, 2):
+            store.log_frame("p", f"m{seed}", "x", frame(seed))
+            store.delete("p", f"m{seed}")
+    shutil.copytree(start, home)
+    with killed_at_every_step(home, "store.gc(grace_seconds=0)") as runs:
         for _ in runs:
-            with Mistique.open(tmp_path) as store:
+            with Mistique.open(home) as store:
                 assert store.check(read_data=True).is_clean
                 pd.testing.assert_frame_equal(store.get_intermediates("p.kept.x").frame, frame(0))
                 store.gc(grace_seconds=0)
                 with store.catalogue.read() as connection:
                     assert set(connection.scalars(sa.select(partition.c.name))) == set(files(store))
                     assert connection.scalar(sa.select(sa.func.count()).select_from(column_version)) == 6
-            fill()
+            shutil.rmtree(home)
+            shutil.copytree(start, home)
 
 
 def test_a_collection_between_looking_up_and_registering(catalogue_url: str, tmp_path: Path) -> None:

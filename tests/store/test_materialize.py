@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from mistique_core.catalogue.intermediates import find_intermediate
 from mistique_core.catalogue.tables import intermediate
 from mistique_core.catalogue.unstored import pack_unstored, unpack_unstored
 from mistique_core.errors import InvalidInputError, NotMaterializedError
+from mistique_core.maintenance.rerun_check import RerunCheck
 from mistique_core.model import IntermediateKey, Stage, StageResult
 from mistique_core.store import Run
 from mistique_core.workflows import FunctionStage
@@ -252,8 +252,7 @@ def test_what_is_needed_to_rerun_what_was_let_go_is_not_deleted(store: Mistique)
 
 def test_what_lost_its_way_meanwhile_stays(store: Mistique, monkeypatch: pytest.MonkeyPatch) -> None:
     """An ancestor is deleted while the re-runs are compared."""
-    module = importlib.import_module("mistique_core.maintenance.materialize")
-    compare = module._comes_out_equal
+    compare = RerunCheck.is_equal
 
     def deletes_first(*arguments: Any) -> bool:
         is_equal = compare(*arguments)
@@ -261,7 +260,7 @@ def test_what_lost_its_way_meanwhile_stays(store: Mistique, monkeypatch: pytest.
             store.delete("p", "m", intermediate="source", force=True)
         return is_equal
 
-    monkeypatch.setattr(module, "_comes_out_equal", deletes_first)
+    monkeypatch.setattr(RerunCheck, "is_equal", deletes_first)
     report = store.materialize("p", "m")
     assert "centred" not in report.let_go
     store.gc(grace_seconds=0)

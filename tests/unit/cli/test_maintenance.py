@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -25,13 +26,20 @@ def frame(seed: int) -> pd.DataFrame:
     return pd.DataFrame({"a": np.random.default_rng(seed).normal(size=500)}).rename_axis("row_id")
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """Return a store of its own: these commands change it."""
-    with Mistique.open(tmp_path / "store") as store:
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the store that every test begins with."""
+    folder = tmp_path_factory.mktemp("filled") / "store"
+    with Mistique.open(folder) as store:
         for seed in range(4):
             store.log_frame("homes", f"m{seed}", "x", frame(seed))
-    return tmp_path / "store"
+    return folder
+
+
+@pytest.fixture
+def home(filled: Path, tmp_path: Path) -> Path:
+    """Return a store of its own: these commands change it."""
+    return Path(shutil.copytree(filled, tmp_path / "store"))
 
 
 @pytest.fixture
@@ -268,6 +276,24 @@ def test_materialize_says_what_is_let_go(home: Path, command: Callable[..., str]
             "parts_test": False,
         }
     assert command("materialize", "homes.split").startswith("let go of 0 intermediates: none")
+
+
+def test_materialize_all_has_one_budget(
+    home: Path, command: Callable[..., str], capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    csv = tmp_path / "data.csv"
+    frame(7).to_csv(csv, index=False)
+    with Mistique.open(home) as store:
+        for model in ("split", "again"):
+            with store.run("homes", model) as run:
+                source = run.stage("source", ReadCsvStage(str(csv))).outputs[""]
+                run.stage("parts", SplitStage(0.5, 1 if model == "again" else 0, None), {"data": source})
+    assert "set budget_bytes" in complaint(capsys, home, "materialize", "--all")
+    assert "name one model" in complaint(capsys, home, "materialize", "--all", "homes.split")
+    monkeypatch.setenv("MISTIQUE_BUDGET_BYTES", "0")
+    found = json.loads(command("materialize", "--all", "--json"))
+    parts = {f"homes.{model}@1.parts_{name}" for model in ("split", "again") for name in ("train", "test")}
+    assert set(found["let_go"]) == parts
 
 
 def test_materialize_refuses_what_is_no_model(home: Path, capsys: Capture) -> None:

@@ -49,7 +49,11 @@ def test_an_unknown_xgboost_class_is_not_loaded() -> None:
         load_fitted("xgboost-ubj", len(header).to_bytes(4, "little") + header)
 
 
-@pytest.mark.parametrize("value", [object(), {1: 2}, {"a": object()}, np.ones(2), open, "text"], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [object(), {1: 2}, {"a": object()}, np.ones(2), open, "text"],
+    ids=["object", "number as key", "object in dict", "array", "function", "text"],
+)
 def test_other_objects_are_refused(value: object) -> None:
     """Without pickle there is no way to store them."""
     with pytest.raises(InvalidInputError):

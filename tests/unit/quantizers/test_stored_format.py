@@ -93,3 +93,46 @@ def test_pooled_values_are_stored_as_they_are() -> None:
     fitted, parts = fixed_block("pool(2)")
     np.testing.assert_array_equal(parts["values"], fitted.decode(parts, 60))
     assert parts["values"].shape == (2, 60, 1, 2)
+
+
+# The same of margins, of wider rows.
+MARGINS = {
+    "kbit(8)": "5156855b303c02847b4fc54152f85f6a",
+    "bounded(0.25)": "6e6db343503bb0d7e41b73ade4f671da",
+    "pool(2, max)+bounded(0.25)": "ef04c3deba1ad10d7a0b0530822c140a",
+}
+
+
+def wide_block(scheme: str) -> tuple[FittedQuantizer, np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Multiples of 1/64, nearly all of them different, in 256 values a row."""
+    numbers = np.arange(256 * 20 * 2 * 2) * 7919 % 104_729 - 20_000
+    values = (numbers / 64).astype(np.float32).reshape(256, 20, 2, 2)
+    quantizer = parse_scheme(scheme)
+    assert quantizer is not None
+    fitted = quantizer.fit(values)
+    encoded = fitted.encode(values)
+    return fitted, values, encoded.parts, encoded.margins
+
+
+@pytest.mark.parametrize("scheme", MARGINS)
+def test_margins_are_the_same_everywhere(scheme: str) -> None:
+    _, _, _, margins = wide_block(scheme)
+    hasher = hashlib.sha256()
+    for name, array in sorted(margins.items()):
+        hasher.update(f"{name} {array.dtype.str} {array.shape} ".encode() + array.tobytes())
+    assert hasher.hexdigest()[:32] == MARGINS[scheme]
+
+
+def test_a_radius_is_the_upper_half_of_a_float() -> None:
+    """With ones for the lower half it is not smaller than the norm of what rounding took away."""
+    for scheme in ("kbit(8)", "bounded(0.25)"):
+        fitted, values, parts, margins = wide_block(scheme)
+        radius = (margins["radius"].astype("<u4") << 16 | 0xFFFF).view("<f4")
+        near = fitted.decode(parts, 20)
+        if "tails" in margins:
+            last = fitted.tables()["levels"].size - 1
+            outer = (parts["codes"] == 0) | (parts["codes"] == last)
+            near[outer] = (margins["tails"].astype("<u4") << 16 | 0x8000).view("<f4")
+        norms = np.sqrt(np.square(near.astype(float) - values).sum(axis=(0, 2, 3)))
+        assert (norms <= radius).all()
+        assert (radius <= 1.01 * norms).all()

@@ -1,0 +1,1 @@
+"""One figure a part; imported when a figure is drawn."""
