@@ -16,7 +16,7 @@ from mistique_core.errors import CatalogueUnavailableError
 
 log = logging.getLogger(__name__)
 
-HEAD = "0006"
+HEAD = "0007"
 _LOCK_ID = 0x4D495354  # "MIST": key of PostgreSQL's advisory lock
 _schema_version = sa.Table(
     "mistique_schema",
