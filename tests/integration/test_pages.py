@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from urllib.parse import quote
+from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
@@ -62,13 +63,71 @@ def test_the_tab_of_a_run_shows_its_stages(pipelines: Site, page: object) -> Non
 
 
 def test_the_tab_of_a_query_shows_the_answer(pipelines: Site, page: object) -> None:
-    request = {"technique": "topk", "models": ["xgboost"], "intermediate": "predictions", "columns": ["probability_1"]}
-    assert pipelines.run({"mistique_query": {"project": "cancer", **request}}) == {"mistique_query": "success"}
+    request = {"technique": "topk", "key": "cancer.xgboost.predictions.probability_1"}
+    assert pipelines.run({"mistique_query": request}) == {"mistique_query": "success"}
     run_id = quote(pipelines.runs["mistique_query"][-1], safe="")
     page.goto(f"{pipelines.environment.url}/dags/mistique_query/runs/{run_id}/plugin/mistique_run")
     frame = page.frame_locator("iframe")
     frame.get_by_text("The 10 largest values of probability_1").first.wait_for()
     assert "READ" in frame.locator("body").inner_text()
+
+
+def test_the_form_of_a_technique_asks_for_what_it_needs(pipelines: Site, page: object) -> None:
+    page.goto(f"{pipelines.environment.url}/dags/mistique_query_topk")
+    page.get_by_role("button", name="Trigger").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("Key of the column or unit to rank by.").wait_for()
+    start = dialog.get_by_role("button", name="Trigger")
+    assert start.is_disabled()
+    dialog.locator("input[name=element_key]").fill("cancer.xgboost.predictions.probability_1")
+    start.click()
+    run_id = None
+    for _ in range(60):
+        runs = pipelines.client.get("/dags/mistique_query_topk/dagRuns")["dag_runs"]
+        if runs:
+            run_id = runs[0]["dag_run_id"]
+            break
+        page.wait_for_timeout(500)
+    assert run_id is not None
+    assert pipelines.client.wait({"mistique_query_topk": run_id}, lambda *_: None) == {"mistique_query_topk": "success"}
+    answer = pipelines.client.task_result("mistique_query_topk", run_id, "answer")
+    assert answer["row_count"] == 10
+
+
+DRAWN = {
+    "topk": ({"key": "cancer.xgboost.predictions.probability_1", "k": 7}, ".barlayer path", 7),
+    "confusion_matrix": (
+        {"truth": "cancer.xgboost.predictions.target", "prediction": "cancer.xgboost.predictions.prediction"},
+        ".heatmaplayer image, .heatmaplayer text",
+        4,
+    ),
+    "col_dist": ({"key": "cancer.xgboost.predictions.probability_1"}, ".barlayer path, .scatterlayer path", 1),
+}
+
+
+@pytest.mark.parametrize("technique", DRAWN)
+def test_the_figure_of_an_answer_is_drawn_and_saved_without_any_other_host(
+    pipelines: Site, page: object, technique: str
+) -> None:
+    request, marks, least = DRAWN[technique]
+    dag_id = f"mistique_query_{technique}"
+    assert pipelines.run({dag_id: request}) == {dag_id: "success"}
+    run_id = quote(pipelines.runs[dag_id][-1], safe="")
+    asked: list[str] = []
+    page.on("request", lambda item: asked.append(item.url))
+    page.goto(f"{pipelines.environment.url}/dags/{dag_id}/runs/{run_id}/plugin/mistique_run")
+    frame = page.frame_locator("iframe")
+    frame.locator(".figure.drawn svg.main-svg").first.wait_for()
+    assert frame.locator(marks).count() >= least
+    box = frame.locator(".figure.drawn").bounding_box()
+    assert box["height"] > 300
+    with page.expect_download() as saved:
+        frame.get_by_role("button", name="PNG").click()
+    assert saved.value.suggested_filename.startswith(technique)
+    assert Path(saved.value.path()).read_bytes().startswith(b"\x89PNG")
+    hosts = {urlsplit(url).hostname for url in asked if url.startswith(("http", "ws"))}
+    assert hosts == {"127.0.0.1"}
+    assert any(url.endswith("/plotly.js") for url in asked)
 
 
 @pytest.mark.parametrize(
