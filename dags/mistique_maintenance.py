@@ -62,7 +62,7 @@ with DAG(
             type=["null", "array"],
             items={"type": "string"},
             title="Models",
-            description="project.model, one a line; empty for all.",
+            description="project.model, one a line; empty for the whole store.",
             section=_POLICY,
         ),
         "policy": Param(
@@ -71,8 +71,8 @@ with DAG(
             enum=["adaptive", "budget", "dedup"],
             values_display={
                 "adaptive": "adaptive: what saves enough query time per GB",
-                "budget": "budget: the best of each model that fits",
-                "dedup": "dedup: everything",
+                "budget": "budget: the best that fits",
+                "dedup": "dedup: everything, and no budget from now on",
             },
             title="Policy",
             section=_POLICY,
@@ -90,7 +90,7 @@ with DAG(
             type="number",
             minimum=0,
             title="Budget",
-            description="Of budget: megabytes that what can be re-run may take, for each model.",
+            description="Megabytes that what can be re-run may take: of the whole store, or of each named model.",
             section=_POLICY,
         ),
     },

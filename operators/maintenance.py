@@ -195,19 +195,21 @@ def _check(store: Mistique, options: Mapping[str, Any]) -> StepReport:
 
 def _materialize(store: Mistique, options: Mapping[str, Any]) -> StepReport:
     policy = _policy(options)
-    rows: list[list[Any]] = []
-    gone = freed = unequal = 0
-    for project, model in _models(store, options):
-        report = store.materialize(project, model, policy=policy, dry_run=bool(options.get("dry_run")))
-        gone += len(report.let_go)
-        freed += report.freed_bytes
-        unequal += len(report.unequal)
-        told = ", ".join(report.let_go)
-        rows.append([f"{project}.{model}", len(report.kept), len(report.let_go), report.freed_bytes, told])
-    sentence = (
-        f"{gone:,} intermediates of {len(rows):,} models {'would be' if options.get('dry_run') else 'are'} let go: "
-        f"gc and compact can free {format_bytes(freed)}."
-    )
+    dry_run = bool(options.get("dry_run"))
+    named = _models(options)
+    reports = {
+        f"{project}.{model}": store.materialize(project, model, policy=policy, dry_run=dry_run)
+        for project, model in named
+    } or {"all": store.materialize_all(policy=policy, dry_run=dry_run)}
+    rows = [
+        [name, len(report.kept), len(report.let_go), report.freed_bytes, ", ".join(report.let_go)]
+        for name, report in reports.items()
+    ]
+    gone = sum(len(report.let_go) for report in reports.values())
+    freed = sum(report.freed_bytes for report in reports.values())
+    unequal = sum(len(report.unequal) for report in reports.values())
+    verb = "would be" if dry_run else "are"
+    sentence = f"{gone:,} intermediates {verb} let go: gc and compact can free {format_bytes(freed)}."
     if unequal:
         sentence += f" {unequal} stay because their re-run gives other values."
     return StepReport(sentence, ("model", "kept", "let go", "bytes to free", "names of those let go"), rows)
@@ -221,17 +223,12 @@ def _policy(options: Mapping[str, Any]) -> dict[str, Any]:
     return {"policy": name, **({"gamma_min": options["gamma_min"]} if has_bound else {})}
 
 
-def _models(store: Mistique, options: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return (project, model) of those that are named; by default of all that have a complete version."""
+def _models(options: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return (project, model) of those that are named."""
     from mistique_core.model import IntermediateKey
 
-    named = [IntermediateKey.parse(f"{name}.any") for name in options.get("models") or ()]
-    if named:
-        return [(key.project, key.model) for key in named]
-    listed = store.intermediates()
-    complete = listed[listed["state"] == "success"]
-    pairs = complete[["project", "model"]].drop_duplicates().itertuples(index=False)
-    return [(str(pair.project), str(pair.model)) for pair in pairs]
+    keys = [IntermediateKey.parse(f"{name}.any") for name in options.get("models") or ()]
+    return [(key.project, key.model) for key in keys]
 
 
 def _compact(store: Mistique, options: Mapping[str, Any]) -> StepReport:

@@ -11,8 +11,8 @@ import pandas as pd
 import sqlalchemy as sa
 
 from mistique_core import Mistique
+from mistique_core.catalogue.column_use import uses_of
 from mistique_core.catalogue.intermediates import find_intermediate
-from mistique_core.catalogue.measurements import queries_of
 from mistique_core.catalogue.tables import query, query_figure
 from mistique_core.model import IntermediateKey
 from mistique_core.modeldb.query_records import query_by_id
@@ -75,4 +75,4 @@ def test_all_answers_are_right_and_none_is_lost(catalogue_url: str, memory_path:
         assert connection.scalar(sa.select(sa.func.count()).select_from(query)) == len(recorded)
         for model in range(4):
             found = find_intermediate(connection, IntermediateKey("p", f"m{model}", "scores"))
-            assert queries_of(connection, found.ref.id) == uses[model]
+            assert uses_of(connection, [found.ref.id])[found.ref.id].queries == uses[model]
