@@ -94,7 +94,7 @@ def knn(
         f"{found.plan.targets[0].label} by {len(features.names)} columns{distances}{skipped}."
     )
     facts = {"row_id": row_id, "row": own, "metric": metric, "skipped": list(features.skipped)}
-    return DiagnosticResult("knn", frame, sentence, plan, facts)
+    return DiagnosticResult("knn", frame, sentence, plan, facts, max_abs_error=found.max_abs_error)
 
 
 def _exact(

@@ -90,7 +90,7 @@ def topk(
     values = f", from {number(top.iloc[0])} to {number(top.iloc[-1])}" if len(top) else ""
     sentence = f"The {len(top)} {side} values of {top.name} in {found.plan.targets[0].label}{values}."
     facts = {"rows": len(found.frame), "largest": bool(largest)}
-    return DiagnosticResult("topk", frame, sentence, plan, facts, arrays)
+    return DiagnosticResult("topk", frame, sentence, plan, facts, arrays, max_abs_error=found.max_abs_error)
 
 
 def _exact(
