@@ -24,6 +24,12 @@ _WHERE = Parameter(
 )
 _ROWS = Parameter("row_id", "rows", "Only these row ids.")
 _RESTRICTED = (_ROWS, _WHERE, _STRATEGY)
+_EXACT = Parameter(
+    "exact",
+    "boolean",
+    "Of a lossy layer: re-run the rows that could still matter, so that the answer is that of full precision.",
+    default=False,
+)
 _TRUTH = Parameter("truth", "column", "Key of the column of what is true.", required=True)
 _PREDICTION = Parameter("prediction", "column", "Key of the column of what was predicted.", required=True)
 _COMPANIONS = Parameter("columns", "columns", "Keys of further columns to show for these rows.", default=())
@@ -57,7 +63,10 @@ DESCRIPTIONS = (
                 choices=("max", "mean", "norm"),
             ),
             _COMPANIONS,
-            *_RESTRICTED,
+            _ROWS,
+            _WHERE,
+            _EXACT,
+            _STRATEGY,
         ),
     ),
     Technique(
@@ -163,6 +172,7 @@ DESCRIPTIONS = (
             Parameter("standardize", "boolean", "Divide each column by its standard deviation first.", default=False),
             _COMPANIONS,
             _WHERE,
+            _EXACT,
             _STRATEGY,
         ),
     ),

@@ -98,11 +98,14 @@ class Aligned:
         The single columns.
     plan
         How everything was obtained.
+    max_abs_error
+        Bound of the absolute error of any value.
     """
 
     features: tuple[Features, ...]
     beside: Table
     plan: QueryPlan
+    max_abs_error: float
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,7 @@ def read_features(
     )
     plan = joined_plan(table.plan for table in tables)
     table = aligned[0] if keys else Table(pd.DataFrame(index=pd.Index(ids, name=ROW_ID)), plan)
-    return Aligned(features, table, plan)
+    return Aligned(features, table, plan, max(table.max_abs_error for table in tables))
 
 
 def _refuse_maps(store: Mistique, singles: Sequence[IntermediateKey]) -> None:

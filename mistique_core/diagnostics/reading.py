@@ -37,12 +37,15 @@ class Table:
         Where the values are maps: (rows, height, width, units).
     units
         Names of the units of `maps`.
+    max_abs_error
+        Bound of the absolute error of any value: 0.0 for lossless schemes, infinite where it is not known.
     """
 
     frame: pd.DataFrame
     plan: QueryPlan
     maps: npt.NDArray[Any] | None = None
     units: tuple[str, ...] = ()
+    max_abs_error: float = 0.0
 
     def label(self, key: Key) -> str:
         """Return the name of a column in `frame`."""
@@ -90,7 +93,7 @@ def read_units(
     found = store.get_intermediates(keys, row_id=ids, where=own or None, strategy=strategy)
     plans = [found.plan]
     matching = _matching_elsewhere(store, predicates, strategy, plans)
-    table = Table(found.frame, joined_plan(plans), found.maps, found.names)
+    table = Table(found.frame, joined_plan(plans), found.maps, found.names, found.max_abs_error)
     return table if matching is None else restricted(table, table.frame.index.isin(matching))
 
 

@@ -42,6 +42,9 @@ class DiagnosticResult:
     arrays
         What no table can hold, such as maps, by name; see the technique. Where the frame's rows are no examples,
         ``row_id`` is those that the answer was computed from.
+    max_abs_error
+        Bound of the absolute error of any value that it was computed from: 0.0 where these are stored without loss or
+        re-run, infinite where it is not known. Where it is not 0, the facts of :meth:`to_json` have it.
     """
 
     technique: str
@@ -50,6 +53,7 @@ class DiagnosticResult:
     plan: QueryPlan
     facts: dict[str, Any] = field(default_factory=dict)
     arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    max_abs_error: float = 0.0
 
     @property
     def row_id(self) -> npt.NDArray[np.int64]:
@@ -103,7 +107,9 @@ class DiagnosticResult:
             "rows": [[as_json(value) for value in row] for row in shown.itertuples(index=False, name=None)],
             "row_count": len(table),
             "truncated": len(shown) < len(table),
-            "facts": self.facts,
+            "facts": self.facts
+            if not self.max_abs_error
+            else {**self.facts, "max_abs_error": as_json(self.max_abs_error)},
         }
 
     def to_markdown(self, most_rows: int = 20) -> str:

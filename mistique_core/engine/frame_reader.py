@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -28,6 +27,7 @@ from mistique_core.catalogue.intermediates import (
 from mistique_core.catalogue.stages import FittedRecord
 from mistique_core.engine.base_places import BasePlaces
 from mistique_core.engine.block_reader import BlockRequest, end_to_end, read_blocks
+from mistique_core.engine.block_zones import BlockZones, MatchingBlocks
 from mistique_core.engine.chunk_reader import ChunkReader, ChunkRequest, ReadTally, Rows
 from mistique_core.engine.chunk_writer import Array
 from mistique_core.engine.lru import LruCache
@@ -43,7 +43,6 @@ from mistique_core.frames import (
     join_blocks,
     take_rows,
 )
-from mistique_core.partition import Zone, may_match
 from mistique_core.quantizers import FittedQuantizer
 
 RowIds = npt.NDArray[np.int64]
@@ -55,41 +54,6 @@ _NUMBERS_IN_QUERY = 256
 
 _Block = dict[str, StoredChunk]
 _Read = TypeVar("_Read")
-
-
-@dataclass(frozen=True)
-class MatchingBlocks:
-    """Which row blocks of a column a predicate may hold in.
-
-    Attributes
-    ----------
-    rows
-        Rows of a block.
-    may_match
-        bool (n_blocks,): False where no value can match.
-    """
-
-    rows: int
-    may_match: npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class BlockZones:
-    """Ranges of the row blocks of a column.
-
-    Attributes
-    ----------
-    rows
-        Rows of a block.
-    dtype
-        Of the stored numbers.
-    of_blocks
-        The range of each block; ``None`` where it is not known.
-    """
-
-    rows: int
-    dtype: str
-    of_blocks: Sequence[Zone | None]
 
 
 class FrameReader:
@@ -342,10 +306,7 @@ class FrameReader:
             See :func:`mistique_core.partition.may_match`.
         """
         zones = self.zones(connection, column)
-        if zones is None:
-            return None
-        may = [zone is None or may_match(zone, zones.dtype, symbol, value) for zone in zones.of_blocks]
-        return MatchingBlocks(zones.rows, np.array(may, bool))
+        return None if zones is None else zones.matching(symbol, value)
 
     def zones(self, connection: sa.Connection, column: ColumnRecord) -> BlockZones | None:
         """Return the ranges of the row blocks of a column of plain or nullable numbers; ``None`` where there are none.

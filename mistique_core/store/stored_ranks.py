@@ -11,13 +11,10 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord
 from mistique_core.engine.chunk_reader import ReadTally
-from mistique_core.engine.frame_reader import BlockZones, FrameReader
+from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.errors import InvalidInputError
-from mistique_core.partition import Zone
 from mistique_core.ranking import measure
 from mistique_core.store.result import QueryResult
-
-Column = "pd.Series[Any]"
 
 
 def ranked(column: pd.Series[Any], k: int, largest: bool) -> pd.Series[Any]:
@@ -96,7 +93,7 @@ def top_by_zones(
     if zones is None:
         return None
     ids = reader.row_index(connection, record, tally).ids
-    ends = [_end(zones, zone, largest) for zone in zones.of_blocks]
+    ends = [zones.end(block, largest=largest) for block in range(len(zones.of_blocks))]
     order = sorted(
         (number for number, end in enumerate(ends) if end is not None), key=lambda n: ends[n], reverse=largest
     )
@@ -119,14 +116,6 @@ def top_by_zones(
     if best is None:
         return None
     return best, len(ends), used
-
-
-def _end(zones: BlockZones, zone: Zone | None, largest: bool) -> Any:
-    """Return the end of a range that counts; infinite where it is not known, ``None`` where all values are NaN."""
-    if zone is None:
-        return np.inf if largest else -np.inf
-    end = zone.high if largest else zone.low
-    return None if end is None else np.frombuffer(end, zones.dtype)[0].item()
 
 
 def numbers_of(result: QueryResult) -> npt.NDArray[Any]:

@@ -87,7 +87,7 @@ def col_diff(
     if group is not None:
         facts["group"] = IntermediateKey.parse(group).column
         facts["groups"] = _by_group(groups_of(frame[found.label(group)]), differs)
-    return DiagnosticResult("col_diff", different, sentence, found.plan, facts)
+    return DiagnosticResult("col_diff", different, sentence, found.plan, facts, max_abs_error=found.max_abs_error)
 
 
 def _by_group(groups: Groups, differs: pd.Series) -> list[dict[str, object]]:

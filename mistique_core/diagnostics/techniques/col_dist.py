@@ -73,7 +73,9 @@ def col_dist(
     sentence = f"{wanted[0].column} of {len(column):,} rows{_center(column, table)}"
     sentence += f"; {missing:,} are missing ({percent(missing, len(column))})." if missing else "; none is missing."
     ids = found.frame.index.to_numpy(dtype=np.int64)
-    return DiagnosticResult("col_dist", table, sentence, found.plan, facts, {ROW_ID: ids})
+    return DiagnosticResult(
+        "col_dist", table, sentence, found.plan, facts, {ROW_ID: ids}, max_abs_error=found.max_abs_error
+    )
 
 
 def _center(column: pd.Series, table: pd.DataFrame) -> str:

@@ -96,7 +96,9 @@ def confusion_matrix(
         "normalize": normalize,
     }
     arrays = {ROW_ID: ids, "truth": codes[0], "prediction": codes[1]}
-    return DiagnosticResult("confusion_matrix", table, sentence, found.plan, facts, arrays)
+    return DiagnosticResult(
+        "confusion_matrix", table, sentence, found.plan, facts, arrays, max_abs_error=found.max_abs_error
+    )
 
 
 def _common_codes(

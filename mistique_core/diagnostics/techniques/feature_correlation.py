@@ -81,7 +81,9 @@ def feature_correlation(
     facts = {"target": name, "method": method, "skipped": list(features.skipped), "rows": len(features.row_id)}
     arrays = {ROW_ID: features.row_id}
     sentence = _sentence(table, name, method, features.skipped)
-    return DiagnosticResult("feature_correlation", table, sentence, found.plan, facts, arrays)
+    return DiagnosticResult(
+        "feature_correlation", table, sentence, found.plan, facts, arrays, max_abs_error=found.max_abs_error
+    )
 
 
 def _numbers(beside: Table, key: IntermediateKey) -> np.ndarray:

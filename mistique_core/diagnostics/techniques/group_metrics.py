@@ -115,7 +115,15 @@ def group_metrics(
         "metric": "rmse" if kind == "regression" else "accuracy",
     }
     ids = found.frame.index.to_numpy(dtype=np.int64)
-    return DiagnosticResult("group_metrics", table, _sentence(table, facts), found.plan, facts, {ROW_ID: ids})
+    return DiagnosticResult(
+        "group_metrics",
+        table,
+        _sentence(table, facts),
+        found.plan,
+        facts,
+        {ROW_ID: ids},
+        max_abs_error=found.max_abs_error,
+    )
 
 
 def _parsed(keys: Key | Sequence[Key]) -> list[IntermediateKey]:

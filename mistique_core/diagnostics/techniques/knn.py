@@ -11,6 +11,7 @@ from mistique_core.diagnostics.reading import Key, Keys, Where
 from mistique_core.diagnostics.result import DiagnosticResult
 from mistique_core.diagnostics.values.nearest import nearest
 from mistique_core.diagnostics.wording import listed, number
+from mistique_core.errors import InvalidInputError
 from mistique_core.planner import Strategy
 from mistique_core.store import Mistique
 
@@ -26,6 +27,7 @@ def knn(
     standardize: bool = False,
     columns: Key | Sequence[Key] = (),
     where: Where = (),
+    exact: bool = False,
     strategy: Strategy = "auto",
 ) -> DiagnosticResult:
     """Return the `k` rows whose values are most similar to those of one row, nearest first.
@@ -54,6 +56,10 @@ def knn(
         in ``facts["row"]``.
     where
         Only rows for which predicates hold are neighbours; the row itself must be among them.
+    exact
+        Over a layer that is stored by a lossy scheme: whether the answer must be that of full precision. Stored bounds
+        rule out most rows, the others are re-run (:meth:`mistique_core.store.Mistique.nearest`). By Euclidean
+        distance, of values as they are, among all rows.
     strategy
         ``auto``, ``read`` or ``rerun``.
 
@@ -65,10 +71,16 @@ def knn(
     Raises
     ------
     InvalidInputError
-        If an argument is malformed, or there is no column of numbers.
+        If an argument is malformed, there is no column of numbers, or the scheme gives no bounds to an exact answer.
     NotFoundError
         If a key or the row does not exist.
     """
+    if exact:
+        if metric != "euclidean" or standardize or where:
+            raise InvalidInputError(
+                "exact=True compares all rows by euclidean distance; leave out metric, standardize and where, or exact"
+            )
+        return _exact(store, keys, row_id, k, columns, strategy)
     found = read_features(store, [keys], where=where, strategy=strategy)
     features = found.features[0]
     place = features.place(row_id)
@@ -82,4 +94,21 @@ def knn(
         f"{found.plan.targets[0].label} by {len(features.names)} columns{distances}{skipped}."
     )
     facts = {"row_id": row_id, "row": own, "metric": metric, "skipped": list(features.skipped)}
+    return DiagnosticResult("knn", frame, sentence, plan, facts, max_abs_error=found.max_abs_error)
+
+
+def _exact(
+    store: Mistique, keys: Keys, row_id: int, k: int, columns: Key | Sequence[Key], strategy: Strategy
+) -> DiagnosticResult:
+    """Return the answer of full precision, and how it was found."""
+    ranking = store.nearest(keys, row_id, k, exact=True, strategy=strategy)
+    near = ranking.to_pandas()
+    frame, plan = with_companions(store, near, columns, ranking.plan, strategy)
+    own = companions_of(store, row_id, columns, strategy)
+    ends = f", at euclidean distances from {number(near.iloc[0, 0])} to {number(near.iloc[-1, 0])}" if len(near) else ""
+    sentence = (
+        f"The {len(near)} nearest of {ranking.rows - 1:,} rows to row {row_id} in "
+        f"{ranking.plan.targets[0].label}{ends}. {ranking.sentence}"
+    )
+    facts = {"row_id": row_id, "row": own, "metric": "euclidean", "exact": True, "rerun_rows": ranking.rerun_rows}
     return DiagnosticResult("knn", frame, sentence, plan, facts)

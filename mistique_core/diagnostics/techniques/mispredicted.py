@@ -96,4 +96,4 @@ def mispredicted(
         f"{names[0]} is right and {names[1]} wrong for {of_all(len(shown), len(frame))}; "
         f"the other way round for {facts['only_b_right_rows']:,}."
     )
-    return DiagnosticResult("mispredicted", shown, sentence, plan, facts)
+    return DiagnosticResult("mispredicted", shown, sentence, plan, facts, max_abs_error=found.max_abs_error)

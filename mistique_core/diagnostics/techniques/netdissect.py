@@ -108,7 +108,9 @@ def netdissect(
     }
     facts = {"alpha": alpha, "iou": iou, "images": len(layer.row_id), "detectors": int(table["detects"].sum())}
     table = table.iloc[order]
-    return DiagnosticResult("netdissect", table, _sentence(table, iou), found.plan, facts, arrays)
+    return DiagnosticResult(
+        "netdissect", table, _sentence(table, iou), found.plan, facts, arrays, max_abs_error=found.max_abs_error
+    )
 
 
 def _labels(masks: npt.NDArray[Any], rows: int) -> tuple[npt.NDArray[Any], tuple[str, ...]]:

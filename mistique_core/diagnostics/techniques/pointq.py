@@ -48,9 +48,17 @@ def pointq(store: Mistique, keys: Keys, row_id: RowIds, *, strategy: Strategy = 
         what = f"maps of {height_width} of {len(result.names)} unit{'' if len(result.names) == 1 else 's'}"
         sentence = f"{label} holds these {what} for {rows}."
         units = np.asarray(result.names)
-        return DiagnosticResult("pointq", frame, sentence, result.plan, {}, {"maps": result.maps, "units": units})
+        return DiagnosticResult(
+            "pointq",
+            frame,
+            sentence,
+            result.plan,
+            {},
+            {"maps": result.maps, "units": units},
+            max_abs_error=result.max_abs_error,
+        )
     if frame.size == 1:
         sentence = f"{label} holds {frame.columns[0]} = {frame.iloc[0, 0]!s} for {rows}."
     else:
         sentence = f"{label} holds these {frame.shape[1]} columns for {rows}."
-    return DiagnosticResult("pointq", frame, sentence, result.plan)
+    return DiagnosticResult("pointq", frame, sentence, result.plan, max_abs_error=result.max_abs_error)

@@ -111,7 +111,15 @@ def row_average_compare(
     table = table.iloc[order]
     facts = {"row_id": row_id, "group": name, "group_rows": int(chosen.sum()), "skipped": list(features.skipped)}
     arrays = {ROW_ID: np.array([row_id], dtype=np.int64)}
-    return DiagnosticResult("row_average_compare", table, _sentence(table, facts), found.plan, facts, arrays)
+    return DiagnosticResult(
+        "row_average_compare",
+        table,
+        _sentence(table, facts),
+        found.plan,
+        facts,
+        arrays,
+        max_abs_error=found.max_abs_error,
+    )
 
 
 def _sentence(table: pd.DataFrame, facts: dict[str, object]) -> str:

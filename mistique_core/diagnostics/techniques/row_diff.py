@@ -77,7 +77,9 @@ def row_diff(
     arrays = {ROW_ID: np.array([row_a, row_b], dtype=np.int64)}
     sentence = _sentence(table, names, measure)
     facts = {"columns": len(table), "different_columns": int(table["differs"].sum()), "measure": measure}
-    return DiagnosticResult("row_diff", table, sentence, joined_plan(plans), facts, arrays)
+    return DiagnosticResult(
+        "row_diff", table, sentence, joined_plan(plans), facts, arrays, max_abs_error=pair.max_abs_error
+    )
 
 
 def _of_columns(pair: pd.DataFrame, names: list[str]) -> pd.DataFrame:

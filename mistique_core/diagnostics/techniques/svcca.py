@@ -96,7 +96,9 @@ def svcca(
             f"The SVCCA coefficient of {names[0]} ({sizes[0]} directions) and {names[1]} ({sizes[1]}) is "
             f"{coefficient:.4f} over {len(ids):,} rows."
         )
-    return DiagnosticResult("svcca", table, sentence, found.plan, facts, {ROW_ID: ids})
+    return DiagnosticResult(
+        "svcca", table, sentence, found.plan, facts, {ROW_ID: ids}, max_abs_error=found.max_abs_error
+    )
 
 
 def _precise(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -14,6 +14,7 @@ from mistique_core.diagnostics.reading import Key, RowIds, Where, read_units
 from mistique_core.diagnostics.result import DiagnosticResult
 from mistique_core.diagnostics.values.ranking import map_scores, rank
 from mistique_core.diagnostics.wording import number
+from mistique_core.errors import InvalidInputError
 from mistique_core.planner import Strategy
 from mistique_core.store import Mistique
 
@@ -29,6 +30,7 @@ def topk(
     columns: Key | Sequence[Key] = (),
     row_id: RowIds | None = None,
     where: Where = (),
+    exact: bool = False,
     strategy: Strategy = "auto",
 ) -> DiagnosticResult:
     """Return the `k` examples with the largest (or smallest) values of one column, or the strongest maps of a unit.
@@ -51,6 +53,10 @@ def topk(
         Keys of further columns to show for these examples; missing where their intermediate lacks the row.
     row_id, where
         Only these row ids; only rows for which predicates hold.
+    exact
+        Over a layer that is stored by a lossy scheme: whether the answer must be that of full precision. Stored bounds
+        rule out most rows, the others are re-run (:meth:`mistique_core.store.Mistique.top_k`). Of all rows, and of maps
+        by ``max`` or ``mean``.
     strategy
         ``auto``, ``read`` or ``rerun``.
 
@@ -62,10 +68,14 @@ def topk(
     Raises
     ------
     InvalidInputError
-        If an argument is malformed, or the values have no order.
+        If an argument is malformed, the values have no order, or the scheme gives no bounds to an exact answer.
     NotFoundError
         If a key or a row id does not exist.
     """
+    if exact:
+        if row_id is not None or where:
+            raise InvalidInputError("exact=True ranks all rows; leave out row_id and where, or exact")
+        return _exact(store, key, k, largest, by, columns, strategy)
     found = read_units(store, key, row_id=row_id, where=where, strategy=strategy)
     if found.maps is None:
         top = rank(found.frame.iloc[:, 0], k, largest=largest)
@@ -80,4 +90,21 @@ def topk(
     values = f", from {number(top.iloc[0])} to {number(top.iloc[-1])}" if len(top) else ""
     sentence = f"The {len(top)} {side} values of {top.name} in {found.plan.targets[0].label}{values}."
     facts = {"rows": len(found.frame), "largest": bool(largest)}
-    return DiagnosticResult("topk", frame, sentence, plan, facts, arrays)
+    return DiagnosticResult("topk", frame, sentence, plan, facts, arrays, max_abs_error=found.max_abs_error)
+
+
+def _exact(
+    store: Mistique, key: Key, k: int, largest: bool, by: str, columns: Key | Sequence[Key], strategy: Strategy
+) -> DiagnosticResult:
+    """Return the answer of full precision, and how it was found."""
+    has_maps = store.get_intermediates(key, n_ex=1).maps is not None
+    ranking = store.top_k(key, k, largest=largest, by=by if has_maps else "value", exact=True, strategy=strategy)
+    top = ranking.to_pandas()
+    frame, plan = with_companions(store, top, columns, ranking.plan, strategy)
+    values = f", from {number(top.iloc[0, 0])} to {number(top.iloc[-1, 0])}" if len(top) else ""
+    side = "largest" if largest else "smallest"
+    sentence = (
+        f"The {len(top)} {side} values of {ranking.name} in {ranking.plan.targets[0].label}{values}. {ranking.sentence}"
+    )
+    facts = {"rows": ranking.rows, "largest": bool(largest), "exact": True, "rerun_rows": ranking.rerun_rows}
+    return DiagnosticResult("topk", frame, sentence, plan, facts)

@@ -87,7 +87,7 @@ def vis(
         "skipped": list(features.skipped),
     }
     sentence = _sentence(table, deviation, len(features.row_id), facts)
-    return DiagnosticResult("vis", table, sentence, found.plan, facts, arrays)
+    return DiagnosticResult("vis", table, sentence, found.plan, facts, arrays, max_abs_error=found.max_abs_error)
 
 
 def _by_cells(features: Features, groups: Groups) -> npt.NDArray[np.float64]:
