@@ -2,7 +2,7 @@
 
 `mistique_query_topk` and its like have exactly the fields of their technique, with their defaults and bounds, so that
 Airflow refuses what is incomplete before there is a run. `mistique_query` takes any technique, which scripts find
-simpler: it has the fields of all. Forms cannot show fields that depend on another field, and one of 36 is no form.
+simpler: it has the fields of all, nearly 40. Forms cannot show fields that depend on another field.
 """
 
 from __future__ import annotations

@@ -140,6 +140,15 @@ def test_names_in_answers_steps_and_figures_are_text(auth_manager: Any, store: M
         assert figure.headers["x-content-type-options"] == "nosniff"
 
 
+def test_the_error_bound_of_a_lossy_answer_is_shown(client: Any, asked: Mistique) -> None:
+    assert "right within" not in client.get("/mistique/query/1").text
+    answer = {"sentence": "About.", "columns": ["x"], "rows": [[1]], "facts": {"max_abs_error": 0.0625}}
+    question = {"technique": "topk", "request": {}, "dag_id": "ask", "run_id": "q4", "strategy": "read"}
+    query_id = record_query(asked.catalogue, **question, answer=answer, seconds=1.0)
+    page = client.get(f"/mistique/query/{query_id}").text
+    assert "<dt>Stored values are right within</dt><dd>0.0625</dd>" in page
+
+
 def test_a_report_comes_first_and_its_steps_lead_to_the_answers(client: Any, asked: Mistique) -> None:
     steps = [
         {"title": "Second first", "sentence": "It is.", "error": None, "query_id": 3},
