@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from mistique_core.diagnostics import TECHNIQUES
 from operators.provider import get_provider_info
 from tests.airflow_home import ROOT
 
@@ -18,6 +19,12 @@ HEAVY = ("pandas", "sklearn", "xgboost", "tensorflow", "keras", "skops", "h5py")
 CANCER_IDS = {"cancer_logistic_regression", "cancer_random_forest", "cancer_xgboost"}
 ZILLOW_IDS = {f"zillow_p{template}_v{variation}" for template in range(1, 11) for variation in range(1, 6)}
 CIFAR_IDS = {"cifar10_cnn", "cifar10_vgg16"}
+OWN_IDS = {
+    "mistique_query",
+    "mistique_diagnose_model",
+    "mistique_maintenance",
+    *(f"mistique_query_{name}" for name in TECHNIQUES),
+}
 
 
 def test_airflow_accepts_the_provider() -> None:
@@ -85,9 +92,9 @@ print(json.dumps({{"heavy": heavy, "errors": bag.import_errors, "stages": stages
 """
     found = json.loads(python(code))
     assert found["errors"] == {}
-    assert set(found["stages"]) == CANCER_IDS | ZILLOW_IDS | CIFAR_IDS | {"mistique_query"}
+    assert set(found["stages"]) == CANCER_IDS | ZILLOW_IDS | CIFAR_IDS | OWN_IDS
     assert found["heavy"] == []
-    assert found["stages"]["mistique_query"] == []
+    assert all(found["stages"][dag_id] == [] for dag_id in OWN_IDS)
     for dag_id in CIFAR_IDS:
         model = dag_id.removeprefix("cifar10_")
         assert found["stages"][dag_id] == [["labels", "cifar10", model], ["train", "cifar10", model]]
