@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from mistique_core.cost.rates import Work
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 QUERY = "query"
 ROWS_OF_PAGE = 4_096
@@ -35,6 +37,8 @@ class WantedRows:
         pieces = -(-rows // max(together, 1))
         if self.positions is None or pieces <= 1:
             return float(min(self.count, pieces))
+        import numpy as np  # plans are made where arrays are; forms and DAG files only name strategies
+
         return float(min(len(np.unique(self.positions // together)), pieces))
 
 

@@ -10,6 +10,7 @@ BUILTIN = {
     "InvalidInputError": ValueError,
     "UnsupportedColumnError": ValueError,
     "UntrustedTypeError": ValueError,
+    "RunInProgressError": ValueError,
     "NotFoundError": KeyError,
     "NotMaterializedError": KeyError,
     "RerunError": RuntimeError,
