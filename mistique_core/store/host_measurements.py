@@ -35,7 +35,6 @@ class HostMeasurements:
     def __init__(self, rates: HostRates) -> None:
         self.rates = rates
         self._changed: dict[str, Rate] = {}
-        self._is_warm = False
         self._lock = threading.Lock()
 
     @classmethod
@@ -63,14 +62,14 @@ class HostMeasurements:
         seconds
             Wall time of the query.
         """
-        if not self._warm():
-            return
         planned = add_work(*(target.read_work for target in targets))
         work = _fetched_work({**planned, QUERY: 1.0}, fetched)
         if work is not None:
             self._take(learn(self.rates, work, seconds))
 
-    def learn_rerun(self, plan: TargetPlan, costs: dict[int, StageCost], took: RerunTally, seconds: float) -> None:
+    def learn_rerun(
+        self, plan: TargetPlan, costs: dict[int, StageCost], took: RerunTally, seconds: float, *, warm: bool
+    ) -> None:
         """Learn from a query that re-ran its only target.
 
         Parameters
@@ -83,21 +82,16 @@ class HostMeasurements:
             What the stages took.
         seconds
             Wall time of the query.
+        warm
+            Whether the query did nothing besides, such as looking up its target for the first time.
         """
-        warm = self._warm()
         for measured in took.stages:
             self._take(learn_stage(costs[measured.stage], self.rates, measured))
         work = _fetched_work(plan.frontier_work, took.read)
         if work is not None:
             self._take(learn(self.rates, work, took.reading_seconds))
-        if warm:
+        if warm and all(taken.load_seconds is None or costs[taken.stage].kind == "frame" for taken in took.stages):
             self._take(learn(self.rates, {QUERY: 1.0, **plan.around_work}, seconds - took.seconds))
-
-    def _warm(self) -> bool:
-        """Whether this is not the first query of the process, which also pays for imports and connections."""
-        with self._lock:
-            warm, self._is_warm = self._is_warm, True
-        return warm
 
     def _take(self, changed: dict[str, Rate]) -> None:
         with self._lock:

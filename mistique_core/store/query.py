@@ -58,6 +58,8 @@ class _Target:
     facts: TargetFacts
     wanted: dict[tuple[str, str], None]
     """(label in the answer, column name), in order."""
+    met_before: bool = False
+    """Whether an earlier query of this process has looked up what is known about it."""
     plan: TargetPlan | None = None
     rerun_frame: pd.DataFrame | None = None
     rerun_units: RerunUnits | None = None
@@ -188,16 +190,20 @@ class QueryEngine:
         seconds: float,
         shared: SharedWork | None,
     ) -> None:
-        """Learn from a query whose work is known, not from one that a predicate cut short or that failed in part."""
+        """Learn from a query whose work is known, not from one that a predicate cut short or that failed in part.
+
+        The first query about an intermediate also pays for looking it up, which no estimate counts.
+        """
+        warm = all(target.met_before for target in targets)
         plans = [target.plan for target in targets if target.plan is not None]
         if not any(target.is_rerun for target in targets):
-            if not selection.where:
+            if warm and not selection.where:
                 self._measured.learn_read(plans, fetched, seconds)
         elif plans[0].kept_after == 1:
             return  # the query has also stored what it made
         elif len(targets) == 1 and shared is None and targets[0].took is not None:
             costs = {stage: fact.cost for stage, fact in targets[0].facts.stages.items()}
-            self._measured.learn_rerun(plans[0], costs, targets[0].took, seconds)
+            self._measured.learn_rerun(plans[0], costs, targets[0].took, seconds, warm=warm)
 
     def _fetch_all(
         self, connection: sa.Connection, targets: list[_Target], selection: Selection, tally: ReadTally
@@ -309,7 +315,8 @@ class QueryEngine:
         for key, record in resolved:
             if record.ref.id not in targets:
                 wanted = {other.column for other, found in resolved if found.ref.id == record.ref.id}
-                targets[record.ref.id] = _Target(record, self._facts_of(connection, record, wanted), {})
+                met = self._facts.get(_facts_key(record)) is not None
+                targets[record.ref.id] = _Target(record, self._facts_of(connection, record, wanted), {}, met)
             target = targets[record.ref.id]
             for name in target.known if key.column == ALL_COLUMNS else [key.column]:
                 if name not in target.known:
@@ -328,7 +335,7 @@ class QueryEngine:
         memory; its id alone would not do, because a database may give it to a later row. Of what is not kept, only
         what the intermediate refers to itself is sure to stay stored.
         """
-        key = (record.ref.id, record.created_at, record.state)
+        key = _facts_key(record)
         facts = self._facts.get(key)
         if facts is None or not (record.is_kept or _keeps_all(record, facts, wanted)):
             facts = gather_facts(connection, record)
@@ -529,6 +536,10 @@ class QueryEngine:
             target.known[name] if label == name else replace(target.known[name], name=label) for label, name in wanted
         ]
         return self._reader.frame_of(connection, columns, stored.ids if ids is None else ids, positions, tally)
+
+
+def _facts_key(record: IntermediateRecord) -> tuple[int, float, int]:
+    return record.ref.id, record.created_at, record.state
 
 
 def _keeps_all(record: IntermediateRecord, facts: TargetFacts, names: set[str]) -> bool:
