@@ -26,6 +26,7 @@ from benchmarks.pictures import add_plot_option, picture
 from benchmarks.trad_queries import whole_pipeline_seconds
 from benchmarks.trad_workload import competition_files, pipelines
 from mistique_core import Mistique, diagnostics
+from mistique_core.diagnostics.values.average_activations import average_activations
 from mistique_core.workflows.cifar import read_images
 from mistique_core.workflows.cifar.feeds import INPUT
 
@@ -159,11 +160,20 @@ def layer_questions(store: Mistique, names: Sequence[str], layer: int) -> list[Q
         ask("knn", key, 51, 10),
         ask("row_diff", key, 51, 52),
         ask("svcca", key, logits) if layer != 1 else None,
-        ask("vis", key, f"{PROJECT}.labels.labels.0"),
+        Question("vis", lambda strategy: _vis(store, key, strategy)),
         ask("col_dist", f"{key}.{unit}") if layer > 17 else None,
         ask("col_diff", f"{key}.{unit}", f"{other}.{unit}") if layer > 17 else None,
     ]
     return [question for question in asked if question is not None]
+
+
+def _vis(store: Mistique, key: str, strategy: Any) -> Any:
+    """Return the averages by class; the labels were logged by hand and cannot be re-run with the layer."""
+    labels = f"{PROJECT}.labels.labels.0"
+    if strategy != "rerun":
+        return diagnostics.vis(store, key, labels, strategy=strategy)
+    classes = store.get_intermediates(labels).values
+    return average_activations(store.get_intermediates(key, strategy="rerun").values, classes)
 
 
 def measure(report: Report, group: str, what: str, question: Question, whole: float, repetitions: int) -> None:
