@@ -104,8 +104,11 @@ def home_questions(store: Mistique, model: str, other: str) -> list[Question]:
     frame = store.get_intermediates(data, strategy="read").to_pandas()
     first, second = (int(row) for row in frame.index[[10, 20]])
     groups = "propertylandusetypeid"
-    varied = frame.drop(columns=groups).nunique().sort_values(ascending=False).index[:12]
+    numbers = frame.drop(columns=groups).select_dtypes("number")
+    numbers = numbers.loc[:, numbers.nunique() > 1]
+    varied = numbers.isna().sum().sort_values(kind="stable").index[:12]
     some = [f"{data}.{name}" for name in varied]
+    half = len(some) // 2
 
     def ask(technique: str, *arguments: Any, **named: Any) -> Question:
         run = getattr(diagnostics, technique)
@@ -118,8 +121,8 @@ def home_questions(store: Mistique, model: str, other: str) -> list[Question]:
         ask("col_diff", prediction, f"zillow.{other}.predictions_test.prediction"),
         ask("knn", data, first, 10, standardize=True),
         ask("row_diff", data, first, second),
-        ask("svcca", some[:6], some[6:]),
-        ask("vis", some[:6], f"{data}.{groups}"),
+        ask("svcca", some[:half], some[half:]),
+        ask("vis", some[:half], f"{data}.{groups}"),
     ]
 
 
