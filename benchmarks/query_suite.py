@@ -142,7 +142,7 @@ def _layers(report: Report, folder: Path, options: argparse.Namespace, repetitio
             whole = _median(lambda forward=forward: forward(options.rows), repetitions)
             one = _median(lambda forward=forward: forward(1), 3)
             for question in layer_questions(store, names, layer):
-                few = question.technique == "pointq"
+                few = question.technique in ("pointq", "row_diff")
                 measure(report, f"layer{layer}", f"layer {layer}", question, one if few else whole, repetitions)
 
 
