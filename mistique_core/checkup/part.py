@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mistique_core.diagnostics import DiagnosticResult
-from mistique_core.errors import InvalidInputError
+from mistique_core.diagnostics.drawing import drawn
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -25,13 +24,4 @@ class Part(DiagnosticResult):
         InvalidInputError
             If Plotly is not installed.
         """
-        try:
-            module = import_module(f"mistique_core.checkup.figures.{self.technique}")
-        except ModuleNotFoundError as error:
-            if error.name and error.name.partition(".")[0] == "plotly":
-                raise InvalidInputError(
-                    "figures need Plotly; install it with pip install 'mistique-airflow[ui]'"
-                ) from error
-            raise
-        figure: Figure = module.draw(self)
-        return figure
+        return drawn("mistique_core.checkup.figures", self.technique, self)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mistique_core.errors import InvalidInputError
+from mistique_core.diagnostics.drawing import drawn
 from mistique_core.frames import ROW_ID
 from mistique_core.planner import QueryPlan
 
@@ -69,16 +68,7 @@ class DiagnosticResult:
         InvalidInputError
             If Plotly is not installed.
         """
-        try:
-            module = import_module(f"mistique_core.diagnostics.figures.{self.technique}")
-        except ModuleNotFoundError as error:
-            if error.name and error.name.partition(".")[0] == "plotly":
-                raise InvalidInputError(
-                    "figures need Plotly; install it with pip install 'mistique-airflow[ui]'"
-                ) from error
-            raise
-        figure: Figure = module.draw(self)
-        return figure
+        return drawn("mistique_core.diagnostics.figures", self.technique, self)
 
     def save(self, path: str | Path) -> Path:
         """Save the answer in the format that the suffix of `path` names, and return the path.

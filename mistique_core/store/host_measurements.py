@@ -99,10 +99,12 @@ class HostMeasurements:
             self._changed.update(changed)
 
     def save(self, connection: sa.Connection) -> None:
-        """Save what has changed since the last time."""
+        """Save what has changed since the last time; what cannot be written is tried again the next time."""
         with self._lock:
-            changed, self._changed = self._changed, {}
+            changed = dict(self._changed)
         save_rates(connection, platform.node(), changed)
+        with self._lock:
+            self._changed = {term: rate for term, rate in self._changed.items() if changed.get(term) != rate}
 
 
 def _fetched_work(planned: Work, fetched: ReadTally) -> dict[str, float] | None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ import sqlalchemy as sa
 from mistique_core.catalogue.column_use import Uses
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.facts import TargetFacts, gather_facts
-from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord, find_intermediate
+from mistique_core.catalogue.intermediates import IntermediateRecord, find_intermediate
 from mistique_core.cost import NO_RATES, WantedRows
 from mistique_core.engine.chunk_reader import ReadTally
 from mistique_core.engine.commit import Committer
@@ -37,43 +36,18 @@ from mistique_core.errors import (
     NotMaterializedError,
     did_you_mean,
 )
-from mistique_core.frames import LogicalType, RowIndex
+from mistique_core.frames import RowIndex
 from mistique_core.model import ALL_COLUMNS, IntermediateKey
 from mistique_core.planner import Facts, Fetched, QueryPlan, Strategy, TargetPlan, plan_target
 from mistique_core.store.host_measurements import HostMeasurements
 from mistique_core.store.keeping import Keeping
+from mistique_core.store.query_target import QueryTarget, error_bound, has_maps, origin_of
 from mistique_core.store.result import QueryResult
 from mistique_core.store.selection import Predicate, Selection
 
 log = logging.getLogger(__name__)
 
 _FACTS_KEPT = 1_024
-
-
-@dataclass
-class _Target:
-    """One intermediate of a query, with the columns that are asked for."""
-
-    record: IntermediateRecord
-    facts: TargetFacts
-    wanted: dict[tuple[str, str], None]
-    """(label in the answer, column name), in order."""
-    met_before: bool = False
-    """Whether an earlier query of this process has looked up what is known about it."""
-    plan: TargetPlan | None = None
-    rerun_frame: pd.DataFrame | None = None
-    rerun_units: RerunUnits | None = None
-    took: RerunTally | None = None
-
-    @property
-    def is_rerun(self) -> bool:
-        """Whether its values come from a re-run."""
-        return self.rerun_frame is not None or self.rerun_units is not None
-
-    @property
-    def known(self) -> Mapping[str, ColumnRecord]:
-        """Its columns by name."""
-        return self.facts.columns
 
 
 class QueryEngine:
@@ -169,12 +143,12 @@ class QueryEngine:
         )
         single = len(keys) == 1 and keys[0].column != ALL_COLUMNS
         names = tuple(label for target in targets for label, _ in target.wanted)
-        bound, origin = _error_bound(targets), _origin(targets)
+        bound, origin = error_bound(targets), origin_of(targets)
         self._learn(targets, selection, tally, plan.measured_seconds or 0.0, shared)
         return QueryResult(frame, plan, single, bound, maps, names if maps is not None else (), origin)
 
     @staticmethod
-    def _fetched(targets: list[_Target], read: ReadTally) -> Fetched:
+    def _fetched(targets: list[QueryTarget], read: ReadTally) -> Fetched:
         tallies = [read, *(target.took.read for target in targets if target.took is not None)]
         return Fetched(
             sum(tally.chunks for tally in tallies),
@@ -184,7 +158,7 @@ class QueryEngine:
 
     def _learn(
         self,
-        targets: list[_Target],
+        targets: list[QueryTarget],
         selection: Selection,
         fetched: ReadTally,
         seconds: float,
@@ -206,17 +180,17 @@ class QueryEngine:
             self._measured.learn_rerun(plans[0], costs, targets[0].took, seconds, warm=warm)
 
     def _fetch_all(
-        self, connection: sa.Connection, targets: list[_Target], selection: Selection, tally: ReadTally
+        self, connection: sa.Connection, targets: list[QueryTarget], selection: Selection, tally: ReadTally
     ) -> tuple[npt.NDArray[Any] | None, list[pd.DataFrame]]:
         """Return the maps, if the values are maps, and one frame a target (without columns beside maps)."""
         ids = self._choose_rows(connection, targets, selection, tally)
-        if _has_maps(targets):
+        if has_maps(targets):
             maps = self._fetch_maps(connection, targets, ids, tally)
             return maps, [self._fetch(connection, targets[0], [], ids, tally)]
         return None, [self._fetch(connection, target, list(target.wanted), ids, tally) for target in targets]
 
     def _rerun_damaged(
-        self, connection: sa.Connection, targets: list[_Target], strategy: Strategy, error: CorruptPartitionError
+        self, connection: sa.Connection, targets: list[QueryTarget], strategy: Strategy, error: CorruptPartitionError
     ) -> bool:
         """Re-run the targets that cannot be read, and store them again.
 
@@ -248,7 +222,7 @@ class QueryEngine:
             raise error
         return rerun_any
 
-    def _is_readable(self, connection: sa.Connection, target: _Target) -> bool:
+    def _is_readable(self, connection: sa.Connection, target: QueryTarget) -> bool:
         try:
             ids = self._reader.row_index(connection, target.record).ids
             self._reader.frame_of(connection, list(target.known.values()), ids, None)
@@ -258,7 +232,7 @@ class QueryEngine:
             return self._are_maps_readable(connection, target)
         return True
 
-    def _are_maps_readable(self, connection: sa.Connection, target: _Target) -> bool:
+    def _are_maps_readable(self, connection: sa.Connection, target: QueryTarget) -> bool:
         try:
             self._reader.units(connection, list(target.known.values()), None, None)
         except CorruptPartitionError:
@@ -266,13 +240,13 @@ class QueryEngine:
         return True
 
     @staticmethod
-    def _holds_units(target: _Target) -> bool:
+    def _holds_units(target: QueryTarget) -> bool:
         return any(is_units(column) and column.unit is not None for column in target.known.values())
 
     def _rerun_units(
         self,
         connection: sa.Connection,
-        target: _Target,
+        target: QueryTarget,
         plan: TargetPlan,
         named: RowIds | None,
         shared: SharedWork | None = None,
@@ -293,7 +267,7 @@ class QueryEngine:
         return f"its stored bytes are damaged ({error}); {count} chunks were stored again from the re-run."
 
     def _fetch_maps(
-        self, connection: sa.Connection, targets: Sequence[_Target], ids: RowIds | None, tally: ReadTally
+        self, connection: sa.Connection, targets: Sequence[QueryTarget], ids: RowIds | None, tally: ReadTally
     ) -> npt.NDArray[Any]:
         """Return the values of units whose values are maps: (n_rows, *map_shape, n_columns)."""
         target = targets[0]
@@ -306,8 +280,8 @@ class QueryEngine:
         found = self._reader.units(connection, columns, positions, tally)
         return units_last([found[column.version, column.unit or 0] for column in columns])
 
-    def _targets(self, connection: sa.Connection, keys: Iterable[IntermediateKey]) -> list[_Target]:
-        targets: dict[int, _Target] = {}
+    def _targets(self, connection: sa.Connection, keys: Iterable[IntermediateKey]) -> list[QueryTarget]:
+        targets: dict[int, QueryTarget] = {}
         resolved = [(key, find_intermediate(connection, key)) for key in keys]
         if not resolved:
             raise InvalidInputError("no key was given; name at least one, such as 'project.model.intermediate.column'")
@@ -316,7 +290,7 @@ class QueryEngine:
             if record.ref.id not in targets:
                 wanted = {other.column for other, found in resolved if found.ref.id == record.ref.id}
                 met = self._facts.get(_facts_key(record)) is not None
-                targets[record.ref.id] = _Target(record, self._facts_of(connection, record, wanted), {}, met)
+                targets[record.ref.id] = QueryTarget(record, self._facts_of(connection, record, wanted), {}, met)
             target = targets[record.ref.id]
             for name in target.known if key.column == ALL_COLUMNS else [key.column]:
                 if name not in target.known:
@@ -343,7 +317,7 @@ class QueryEngine:
         return facts
 
     def _named_rows(
-        self, connection: sa.Connection, targets: list[_Target], selection: Selection, tally: ReadTally
+        self, connection: sa.Connection, targets: list[QueryTarget], selection: Selection, tally: ReadTally
     ) -> RowIds | None:
         """Return the row ids that a query asks for, where no value has to be looked at to know them."""
         if selection.where or not selection.restricts:
@@ -357,7 +331,7 @@ class QueryEngine:
     def _plan(
         self,
         connection: sa.Connection,
-        targets: list[_Target],
+        targets: list[QueryTarget],
         selection: Selection,
         strategy: Strategy,
         named: RowIds | None,
@@ -371,7 +345,7 @@ class QueryEngine:
             target.plan = self._keeping.foresee(target.record, target.facts, plan, list(names), self._measured.rates)
         return QueryPlan(tuple(target.plan for target in targets if target.plan is not None))
 
-    def _wanted_rows(self, connection: sa.Connection, target: _Target, named: RowIds) -> WantedRows:
+    def _wanted_rows(self, connection: sa.Connection, target: QueryTarget, named: RowIds) -> WantedRows:
         if not self._reader.knows_row_ids(target.record):
             return WantedRows(len(named))
         return WantedRows(len(named), self._reader.row_index(connection, target.record).find(named)[0])
@@ -379,7 +353,7 @@ class QueryEngine:
     def _rerun_where_planned(
         self,
         connection: sa.Connection,
-        targets: list[_Target],
+        targets: list[QueryTarget],
         strategy: Strategy,
         named: RowIds | None,
         shared: SharedWork | None,
@@ -415,7 +389,7 @@ class QueryEngine:
         return verified
 
     def _sharing_plan(
-        self, connection: sa.Connection, target: _Target, named: RowIds | None, shared: SharedWork
+        self, connection: sa.Connection, target: QueryTarget, named: RowIds | None, shared: SharedWork
     ) -> TargetPlan:
         """Return the plan of re-running a target that begins with what others have made."""
         assert target.plan is not None
@@ -433,7 +407,7 @@ class QueryEngine:
             chunks=before.chunks, read_work=before.read_work, asked=before.asked, kept_after=before.kept_after,
         )  # fmt: skip
 
-    def _facts_for(self, target: _Target, names: list[str]) -> Facts:
+    def _facts_for(self, target: QueryTarget, names: list[str]) -> Facts:
         return target.facts.facts(
             names,
             self._measured.rates,
@@ -441,7 +415,7 @@ class QueryEngine:
             knows_row_ids=self._reader.knows_row_ids(target.record),
         )
 
-    def _rerun_rows(self, connection: sa.Connection, target: _Target, named: RowIds) -> pd.DataFrame:
+    def _rerun_rows(self, connection: sa.Connection, target: QueryTarget, named: RowIds) -> pd.DataFrame:
         """Return the named rows, made from these rows only, or else with all others."""
         assert target.plan is not None
         try:
@@ -457,12 +431,12 @@ class QueryEngine:
         target.took = took
         return made
 
-    def _whole_plan(self, target: _Target) -> TargetPlan:
+    def _whole_plan(self, target: QueryTarget) -> TargetPlan:
         """Return the plan of re-running all rows."""
         facts = target.facts.facts(list(target.known), NO_RATES)
         return plan_target(target.record.ref.id, facts, "rerun")
 
-    def _kept_if_it_pays(self, target: _Target, made: Rerun | RerunUnits | None) -> TargetPlan:
+    def _kept_if_it_pays(self, target: QueryTarget, made: Rerun | RerunUnits | None) -> TargetPlan:
         """Store a re-run result, where queries have shown that reading it would save enough (thesis Algorithm 4)."""
         assert target.plan is not None
         if made is None:
@@ -473,7 +447,7 @@ class QueryEngine:
         return plan
 
     def _choose_rows(
-        self, connection: sa.Connection, targets: list[_Target], selection: Selection, tally: ReadTally
+        self, connection: sa.Connection, targets: list[QueryTarget], selection: Selection, tally: ReadTally
     ) -> RowIds | None:
         available = self._row_index(connection, targets[0], tally)
         for target in targets[1:]:
@@ -498,7 +472,7 @@ class QueryEngine:
         return available.ids if chosen is None and len(targets) > 1 else chosen
 
     def _not_ruled_out(
-        self, connection: sa.Connection, target: _Target, predicate: Predicate, ids: RowIds, tally: ReadTally
+        self, connection: sa.Connection, target: QueryTarget, predicate: Predicate, ids: RowIds, tally: ReadTally
     ) -> RowIds:
         """Return those of `ids` that do not lie in a row block which the predicate's zone map rules out."""
         name, symbol, value = predicate
@@ -509,7 +483,7 @@ class QueryEngine:
         positions, _ = self._reader.row_index(connection, target.record, tally).find(ids)
         return ids[blocks.may_match[positions // blocks.rows]]
 
-    def _row_index(self, connection: sa.Connection, target: _Target, tally: ReadTally) -> RowIndex:
+    def _row_index(self, connection: sa.Connection, target: QueryTarget, tally: ReadTally) -> RowIndex:
         if target.rerun_frame is not None:
             return RowIndex(np.asarray(target.rerun_frame.index, dtype=np.int64))
         if target.rerun_units is not None:
@@ -519,7 +493,7 @@ class QueryEngine:
     def _fetch(
         self,
         connection: sa.Connection,
-        target: _Target,
+        target: QueryTarget,
         wanted: Sequence[tuple[str, str]],
         ids: RowIds | None,
         tally: ReadTally,
@@ -546,30 +520,3 @@ def _keeps_all(record: IntermediateRecord, facts: TargetFacts, names: set[str]) 
     """Whether an intermediate that is not kept refers to all of the named columns."""
     wanted = facts.columns.values() if ALL_COLUMNS in names else map(facts.columns.get, names)
     return all(column is not None and column.position in record.kept for column in wanted)
-
-
-def _has_maps(targets: Sequence[_Target]) -> bool:
-    return any(
-        LogicalType.from_json(target.known[name].logical_type).map_shape
-        for target in targets
-        for _, name in target.wanted
-    )
-
-
-def _error_bound(targets: Sequence[_Target]) -> float:
-    """Return the largest error bound of what was read; what was re-run is exact.
-
-    Nobody knows how far off values are that were computed from lossy copies.
-    """
-    bounds = [
-        math.inf if target.facts.origin else target.known[name].max_abs_error
-        for target in targets
-        if not target.is_rerun
-        for _, name in target.wanted
-    ]
-    return max(bounds, default=0.0)
-
-
-def _origin(targets: Sequence[_Target]) -> dict[str, str]:
-    """Return the lossy copies that what was read had been computed from."""
-    return {name: scheme for target in targets if not target.is_rerun for name, scheme in target.facts.origin.items()}
