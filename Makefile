@@ -105,10 +105,10 @@ format: env ## Let ruff format the code and fix what it can
 
 lock: env ## Write the lock files anew after a change of dependencies (UPGRADE=1 takes newer versions)
 	@echo "[1/3] requirements.lock"
-	@$(COMPILE) --extra airflow --extra dnn --extra trad --extra ui --extra postgres --extra s3 --extra bench --extra dev \
+	@$(COMPILE) --extra airflow --extra dnn --extra trad --extra search --extra ui --extra postgres --extra s3 --extra bench --extra dev \
 		pyproject.toml --output-file requirements.lock
 	@echo "[2/3] docker/requirements.lock, with the same versions"
-	@$(COMPILE) --no-annotate --extra airflow --extra dnn --extra trad --extra ui --extra postgres --extra s3 --extra celery \
+	@$(COMPILE) --no-annotate --extra airflow --extra dnn --extra trad --extra search --extra ui --extra postgres --extra s3 --extra celery \
 		--constraint requirements.lock pyproject.toml --output-file docker/requirements.lock
 	@echo "[3/3] requirements-bootstrap.lock"
 	@echo uv | $(COMPILE) --no-annotate --constraint requirements.lock - --output-file requirements-bootstrap.lock
