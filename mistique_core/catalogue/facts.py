@@ -15,8 +15,9 @@ from mistique_core.catalogue.intermediates import (
     columns_of,
     intermediate_by_id,
 )
+from mistique_core.catalogue.modeldb_tables import stage_input
 from mistique_core.catalogue.stored_size import VersionSize, stored_parts, version_sizes
-from mistique_core.catalogue.tables import stage, stage_input
+from mistique_core.catalogue.tables import stage
 from mistique_core.cost import HostRates, StageCost
 from mistique_core.model import Need
 from mistique_core.planner import Facts, IntermediateFact, StageFact

@@ -11,17 +11,8 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.database import insert_ignore
 from mistique_core.catalogue.entities import FAILED, RUNNING, SUCCESS, lock_version
-from mistique_core.catalogue.tables import (
-    fitted,
-    hyperparameter,
-    intermediate,
-    metric,
-    model,
-    model_version,
-    project,
-    stage,
-    stage_input,
-)
+from mistique_core.catalogue.modeldb_tables import hyperparameter, metric, stage_input
+from mistique_core.catalogue.tables import fitted, intermediate, model, model_version, project, stage
 from mistique_core.errors import NotFoundError
 from mistique_core.model import FittedRef, IntermediateRef, Need, Ref
 

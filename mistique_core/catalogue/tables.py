@@ -6,7 +6,8 @@ the same content; rows of the other half say who referred to it.
 
 An intermediate's columns take no row each: their names are a ``layout``, shared by all intermediates
 with the same names, and their column versions are packed into ``intermediate.columns``
-(:mod:`mistique_core.catalogue.layouts`).
+(:mod:`mistique_core.catalogue.layouts`). What else ModelDB records is in
+:mod:`mistique_core.catalogue.modeldb_tables`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ metadata = MetaData(
     }
 )
 
-_Id = BigInteger().with_variant(Integer, "sqlite")
+Id = BigInteger().with_variant(Integer, "sqlite")
 
 setting = Table(
     "setting",
@@ -49,7 +50,7 @@ setting = Table(
 partition = Table(
     "partition",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("name", String(80), nullable=False, unique=True),
     Column("bytes", BigInteger, nullable=False),
     Column("created_at", Float, nullable=False),
@@ -58,7 +59,7 @@ partition = Table(
 chunk = Table(
     "chunk",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("address", LargeBinary, nullable=False, unique=True),
     Column("dtype", String(8), nullable=False),
     Column("shape", JSON, nullable=False),
@@ -103,7 +104,7 @@ open_write = Table(
 column_version = Table(
     "column_version",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("address", LargeBinary, nullable=False, unique=True),
     Column("logical_type", Text, nullable=False),
     Column("n_rows", BigInteger, nullable=False),
@@ -127,15 +128,18 @@ column_chunk = Table(
 project = Table(
     "project",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("name", String(200), nullable=False, unique=True),
     Column("created_at", Float, nullable=False),
+    Column("author", String(200)),
+    Column("description", Text),
+    Column("metadata", JSON),
 )
 
 model = Table(
     "model",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("project_id", ForeignKey("project.id"), nullable=False),
     Column("name", String(200), nullable=False),
     Column("created_at", Float, nullable=False),
@@ -145,17 +149,19 @@ model = Table(
 experiment = Table(
     "experiment",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("project_id", ForeignKey("project.id"), nullable=False),
     Column("name", String(200), nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("description", Text),
+    Column("metadata", JSON),
     UniqueConstraint("project_id", "name"),
 )
 
 experiment_run = Table(
     "experiment_run",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("experiment_id", ForeignKey("experiment.id")),
     Column("source", String(32), nullable=False),
     Column("dag_id", String(250), nullable=False),
@@ -169,6 +175,10 @@ experiment_run = Table(
     Column("started_at", Float),
     Column("ended_at", Float),
     Column("error", Text),
+    Column("author", String(200)),
+    Column("description", Text),
+    Column("code_version", String(200)),
+    Column("metadata", JSON),
     UniqueConstraint("source", "dag_id", "run_id"),
     Index("ix_experiment_run_started_at", "started_at"),
 )
@@ -176,12 +186,13 @@ experiment_run = Table(
 model_version = Table(
     "model_version",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("model_id", ForeignKey("model.id"), nullable=False),
     Column("number", Integer, nullable=False),
     Column("run_id", ForeignKey("experiment_run.id"), nullable=False, index=True),
     Column("created_at", Float, nullable=False),
     Column("budget_bytes", BigInteger),
+    Column("life_stage", String(16)),
     UniqueConstraint("model_id", "number"),
     UniqueConstraint("model_id", "run_id"),
 )
@@ -189,7 +200,7 @@ model_version = Table(
 stage = Table(
     "stage",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("model_version_id", ForeignKey("model_version.id"), nullable=False),
     Column("name", String(250), nullable=False),
     Column("task_id", String(250)),
@@ -213,13 +224,17 @@ stage = Table(
     Column("error", Text),
     Column("needs", JSON),
     Column("call_seconds", Float),
+    Column("kind", String(24)),
+    Column("parent_id", ForeignKey("stage.id"), index=True),
+    Column("facts", JSON),
+    Column("tag", String(200)),
     UniqueConstraint("model_version_id", "name", "map_index", "try_number"),
 )
 
 capture = Table(
     "capture",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("key", String(64), nullable=False),
     Column("model_version_id", ForeignKey("model_version.id"), nullable=False),
     Column("document", LargeBinary, nullable=False),
@@ -240,7 +255,7 @@ capture_block = Table(
 layout = Table(
     "layout",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("address", LargeBinary, nullable=False, unique=True),
     Column("n_columns", Integer, nullable=False),
     Column("names", LargeBinary, nullable=False),
@@ -249,7 +264,7 @@ layout = Table(
 intermediate = Table(
     "intermediate",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("model_version_id", ForeignKey("model_version.id"), nullable=False),
     Column("name", String(250), nullable=False),
     Column("attempt", Integer, nullable=False),
@@ -272,7 +287,7 @@ intermediate = Table(
 fitted = Table(
     "fitted",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("model_version_id", ForeignKey("model_version.id"), nullable=False),
     Column("stage_id", ForeignKey("stage.id"), nullable=False, index=True),
     Column("output", String(200), nullable=False),
@@ -284,36 +299,10 @@ fitted = Table(
     UniqueConstraint("stage_id", "output"),
 )
 
-stage_input = Table(
-    "stage_input",
-    metadata,
-    Column("stage_id", ForeignKey("stage.id"), primary_key=True),
-    Column("name", String(200), primary_key=True),
-    Column("intermediate_id", ForeignKey("intermediate.id"), index=True),
-    Column("fitted_id", ForeignKey("fitted.id"), index=True),
-)
-
-hyperparameter = Table(
-    "hyperparameter",
-    metadata,
-    Column("stage_id", ForeignKey("stage.id"), primary_key=True),
-    Column("name", String(200), primary_key=True),
-    Column("value", JSON, nullable=False),
-)
-
-metric = Table(
-    "metric",
-    metadata,
-    Column("stage_id", ForeignKey("stage.id"), primary_key=True),
-    Column("name", String(200), primary_key=True),
-    Column("value", Float, nullable=False),
-    Column("intermediate_id", ForeignKey("intermediate.id"), index=True),
-)
-
 query = Table(
     "query",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("created_at", Float, nullable=False),
     Column("dag_id", String(250)),
     Column("run_id", String(250)),

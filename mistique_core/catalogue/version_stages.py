@@ -8,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from mistique_core.catalogue.intermediates import ColumnRecord, columns_of
-from mistique_core.catalogue.tables import intermediate, model, model_version, project, stage, stage_input
+from mistique_core.catalogue.modeldb_tables import stage_input
+from mistique_core.catalogue.tables import intermediate, model, model_version, project, stage
 
 
 @dataclass(frozen=True)

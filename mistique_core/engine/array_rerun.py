@@ -15,8 +15,9 @@ import pandas as pd
 import sqlalchemy as sa
 
 from mistique_core.catalogue.intermediates import IntermediateRecord, intermediate_by_id
+from mistique_core.catalogue.modeldb_tables import stage_input
 from mistique_core.catalogue.stages import fitted_by_id, fitted_of_stage
-from mistique_core.catalogue.tables import chunk, intermediate, stage_input
+from mistique_core.catalogue.tables import chunk, intermediate
 from mistique_core.catalogue.tables import fitted as fitted_table
 from mistique_core.cost import StageMeasurement, batch_rows
 from mistique_core.dedup import json_hash

@@ -15,8 +15,9 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.chunks import version_records
 from mistique_core.catalogue.intermediates import IntermediateRecord, intermediate_by_id
+from mistique_core.catalogue.modeldb_tables import stage_input
 from mistique_core.catalogue.stages import fitted_by_id, fitted_of_stage
-from mistique_core.catalogue.tables import intermediate, stage_input
+from mistique_core.catalogue.tables import intermediate
 from mistique_core.catalogue.tables import stage as stage_table
 from mistique_core.cost import StageMeasurement
 from mistique_core.engine.chunk_reader import ReadTally

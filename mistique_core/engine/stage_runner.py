@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.intermediates import IntermediateRecord, intermediate_by_id
+from mistique_core.catalogue.modeldb_tables import metric
 from mistique_core.catalogue.open_writes import hold_shared
 from mistique_core.catalogue.stages import (
     StageSeconds,
@@ -29,7 +30,7 @@ from mistique_core.catalogue.stages import (
     fitted_of_stage,
     take_over_outputs,
 )
-from mistique_core.catalogue.tables import chunk, fitted, intermediate, metric
+from mistique_core.catalogue.tables import chunk, fitted, intermediate
 from mistique_core.config import StoreConfig
 from mistique_core.engine.commit import Committer, Pending
 from mistique_core.engine.frame_reader import FrameReader

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from mistique_core.catalogue.facts import gather_facts
 from mistique_core.catalogue.intermediates import intermediate_by_id
 from mistique_core.catalogue.layouts import read_layout
+from mistique_core.catalogue.modeldb_tables import stage_input
 from mistique_core.catalogue.tables import (
     chunk,
     column_chunk,
@@ -21,7 +22,6 @@ from mistique_core.catalogue.tables import (
     model,
     model_version,
     project,
-    stage_input,
 )
 from mistique_core.cost import NO_RATES
 from mistique_core.errors import MistiqueError

@@ -11,19 +11,17 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.captures import captures_of, end_captures
 from mistique_core.catalogue.database import Catalogue
+from mistique_core.catalogue.modeldb_tables import hyperparameter, metric, stage_input
 from mistique_core.catalogue.open_writes import hold_exclusively
 from mistique_core.catalogue.tables import (
     experiment,
     fitted,
-    hyperparameter,
     intermediate,
     intermediate_use,
-    metric,
     model,
     model_version,
     project,
     stage,
-    stage_input,
 )
 from mistique_core.errors import InvalidInputError
 from mistique_core.maintenance.batches import batches, clear_in, delete_in, select_in

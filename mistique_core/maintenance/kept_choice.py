@@ -13,7 +13,7 @@ from mistique_core.catalogue.column_use import Uses
 from mistique_core.catalogue.facts import TargetFacts
 from mistique_core.catalogue.holdings import version_chunks
 from mistique_core.catalogue.intermediates import IntermediateRecord
-from mistique_core.catalogue.tables import stage_input
+from mistique_core.catalogue.modeldb_tables import stage_input
 from mistique_core.cost import HostRates
 from mistique_core.engine.weigh import grouped, names_at, plan_without, rerun_seconds
 from mistique_core.errors import MistiqueError

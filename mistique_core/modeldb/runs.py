@@ -8,12 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mistique_core.catalogue.modeldb_tables import hyperparameter, metric
 from mistique_core.catalogue.tables import (
     experiment,
     experiment_run,
-    hyperparameter,
     intermediate,
-    metric,
     model,
     model_version,
     project,

@@ -7,18 +7,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mistique_core.catalogue.modeldb_tables import hyperparameter, metric, stage_input
 from mistique_core.catalogue.tables import (
     experiment_run,
     fitted,
-    hyperparameter,
     intermediate,
     layout,
-    metric,
     model,
     model_version,
     project,
     stage,
-    stage_input,
 )
 from mistique_core.modeldb.records import (
     FittedSummary,

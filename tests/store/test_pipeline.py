@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from mistique_core import Mistique, Run
-from mistique_core.catalogue.tables import hyperparameter, metric
+from mistique_core.catalogue.modeldb_tables import hyperparameter, metric
 from mistique_core.errors import RerunError
 from mistique_core.model import Ref
 from mistique_core.workflows import (
