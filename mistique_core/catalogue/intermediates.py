@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from mistique_core.catalogue.chunks import known_addresses
+from mistique_core.catalogue.data_frames import add_stored_frame
 from mistique_core.catalogue.entities import SUCCESS, lock_version
 from mistique_core.catalogue.layouts import Layout, pack_versions, read_layout, register_layout, unpack_versions
 from mistique_core.catalogue.tables import (
@@ -230,7 +231,16 @@ def register_intermediate(
         )
     )
     assert inserted.inserted_primary_key is not None
-    return int(inserted.inserted_primary_key[0])
+    intermediate_id = int(inserted.inserted_primary_key[0])
+    add_stored_frame(
+        connection,
+        intermediate_id=intermediate_id,
+        model_version_id=model_version_id,
+        stage_id=stage_id,
+        output=output,
+        rows=rows,
+    )
+    return intermediate_id
 
 
 def intermediate_by_id(connection: sa.Connection, intermediate_id: int) -> IntermediateRecord:

@@ -11,12 +11,12 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from mistique_core.catalogue.database import Catalogue
-from mistique_core.catalogue.tables import metadata
+from mistique_core.catalogue.modeldb_tables import metadata
 from mistique_core.errors import CatalogueUnavailableError
 
 log = logging.getLogger(__name__)
 
-HEAD = "0007"
+HEAD = "0008"
 _LOCK_ID = 0x4D495354  # "MIST": key of PostgreSQL's advisory lock
 _schema_version = sa.Table(
     "mistique_schema",

@@ -113,8 +113,8 @@ hyperparameter = Table(
     Index("ix_hyperparameter_text", "name_id", "text", "run_id"),
     sqlite_with_rowid=False,
 )
-"""``number`` and ``text`` are the value again, to search by. ``is_own``: it counts as the run's own value, which those of
-a part of an event and those of a try that was tried again do not."""
+"""``number`` and ``text`` are the value again, to search by. ``is_own``: it counts as the run's own value, which those
+of a part of an event and those of a try that was tried again do not."""
 
 metric = Table(
     "metric",

@@ -9,12 +9,20 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mistique_core.catalogue.data_frames import add_stored_frame, frames_of
 from mistique_core.catalogue.database import insert_ignore
 from mistique_core.catalogue.entities import FAILED, RUNNING, SUCCESS, lock_version
-from mistique_core.catalogue.modeldb_tables import hyperparameter, metric, stage_input
+from mistique_core.catalogue.modeldb_tables import data_frame, stage_input
 from mistique_core.catalogue.tables import fitted, intermediate, model, model_version, project, stage
+from mistique_core.catalogue.transformers import (
+    WEIGHTS_FORMAT,
+    add_transformer,
+    take_over_transformers,
+    transformers_of,
+)
+from mistique_core.catalogue.values import StageOwner, copy_values, save_values, supersede
 from mistique_core.errors import NotFoundError
-from mistique_core.model import FittedRef, IntermediateRef, Need, Ref
+from mistique_core.model import FitFacts, FittedRef, IntermediateRef, Need, Ref, StageKind, TransformerEntity
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,7 @@ def begin_stage(
     code_hash: str | None,
     libraries: Mapping[str, str],
     inputs: Mapping[str, Ref],
+    kind: StageKind = StageKind.TRANSFORM,
 ) -> int:
     """Record that a stage runs; a try that was still marked as running was killed and now failed."""
     same = (
@@ -84,10 +93,13 @@ def begin_stage(
             deterministic=True,
             state=RUNNING,
             started_at=time.time(),
+            kind=kind.value,
         )
     )
     assert inserted.inserted_primary_key is not None
     stage_id = int(inserted.inserted_primary_key[0])
+    frames = frames_of(connection, [ref.id for ref in inputs.values() if isinstance(ref, IntermediateRef)])
+    models = transformers_of(connection, [ref.id for ref in inputs.values() if isinstance(ref, FittedRef)])
     insert_ignore(
         connection,
         stage_input,
@@ -97,6 +109,8 @@ def begin_stage(
                 "name": input_name,
                 "intermediate_id": ref.id if isinstance(ref, IntermediateRef) else None,
                 "fitted_id": ref.id if isinstance(ref, FittedRef) else None,
+                "data_frame_id": frames.get(ref.id) if isinstance(ref, IntermediateRef) else None,
+                "transformer_id": models.get(ref.id) if isinstance(ref, FittedRef) else None,
             }
             for input_name, ref in inputs.items()
         ],
@@ -115,6 +129,7 @@ def finish_stage(
     metrics: Mapping[str, float],
     metrics_intermediate: int | None,
     needs: Mapping[str, Mapping[str, Need]],
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
     """Record a stage's success; called in the transaction that registers its outputs."""
     connection.execute(
@@ -131,21 +146,41 @@ def finish_stage(
             store_seconds=seconds.store,
             call_seconds=seconds.call,
             needs=_needs_document(needs),
+            facts=dict(facts) if facts else None,
         )
     )
-    insert_ignore(
+    data, transformer_id = _measured(connection, metrics_intermediate) if metrics else (None, None)
+    save_values(
         connection,
-        hyperparameter,
-        [{"stage_id": stage_id, "name": name, "value": value} for name, value in hyperparameters.items()],
+        StageOwner(run_of_stage(connection, stage_id), stage_id),
+        hyperparameters=hyperparameters,
+        metrics=metrics,
+        data_frame_id=data,
+        transformer_id=transformer_id,
     )
-    insert_ignore(
-        connection,
-        metric,
-        [
-            {"stage_id": stage_id, "name": name, "value": value, "intermediate_id": metrics_intermediate}
-            for name, value in metrics.items()
-        ],
+    supersede(connection, stage_id)
+
+
+def run_of_stage(connection: sa.Connection, stage_id: int) -> int:
+    """Return the id of the run that a stage belongs to."""
+    query = sa.select(model_version.c.run_id).join(stage, stage.c.model_version_id == model_version.c.id)
+    return int(connection.execute(query.where(stage.c.id == stage_id)).scalar_one())
+
+
+def _measured(connection: sa.Connection, intermediate_id: int | None) -> tuple[int | None, int | None]:
+    """Return the data and the model that metrics are about: where they are of predictions, what these came from."""
+    if intermediate_id is None:
+        return None, None
+    about = frames_of(connection, [intermediate_id]).get(intermediate_id)
+    query = (
+        sa.select(stage_input.c.data_frame_id, stage_input.c.transformer_id)
+        .join(data_frame, data_frame.c.stage_id == stage_input.c.stage_id)
+        .join(stage, stage.c.id == data_frame.c.stage_id)
+        .where(data_frame.c.id == about, stage.c.kind == StageKind.PREDICT.value)
     )
+    taken = connection.execute(query).all()
+    data = next((row.data_frame_id for row in taken if row.data_frame_id is not None), about)
+    return data, next((row.transformer_id for row in taken if row.transformer_id is not None), None)
 
 
 def _needs_document(needs: Mapping[str, Mapping[str, Need]]) -> dict[str, dict[str, str]]:
@@ -201,6 +236,7 @@ def take_over_outputs(
             store_seconds=0.0,
             call_seconds=origin.call_seconds,
             needs=origin.needs if needs is None else _needs_document(needs),
+            facts=origin.facts,
         )
     )
     for row in connection.execute(sa.select(intermediate).where(intermediate.c.stage_id == source)).all():
@@ -210,10 +246,20 @@ def take_over_outputs(
         values = {**row._mapping, "stage_id": stage_id, "model_version_id": model_version_id, "created_at": now}
         values.pop("id")
         connection.execute(sa.insert(fitted).values(**values))
-    for table in (hyperparameter, metric):
-        names = [column.name for column in table.c if column.name != "stage_id"]
-        copied = sa.select(sa.literal(stage_id), *(table.c[n] for n in names)).where(table.c.stage_id == source)
-        connection.execute(sa.insert(table).from_select(["stage_id", *names], copied))
+    run_id = run_of_stage(connection, stage_id)
+    if needs is None:
+        take_over_transformers(connection, source, stage_id, run_id)
+    copy_values(connection, source, StageOwner(run_id, stage_id), _measured_here(connection, stage_id))
+    supersede(connection, stage_id)
+
+
+def _measured_here(connection: sa.Connection, stage_id: int) -> tuple[int | None, int | None]:
+    """Return the data and the model that the metrics of a stage which takes one frame are about."""
+    query = sa.select(stage_input.c.intermediate_id).where(
+        stage_input.c.stage_id == stage_id, stage_input.c.intermediate_id.is_not(None)
+    )
+    taken = connection.scalars(query).all()
+    return _measured(connection, taken[0]) if len(taken) == 1 else (None, None)
 
 
 def output_name(stage_name: str, output: str) -> str:
@@ -241,7 +287,16 @@ def _copy_intermediate(
         "rerun_equal": None,  # what a run hands over is under no budget until the policy of this run decides
     }
     values.pop("id")
-    connection.execute(sa.insert(intermediate).values(**values))
+    inserted = connection.execute(sa.insert(intermediate).values(**values))
+    assert inserted.inserted_primary_key is not None
+    add_stored_frame(
+        connection,
+        intermediate_id=int(inserted.inserted_primary_key[0]),
+        model_version_id=model_version_id,
+        stage_id=stage_id,
+        output=row.output,
+        rows=row.n_rows,
+    )
 
 
 @dataclass(frozen=True)
@@ -300,8 +355,9 @@ def register_fitted(
     type_name: str,
     size: int,
     chunk_id: int,
+    facts: FitFacts | None = None,
 ) -> int:
-    """Insert a fitted object; return its id."""
+    """Insert a fitted object, and the transformer that it is, with what is known about it; return its id."""
     inserted = connection.execute(
         sa.insert(fitted).values(
             model_version_id=model_version_id,
@@ -315,4 +371,9 @@ def register_fitted(
         )
     )
     assert inserted.inserted_primary_key is not None
-    return int(inserted.inserted_primary_key[0])
+    fitted_id = int(inserted.inserted_primary_key[0])
+    if format_name != WEIGHTS_FORMAT:
+        entity = TransformerEntity(facts or FitFacts(type_name.rpartition(".")[2]))
+        run_id = run_of_stage(connection, stage_id)
+        add_transformer(connection, run_id, entity, stage_id=stage_id, output=output, fitted_id=fitted_id)
+    return fitted_id

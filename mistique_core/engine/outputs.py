@@ -25,6 +25,7 @@ from mistique_core.engine.unit_columns import hash_units
 from mistique_core.errors import InvalidInputError
 from mistique_core.fitted import dump_fitted, fitted_array, type_name
 from mistique_core.frames import ROW_ID, LazyFrame, TextCache, split_row_id
+from mistique_core.model import FitFacts
 from mistique_core.model.names import check_name
 from mistique_core.quantizers import Quantizer
 
@@ -77,6 +78,7 @@ class PreparedFitted:
     type_name: str
     size: int
     chunk: bytes
+    facts: FitFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -266,8 +268,17 @@ class OutputSet:
         self.frames.append(prepared)
         return prepared
 
-    def add_fitted(self, output: str, value: Any) -> None:
+    def add_fitted(self, output: str, value: Any, facts: FitFacts | None = None) -> None:
         """Turn a fitted object into bytes.
+
+        Parameters
+        ----------
+        output
+            Its name.
+        value
+            The object.
+        facts
+            What ModelDB records of it; ``None`` for its type only.
 
         Raises
         ------
@@ -279,7 +290,7 @@ class OutputSet:
         array = fitted_array(format_name, data)
         address = chunk_hash(array)
         self.arrays[address] = array
-        self.fitted.append(PreparedFitted(output, format_name, type_name(value), len(data), address))
+        self.fitted.append(PreparedFitted(output, format_name, type_name(value), len(data), address, facts))
 
     def add_stored_fitted(self, output: str, format_name: str, type_of: str, size: int, address: bytes) -> None:
         """Take in a fitted object whose bytes are stored already.
@@ -411,6 +422,7 @@ class OutputSet:
                 type_name=item.type_name,
                 size=item.size,
                 chunk_id=chunk_ids[item.chunk],
+                facts=item.facts,
             )
         return intermediates, fitted, added
 

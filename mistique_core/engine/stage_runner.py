@@ -18,7 +18,6 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.intermediates import IntermediateRecord, intermediate_by_id
-from mistique_core.catalogue.modeldb_tables import metric
 from mistique_core.catalogue.open_writes import hold_shared
 from mistique_core.catalogue.stages import (
     StageSeconds,
@@ -31,6 +30,7 @@ from mistique_core.catalogue.stages import (
     take_over_outputs,
 )
 from mistique_core.catalogue.tables import chunk, fitted, intermediate
+from mistique_core.catalogue.values import metrics_of_stage
 from mistique_core.config import StoreConfig
 from mistique_core.engine.commit import Committer, Pending
 from mistique_core.engine.frame_reader import FrameReader
@@ -41,7 +41,7 @@ from mistique_core.engine.stored_frame import StoredFrame
 from mistique_core.errors import InvalidInputError, MistiqueError
 from mistique_core.frames import LazyFrame
 from mistique_core.lineage import library_versions, stage_code_hash, stage_identity
-from mistique_core.model import IntermediateRef, Ref, Stage, StageResult
+from mistique_core.model import IntermediateRef, Ref, Stage, StageKind, StageResult
 from mistique_core.model.names import check_name
 
 log = logging.getLogger(__name__)
@@ -183,6 +183,7 @@ class StageRunner:
                 code_hash=stage_code_hash(item),
                 libraries=library_versions(functions, tuple(item.packages())),
                 inputs=inputs,
+                kind=StageKind.READ if item.is_source and item.kind is StageKind.TRANSFORM else item.kind,
             )
 
     def _take_over(self, place: StagePlace, stage_id: int, fingerprint: str) -> bool:
@@ -226,6 +227,7 @@ class StageRunner:
                 metrics=result.metrics,
                 metrics_intermediate=about.id if isinstance(about, IntermediateRef) else None,
                 needs=needs,
+                facts=item.facts(),
             )
 
         self._committer.commit([Pending(outputs, register)])
@@ -272,7 +274,7 @@ class StageRunner:
             what = f"the output {name!r} of stage {place.name!r}" if name else f"the output of stage {place.name!r}"
             outputs.add_frame(name, frame, row_id=None, derived=not item.is_source, what=what)
         for name, value in result.fitted.items():
-            outputs.add_fitted(name, value)
+            outputs.add_fitted(name, value, result.about.get(name))
         return outputs
 
     def _record_failure(self, stage_id: int, error: BaseException) -> None:
@@ -297,10 +299,7 @@ class StageRunner:
                 outputs[row.output] = intermediate_by_id(connection, row.id).ref
             for record in fitted_of_stage(connection, stage_id):
                 outputs[record.ref.name] = record.ref
-            metrics = {
-                str(row.name): float(row.value)
-                for row in connection.execute(sa.select(metric).where(metric.c.stage_id == stage_id))
-            }
+            metrics = {str(row.name): float(row.value) for row in connection.execute(metrics_of_stage(stage_id))}
         return StageOutcome(
             outputs,
             reused,

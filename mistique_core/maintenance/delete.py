@@ -11,7 +11,18 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.captures import captures_of, end_captures
 from mistique_core.catalogue.database import Catalogue
-from mistique_core.catalogue.modeldb_tables import hyperparameter, metric, stage_input
+from mistique_core.catalogue.fit_facts import forget_unused_facts
+from mistique_core.catalogue.modeldb_tables import (
+    annotation_fragment,
+    data_frame,
+    history,
+    hyperparameter,
+    life_change,
+    metric,
+    stage_input,
+    tag,
+    transformer,
+)
 from mistique_core.catalogue.open_writes import hold_exclusively
 from mistique_core.catalogue.tables import (
     experiment,
@@ -36,6 +47,7 @@ from mistique_core.maintenance.scratch_index import scratch_indexes
 from mistique_core.maintenance.selection import Selected, select_rows
 
 _SHOWN = 5
+_UNINDEXED = (stage.c.reused_from, stage_input.c.fitted_id, metric.c.data_frame_id, metric.c.transformer_id)
 
 
 @dataclass(frozen=True)
@@ -120,7 +132,7 @@ def delete(
             dry_run,
         )
         if not dry_run:
-            with scratch_indexes(connection, stage.c.reused_from, stage_input.c.fitted_id, metric.c.intermediate_id):
+            with scratch_indexes(connection, *_UNINDEXED):
                 _delete_rows(connection, selected)
     return report
 
@@ -224,16 +236,19 @@ def _delete_rows(connection: sa.Connection, selected: Selected) -> None:
     """Delete in the order that the foreign keys ask for."""
     clear_in(connection, stage_input.c.intermediate_id, selected.intermediates)
     clear_in(connection, stage_input.c.fitted_id, selected.fitted)
-    clear_in(connection, metric.c.intermediate_id, selected.intermediates)
     clear_in(connection, stage.c.reused_from, selected.stages)
-    for table in (stage_input, hyperparameter, metric):
+    clear_in(connection, stage.c.parent_id, selected.stages)
+    for table in (stage_input, hyperparameter, metric, history):
         delete_in(connection, table.c.stage_id, selected.stages)
     _forbid_reuse(connection, selected)
+    _delete_entities(connection, selected)
     delete_in(connection, intermediate_use.c.intermediate_id, selected.intermediates)
     delete_in(connection, intermediate.c.id, selected.intermediates)
     delete_in(connection, fitted.c.id, selected.fitted)
     delete_in(connection, stage.c.id, selected.stages)
     end_captures(connection, captures_of(connection, selected.versions))
+    delete_in(connection, life_change.c.model_version_id, selected.versions)
+    delete_tags(connection, "version", selected.versions)
     delete_in(connection, model_version.c.id, selected.versions)
     delete_in(connection, model.c.id, selected.models)
     if selected.project is not None:
@@ -241,7 +256,35 @@ def _delete_rows(connection: sa.Connection, selected: Selected) -> None:
         used = sa.select(experiment.c.id).where(experiment.c.project_id == selected.project)
         others = sa.select(model.c.id).where(model.c.project_id == selected.project)
         if connection.scalar(used.limit(1)) is None and connection.scalar(others.limit(1)) is None:
+            delete_tags(connection, "project", [selected.project])
             delete_in(connection, project.c.id, [selected.project])
+
+
+def _delete_entities(connection: sa.Connection, selected: Selected) -> None:
+    """Delete the data frames and transformers that stages made; of those that stay the content may be gone."""
+    clear_in(connection, data_frame.c.intermediate_id, selected.intermediates)
+    clear_in(connection, transformer.c.fitted_id, selected.fitted)
+    clear_in(connection, annotation_fragment.c.stage_id, selected.stages)
+    made = sa.select(data_frame.c.id)
+    frames = {int(row.id) for row in select_in(connection, made, data_frame.c.stage_id, selected.stages)}
+    for column in (stage_input.c.data_frame_id, metric.c.data_frame_id, annotation_fragment.c.data_frame_id):
+        clear_in(connection, column, frames)
+    delete_in(connection, data_frame.c.id, frames)
+    learned = sa.select(transformer.c.id, transformer.c.facts_id)
+    models = list(select_in(connection, learned, transformer.c.stage_id, selected.stages))
+    ids = {int(row.id) for row in models}
+    for column in (stage_input.c.transformer_id, metric.c.transformer_id, annotation_fragment.c.transformer_id):
+        clear_in(connection, column, ids)
+    delete_in(connection, transformer.c.id, ids)
+    facts = {int(row.facts_id) for row in models if row.facts_id is not None}
+    for batch in batches(facts):
+        forget_unused_facts(connection, batch)
+
+
+def delete_tags(connection: sa.Connection, entity: str, ids: Iterable[int]) -> None:
+    """Delete the tags of some rows of a table."""
+    for batch in batches(ids):
+        connection.execute(sa.delete(tag).where(tag.c.entity == entity, tag.c.entity_id.in_(batch)))
 
 
 def _forbid_reuse(connection: sa.Connection, selected: Selected) -> None:

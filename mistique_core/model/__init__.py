@@ -1,6 +1,8 @@
 """Value types that every layer shares."""
 
 from mistique_core.model.array_stage import ArrayFunction, ArrayStage, PoolFunction
+from mistique_core.model.event import FrameEntity, StageEvent, StageKind, TransformerEntity
+from mistique_core.model.fit_facts import FitFacts
 from mistique_core.model.key import ALL_COLUMNS, IntermediateKey
 from mistique_core.model.need import Need
 from mistique_core.model.ref import FittedRef, IntermediateRef, Ref
@@ -11,7 +13,9 @@ __all__ = [
     "ALL_COLUMNS",
     "ArrayFunction",
     "ArrayStage",
+    "FitFacts",
     "FittedRef",
+    "FrameEntity",
     "IntermediateKey",
     "IntermediateRef",
     "LogReport",
@@ -19,5 +23,8 @@ __all__ = [
     "PoolFunction",
     "Ref",
     "Stage",
+    "StageEvent",
+    "StageKind",
     "StageResult",
+    "TransformerEntity",
 ]

@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from mistique_core.model.event import StageKind
+from mistique_core.model.fit_facts import FitFacts
 from mistique_core.model.need import Need
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ class StageResult:
         Name -> JSON value of what a fit was asked for.
     metrics_input
         Name of the input that the metrics were computed on.
+    about
+        Name of a fitted output -> what is known about it; of others that is what the object itself tells.
     """
 
     frames: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -37,6 +41,7 @@ class StageResult:
     metrics: dict[str, float] = field(default_factory=dict)
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     metrics_input: str | None = None
+    about: dict[str, FitFacts] = field(default_factory=dict)
 
 
 class Stage(ABC):
@@ -49,6 +54,9 @@ class Stage(ABC):
     def deterministic(self) -> bool:
         """Whether equal inputs always give equal outputs; a stage that is not is never reused."""
         return True
+
+    kind: StageKind = StageKind.TRANSFORM
+    """Which event of ModelDB the stage is; a source is :attr:`StageKind.READ` whatever is given here."""
 
     is_source: bool = False
     """Whether the stage takes no intermediate and so numbers its own rows."""
@@ -153,6 +161,10 @@ class Stage(ABC):
     def import_path(cls) -> str:
         """Return ``module:qualname`` of the class."""
         return f"{cls.__module__}:{cls.__qualname__}"
+
+    def facts(self) -> dict[str, Any]:
+        """Return what else ModelDB records of it, JSON values (:attr:`StageEvent.facts`); asked after the execution."""
+        return {}
 
     def label(self) -> str:
         """Return the operator's name for people."""

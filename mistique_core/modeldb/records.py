@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -119,9 +119,9 @@ class StageInput:
     name
         Name of the input.
     kind
-        ``intermediate`` or ``fitted``.
+        ``intermediate`` or ``fitted``; ``data frame`` or ``transformer`` for what the store does not hold.
     label
-        ``project.model@version.name`` of what it took.
+        ``project.model@version.name`` of what it took; ``stage.output`` of what the store does not hold.
     """
 
     name: str
@@ -165,12 +165,36 @@ class FittedSummary:
     type_name
         Its class.
     bytes
-        Its size before encoding.
+        Its size before encoding; ``None`` where the store does not hold it.
     """
 
     name: str
     type_name: str
-    bytes: int
+    bytes: int | None
+
+
+@dataclass(frozen=True)
+class FrameSummary:
+    """A data frame that the store does not hold.
+
+    Attributes
+    ----------
+    id
+        Its row in the catalogue.
+    output
+        Name of the stage's output; "" for the only one.
+    tag, filepath
+        A name for people, and where it came from; "" for none.
+    rows, columns
+        Its shape; ``None`` where that is not known.
+    """
+
+    id: int
+    output: str
+    tag: str
+    filepath: str
+    rows: int | None
+    columns: int | None
 
 
 @dataclass(frozen=True)
@@ -217,6 +241,16 @@ class StageRecord:
         Why it failed.
     inputs, outputs, fitted, metrics, hyperparameters
         What it took, made and measured.
+    frames
+        Data frames that it made and that the store does not hold.
+    kind
+        Which event it is (:class:`mistique_core.model.StageKind`); ``None`` where an earlier version recorded it.
+    parent_id
+        The stage that it is a part of: a fold of a cross-validation, a step of a pipeline.
+    facts
+        What else its kind knows, such as the seed of a split.
+    tag
+        A name for people; "" for none.
     """
 
     id: int
@@ -245,6 +279,11 @@ class StageRecord:
     fitted: tuple[FittedSummary, ...]
     metrics: dict[str, float]
     hyperparameters: dict[str, Any]
+    frames: tuple[FrameSummary, ...] = ()
+    kind: str | None = None
+    parent_id: int | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    tag: str = ""
 
     @property
     def work_seconds(self) -> float | None:

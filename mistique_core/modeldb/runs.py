@@ -18,6 +18,7 @@ from mistique_core.catalogue.tables import (
     project,
     stage,
 )
+from mistique_core.catalogue.values import values_of_runs
 from mistique_core.modeldb.records import RunDetail, RunPage, RunSummary, VersionLabel
 from mistique_core.modeldb.stage_records import logged_frames, stage_records
 
@@ -176,7 +177,7 @@ def _last_tries(connection: sa.Connection, run_ids: list[int]) -> dict[int, list
     query: sa.Select[Any] = (
         sa.select(model_version.c.run_id, *columns)
         .join(model_version, model_version.c.id == stage.c.model_version_id)
-        .where(model_version.c.run_id.in_(run_ids))
+        .where(model_version.c.run_id.in_(run_ids), stage.c.parent_id.is_(None))
         .order_by(stage.c.started_at, stage.c.id)
     )
     last: dict[tuple[int, str, int], sa.Row[Any]] = {}
@@ -189,16 +190,9 @@ def _last_tries(connection: sa.Connection, run_ids: list[int]) -> dict[int, list
 
 
 def _values(connection: sa.Connection, table: sa.Table, run_ids: list[int]) -> dict[int, dict[str, Any]]:
-    query = (
-        sa.select(table.c.stage_id, table.c.name, table.c.value)
-        .join(stage, stage.c.id == table.c.stage_id)
-        .join(model_version, model_version.c.id == stage.c.model_version_id)
-        .where(model_version.c.run_id.in_(run_ids))
-        .order_by(table.c.stage_id, table.c.name)
-    )
     found: dict[int, dict[str, Any]] = defaultdict(dict)
-    for row in connection.execute(query):
-        found[row.stage_id][row.name] = row.value
+    for _, stage_id, name, value in values_of_runs(connection, table, run_ids):
+        found[stage_id][name] = value
     return found
 
 

@@ -7,7 +7,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.modeldb_tables import hyperparameter, metric, stage_input
+from mistique_core.catalogue.data_frames import read_schema
+from mistique_core.catalogue.modeldb_tables import (
+    data_frame,
+    frame_schema,
+    hyperparameter,
+    metric,
+    stage_input,
+    transformer,
+)
 from mistique_core.catalogue.tables import (
     experiment_run,
     fitted,
@@ -18,8 +26,10 @@ from mistique_core.catalogue.tables import (
     project,
     stage,
 )
+from mistique_core.catalogue.values import values_of_runs
 from mistique_core.modeldb.records import (
     FittedSummary,
+    FrameSummary,
     IntermediateSummary,
     ReuseOrigin,
     StageInput,
@@ -48,6 +58,9 @@ def stage_records(connection: sa.Connection, run_id: int) -> tuple[StageRecord, 
     last = {(row.model_version_id, row.name, row.map_index): row.id for row in rows}
     origins = _origins(connection, run_id)
     inputs = _inputs(connection, run_id)
+    for stage_id, taken in _unstored_inputs(connection, run_id):
+        inputs[stage_id].append(taken)
+    frames = _frames(connection, run_id)
     outputs = _intermediates(connection, run_id)
     learned = _fitted(connection, run_id)
     metrics = _values(connection, metric, run_id)
@@ -78,6 +91,11 @@ def stage_records(connection: sa.Connection, run_id: int) -> tuple[StageRecord, 
             inputs=tuple(inputs[row.id]),
             outputs=tuple(outputs[row.id]),
             fitted=tuple(learned[row.id]),
+            frames=tuple(frames[row.id]),
+            kind=row.kind,
+            parent_id=row.parent_id,
+            facts=row.facts or {},
+            tag=row.tag or "",
             metrics=metrics[row.id],
             hyperparameters=hyperparameters[row.id],
         )
@@ -187,27 +205,80 @@ def _intermediates(connection: sa.Connection, run_id: int) -> dict[int | None, l
 
 
 def _fitted(connection: sa.Connection, run_id: int) -> dict[int, list[FittedSummary]]:
-    query = (
+    stored = (
         sa.select(fitted.c.stage_id, fitted.c.output, fitted.c.type_name, fitted.c.bytes)
         .join(model_version, model_version.c.id == fitted.c.model_version_id)
         .where(model_version.c.run_id == run_id)
         .order_by(fitted.c.id)
     )
+    known = (
+        sa.select(transformer.c.stage_id, transformer.c.output, transformer.c.type_name, sa.null())
+        .where(transformer.c.run_id == run_id, transformer.c.fitted_id.is_(None), transformer.c.stage_id.is_not(None))
+        .order_by(transformer.c.id)
+    )
     found: dict[int, list[FittedSummary]] = defaultdict(list)
-    for stage_id, *values in connection.execute(query):
-        found[stage_id].append(FittedSummary(*values))
+    for query in (stored, known):
+        for stage_id, *values in connection.execute(query):
+            found[stage_id].append(FittedSummary(*values))
+    return found
+
+
+def _frames(connection: sa.Connection, run_id: int) -> dict[int, list[FrameSummary]]:
+    """Return stage -> the data frames that it made and that the store does not hold."""
+    query = (
+        sa.select(data_frame, frame_schema.c.document)
+        .outerjoin(frame_schema, frame_schema.c.id == data_frame.c.schema_id)
+        .where(data_frame.c.run_id == run_id, data_frame.c.intermediate_id.is_(None))
+        .order_by(data_frame.c.id)
+    )
+    found: dict[int, list[FrameSummary]] = defaultdict(list)
+    for row in connection.execute(query):
+        columns = None if row.document is None else len(read_schema(bytes(row.document)))
+        summary = FrameSummary(row.id, row.output, row.tag or "", row.filepath or "", row.rows, columns)
+        found[row.stage_id].append(summary)
+    return found
+
+
+def _unstored_inputs(connection: sa.Connection, run_id: int) -> list[tuple[int, StageInput]]:
+    """Return (stage, input) of what stages took that the store does not hold."""
+    maker = stage.alias("maker")
+    made_by = sa.func.coalesce(data_frame.c.stage_id, transformer.c.stage_id)
+    query = (
+        sa.select(
+            stage_input.c.stage_id,
+            stage_input.c.name,
+            stage_input.c.transformer_id,
+            sa.func.coalesce(data_frame.c.output, transformer.c.output).label("output"),
+            sa.func.coalesce(data_frame.c.tag, transformer.c.tag).label("tag"),
+            maker.c.name.label("maker"),
+        )
+        .select_from(
+            stage_input.join(stage, stage.c.id == stage_input.c.stage_id)
+            .join(model_version, model_version.c.id == stage.c.model_version_id)
+            .outerjoin(data_frame, data_frame.c.id == stage_input.c.data_frame_id)
+            .outerjoin(transformer, transformer.c.id == stage_input.c.transformer_id)
+            .outerjoin(maker, maker.c.id == made_by)
+        )
+        .where(
+            model_version.c.run_id == run_id,
+            stage_input.c.intermediate_id.is_(None),
+            stage_input.c.fitted_id.is_(None),
+        )
+        .order_by(stage_input.c.stage_id, stage_input.c.name)
+    )
+    found = []
+    for row in connection.execute(query):
+        if row.maker is None:
+            label = row.tag or "an unknown source"
+        else:
+            label = f"{row.maker}.{row.output}" if row.output else row.maker
+        kind = "data frame" if row.transformer_id is None else "transformer"
+        found.append((row.stage_id, StageInput(row.name, kind, label)))
     return found
 
 
 def _values(connection: sa.Connection, table: sa.Table, run_id: int) -> dict[int, dict[str, Any]]:
-    query = (
-        sa.select(table.c.stage_id, table.c.name, table.c.value)
-        .join(stage, stage.c.id == table.c.stage_id)
-        .join(model_version, model_version.c.id == stage.c.model_version_id)
-        .where(model_version.c.run_id == run_id)
-        .order_by(table.c.stage_id, table.c.name)
-    )
     found: dict[int, dict[str, Any]] = defaultdict(dict)
-    for row in connection.execute(query):
-        found[row.stage_id][row.name] = row.value
+    for _, stage_id, name, value in values_of_runs(connection, table, [run_id]):
+        found[stage_id][name] = value
     return found

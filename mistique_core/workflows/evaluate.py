@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from mistique_core.errors import InvalidInputError, did_you_mean
-from mistique_core.model import Stage, StageResult
+from mistique_core.model import Stage, StageKind, StageResult
 from mistique_core.workflows.inputs import only_input, require_column
 
 CLASSIFICATION = ("accuracy", "f1", "log_loss", "precision", "recall", "roc_auc")
@@ -32,6 +32,7 @@ class EvaluateStage(Stage):
         Column with the probability of the positive class, for ``roc_auc`` and ``log_loss``.
     """
 
+    kind = StageKind.METRIC
     outputs = ()
 
     def __init__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mistique_core.model import Stage, StageResult
+from mistique_core.model import Stage, StageKind, StageResult
 from mistique_core.workflows.estimators import hyperparameters_of, is_seeded, make_estimator
 from mistique_core.workflows.inputs import only_input, require_column, require_columns
 from mistique_core.workflows.scale import scaler_path
@@ -31,6 +31,7 @@ class FitStage(Stage):
         ``standard``, ``minmax`` or ``robust``: the model is a pipeline that scales its features first.
     """
 
+    kind = StageKind.FIT
     learns = (MODEL,)
     outputs = (MODEL,)
 

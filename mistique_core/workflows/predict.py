@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mistique_core.errors import InvalidInputError
-from mistique_core.model import Need, Stage, StageResult
+from mistique_core.model import Need, Stage, StageKind, StageResult
 from mistique_core.workflows.inputs import require_columns, require_frame
 
 _BLOCK_ROWS = 4_096
@@ -35,6 +35,7 @@ class PredictStage(Stage):
         Columns of the data, such as the label, to keep beside the predictions.
     """
 
+    kind = StageKind.PREDICT
     outputs = ("",)
     row_wise = True
 

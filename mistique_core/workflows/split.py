@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mistique_core.errors import InvalidInputError
-from mistique_core.model import Need, Stage, StageResult
+from mistique_core.model import Need, Stage, StageKind, StageResult
 from mistique_core.workflows.inputs import only_input, require_column
 
 
@@ -20,11 +21,12 @@ class SplitStage(Stage):
     test_size
         Share of rows in the test set, between 0 and 1 exclusive.
     seed
-        Seed of the shuffle. ``None`` draws a new split each time, which is never reused.
+        Seed of the shuffle. ``None`` draws a seed each time, which is recorded; such a split is never reused.
     stratify
         Column whose class shares both sets keep, or ``None``.
     """
 
+    kind = StageKind.SPLIT
     outputs = ("train", "test")
 
     def __init__(self, test_size: float = 0.25, seed: int | None = 0, stratify: str | None = None) -> None:
@@ -33,6 +35,7 @@ class SplitStage(Stage):
         self.test_size = test_size
         self.seed = seed
         self.stratify = stratify
+        self._used_seed = seed
 
     def needs(self, output: str, inputs: Collection[str]) -> Mapping[str, Need]:
         """See :class:`Stage`: which rows an output has is known from its row ids."""
@@ -51,6 +54,10 @@ class SplitStage(Stage):
         """See :class:`Stage`."""
         return {"test_size": self.test_size, "seed": self.seed, "stratify": self.stratify}
 
+    def facts(self) -> dict[str, Any]:
+        """Return the seed that was really used, and the share of each output."""
+        return {"seed": self._used_seed, "weights": [1 - self.test_size, self.test_size]}
+
     def packages(self) -> tuple[str, ...]:
         """See :class:`Stage`."""
         return ("numpy", "pandas", "sklearn")
@@ -61,5 +68,7 @@ class SplitStage(Stage):
 
         frame = only_input(inputs, "split")
         groups = None if self.stratify is None else require_column(frame, self.stratify, "stratify")
-        train, test = train_test_split(frame, test_size=self.test_size, random_state=self.seed, stratify=groups)
+        if self.seed is None:
+            self._used_seed = int(np.random.default_rng().integers(2**31))
+        train, test = train_test_split(frame, test_size=self.test_size, random_state=self._used_seed, stratify=groups)
         return StageResult(frames={"train": train, "test": test})

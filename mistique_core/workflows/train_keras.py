@@ -13,7 +13,7 @@ import pandas as pd
 from mistique_core.errors import InvalidInputError
 from mistique_core.frames import ROW_ID
 from mistique_core.lineage import imported_packages
-from mistique_core.model import Stage, StageResult
+from mistique_core.model import Stage, StageKind, StageResult
 from mistique_core.workflows.code_location import named_code
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class TrainKerasStage(Stage):
         not part of the recorded stage.
     """
 
+    kind = StageKind.FIT
     is_source = True
     outputs = (HISTORY,)
 

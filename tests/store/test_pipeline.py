@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from mistique_core import Mistique, Run
 from mistique_core.catalogue.modeldb_tables import hyperparameter, metric
+from mistique_core.catalogue.values import values_of_runs
 from mistique_core.errors import RerunError
 from mistique_core.model import Ref
 from mistique_core.workflows import (
@@ -140,8 +141,8 @@ def test_reading_and_rerunning_agree_with_plain_sklearn(store: Mistique, code: M
         assert plan.read_seconds is not None
         assert plan.rerun_seconds is not None
     with store.catalogue.read() as connection:
-        assert {row.name: row.value for row in connection.execute(metric.select())} == scores
-        rows = {row.name: row.value for row in connection.execute(hyperparameter.select())}
+        assert {name: value for _, _, name, value in values_of_runs(connection, metric, [1])} == scores
+        rows = {name: value for _, _, name, value in values_of_runs(connection, hyperparameter, [1])}
     assert {name: rows[name] for name in FOREST} == FOREST
 
 

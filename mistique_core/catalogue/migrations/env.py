@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from mistique_core.catalogue.tables import metadata
+from mistique_core.catalogue.modeldb_tables import metadata
 
 attributes = context.config.attributes
 context.configure(

@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from mistique_core.catalogue import Catalogue, ensure_schema
-from mistique_core.catalogue.tables import metadata
+from mistique_core.catalogue.modeldb_tables import metadata
 
 
 def migrate(catalogue: Catalogue) -> None:
@@ -37,6 +37,9 @@ def described(catalogue: Catalogue) -> dict[str, set[str]]:
             facts: list[Any] = [inspector.get_pk_constraint(table)]
             for ask in ("columns", "foreign_keys", "unique_constraints", "indexes", "check_constraints"):
                 facts += [{"what": ask, **fact} for fact in getattr(inspector, f"get_{ask}")(table)]
+            for fact in facts:
+                options = fact.get("dialect_options", {})  # the condition of a partial index is an object
+                fact["dialect_options"] = {name: str(value) for name, value in options.items()}
             if catalogue.dialect == "sqlite":
                 for fact in facts:
                     if fact.get("what") == "foreign_keys":
