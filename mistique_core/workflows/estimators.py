@@ -67,11 +67,6 @@ def _like(value: Any, default: Any) -> Any:
     return tuple(value) if isinstance(value, list) and isinstance(default, tuple) else value
 
 
-def hyperparameters_of(estimator: Any) -> dict[str, Any]:
-    """Return an estimator's parameters that are JSON values; others by their text."""
-    return {name: _as_json(value) for name, value in sorted(estimator.get_params(deep=False).items())}
-
-
 def is_seeded(estimator: Any) -> bool:
     """Return whether the estimator draws no random numbers, or draws them from a given seed."""
     params = estimator.get_params(deep=False)
@@ -81,19 +76,3 @@ def is_seeded(estimator: Any) -> bool:
 def is_fitted_object(value: Any) -> bool:
     """Return whether `value` follows the scikit-learn estimator interface."""
     return hasattr(value, "get_params") and hasattr(value, "fit") and not isinstance(value, type)
-
-
-def _as_json(value: Any) -> Any:
-    if value is None or isinstance(value, (str, bool, int)):
-        return value
-    if isinstance(value, float):
-        return value if value == value and value not in (float("inf"), float("-inf")) else str(value)
-    if isinstance(value, (list, tuple)):
-        return [_as_json(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): _as_json(item) for key, item in value.items()}
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        return _as_json(value.item())
-    if callable(value) and hasattr(value, "__qualname__"):
-        return f"{value.__module__}.{value.__qualname__}"
-    return str(value)

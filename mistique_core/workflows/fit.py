@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mistique_core.fitted.facts.hyperparameters import hyperparameters_of
 from mistique_core.model import Stage, StageKind, StageResult
-from mistique_core.workflows.estimators import hyperparameters_of, is_seeded, make_estimator
+from mistique_core.workflows.estimators import is_seeded, make_estimator
 from mistique_core.workflows.inputs import only_input, require_column, require_columns
 from mistique_core.workflows.scale import scaler_path
 

@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from mistique_core.errors import InvalidInputError
+from mistique_core.fitted.facts.hyperparameters import hyperparameters_of
 from mistique_core.lineage import imported_packages
 from mistique_core.model import Ref, Stage, StageResult
 from mistique_core.model.ref import find_refs
 from mistique_core.workflows.code_location import find, locate
-from mistique_core.workflows.estimators import hyperparameters_of, is_fitted_object
+from mistique_core.workflows.estimators import is_fitted_object
 from mistique_core.workflows.read import with_row_id
 
 _INPUT = "$input"

@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 
 from mistique_core.errors import InvalidInputError, did_you_mean
+from mistique_core.fitted.facts.hyperparameters import hyperparameters_of
 from mistique_core.model import Stage, StageResult
 from mistique_core.model.need import Need
-from mistique_core.workflows.estimators import hyperparameters_of, is_fitted_object
+from mistique_core.workflows.estimators import is_fitted_object
 from mistique_core.workflows.inputs import require_frame
 
 
