@@ -71,14 +71,14 @@ def facts_id(connection: sa.Connection, facts: FitFacts) -> int:
     if facts.linear is not None:
         _add_linear(connection, row, facts.linear)
     if facts.trees is not None:
-        values = {
+        trees: dict[str, Any] = {
             "facts_id": row,
             "model_type": facts.trees.model_type,
             "weights": list(facts.trees.weights),
             "sizes": list(facts.trees.sizes),
             "nodes": nodes,
         }
-        insert_ignore(connection, tree_model, [values])
+        insert_ignore(connection, tree_model, [trees])
     return row
 
 

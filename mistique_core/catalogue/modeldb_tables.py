@@ -29,6 +29,27 @@ from sqlalchemy import BigInteger as BigInt
 
 from mistique_core.catalogue.tables import Id, metadata
 
+__all__ = [
+    "annotation",
+    "annotation_fragment",
+    "data_frame",
+    "feature",
+    "fit_facts",
+    "frame_schema",
+    "history",
+    "hyperparameter",
+    "life_change",
+    "linear_model",
+    "linear_term",
+    "metadata",
+    "metric",
+    "stage_input",
+    "tag",
+    "transformer",
+    "tree_model",
+    "value_name",
+]
+
 value_name = Table(
     "value_name",
     metadata,

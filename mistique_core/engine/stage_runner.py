@@ -27,9 +27,11 @@ from mistique_core.catalogue.stages import (
     finish_stage,
     fitted_by_id,
     fitted_of_stage,
+    run_of_stage,
     take_over_outputs,
 )
 from mistique_core.catalogue.tables import chunk, fitted, intermediate
+from mistique_core.catalogue.transformers import add_transformer
 from mistique_core.catalogue.values import metrics_of_stage
 from mistique_core.config import StoreConfig
 from mistique_core.engine.commit import Committer, Pending
@@ -39,9 +41,18 @@ from mistique_core.engine.recent_columns import RecentColumns
 from mistique_core.engine.stage_input import lazy_frame, obtain
 from mistique_core.engine.stored_frame import StoredFrame
 from mistique_core.errors import InvalidInputError, MistiqueError
+from mistique_core.fitted.facts import fit_facts
 from mistique_core.frames import LazyFrame
 from mistique_core.lineage import library_versions, stage_code_hash, stage_identity
-from mistique_core.model import IntermediateRef, Ref, Stage, StageKind, StageResult
+from mistique_core.model import (
+    FitFacts,
+    IntermediateRef,
+    Ref,
+    Stage,
+    StageKind,
+    StageResult,
+    TransformerEntity,
+)
 from mistique_core.model.names import check_name
 
 log = logging.getLogger(__name__)
@@ -215,6 +226,11 @@ class StageRunner:
             outputs.register(
                 connection, unclaimed, model_version_id=place.model_version_id, stage_id=stage_id, name=place.name
             )
+            for output in result.about.keys() - result.fitted.keys():
+                entity = TransformerEntity(result.about[output])
+                add_transformer(
+                    connection, run_of_stage(connection, stage_id), entity, stage_id=stage_id, output=output
+                )
             finish_stage(
                 connection,
                 stage_id,
@@ -274,7 +290,7 @@ class StageRunner:
             what = f"the output {name!r} of stage {place.name!r}" if name else f"the output of stage {place.name!r}"
             outputs.add_frame(name, frame, row_id=None, derived=not item.is_source, what=what)
         for name, value in result.fitted.items():
-            outputs.add_fitted(name, value, result.about.get(name))
+            outputs.add_fitted(name, value, result.about.get(name) or _facts_of(value))
         return outputs
 
     def _record_failure(self, stage_id: int, error: BaseException) -> None:
@@ -308,6 +324,17 @@ class StageRunner:
             sum(row.stored_bytes for row in rows),
             metrics,
         )
+
+
+def _facts_of(value: Any) -> FitFacts | None:
+    """Return what ModelDB records of a fitted object; that it cannot be told fails nobody's task."""
+    if not (hasattr(value, "get_params") and hasattr(value, "fit")):
+        return None
+    try:
+        return fit_facts(value)
+    except Exception:  # estimators are anybody's code
+        log.exception("nothing but its type is recorded of a fitted %s", type(value).__name__)
+        return None
 
 
 def _import_packages(item: Stage) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mistique_core.fitted.facts import fit_facts
 from mistique_core.fitted.facts.hyperparameters import hyperparameters_of
 from mistique_core.model import Stage, StageKind, StageResult
 from mistique_core.workflows.estimators import is_seeded, make_estimator
@@ -91,4 +92,8 @@ class FitStage(Stage):
 
             model = make_pipeline(make_estimator(scaler_path(self.normalize), {}), estimator)
         model.fit(features, target)
-        return StageResult(fitted={MODEL: model}, hyperparameters=hyperparameters_of(estimator))
+        return StageResult(
+            fitted={MODEL: model},
+            hyperparameters=hyperparameters_of(estimator),
+            about={MODEL: fit_facts(model, features, target)},
+        )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mistique_core.errors import InvalidInputError
+from mistique_core.fitted.facts import fit_facts
 from mistique_core.frames import ROW_ID
 from mistique_core.lineage import imported_packages
 from mistique_core.model import Stage, StageKind, StageResult
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 
 HISTORY = "history"
 """Name of the output with one row an epoch."""
+
+NETWORK = "network"
+"""Name that ModelDB gives the trained network, which its callbacks write."""
 
 
 class TrainKerasStage(Stage):
@@ -148,6 +152,7 @@ class TrainKerasStage(Stage):
             frames={HISTORY: curve},
             metrics={str(name): float(value) for name, value in last.items() if math.isfinite(value)},
             hyperparameters=training_facts(network, self.epochs, self.batch_size, self.seed),
+            about={NETWORK: fit_facts(history)},
         )
 
     def _tell(self, epoch: int, logs: Mapping[str, float] | None) -> None:
