@@ -26,7 +26,7 @@ def load_stage(connection: sa.Connection, stage_id: int) -> tuple[str, Stage]:
     """
     row = connection.execute(sa.select(stage_table).where(stage_table.c.id == stage_id)).one()
     try:
-        operator = _import_operator(row.operator)
+        operator = import_operator(row.operator)
         stage = operator.from_params(row.params)
     except (ImportError, AttributeError, TypeError, ValueError, MistiqueError) as error:
         raise RerunError(
@@ -40,7 +40,16 @@ def load_stage(connection: sa.Connection, stage_id: int) -> tuple[str, Stage]:
     return row.name, stage
 
 
-def _import_operator(path: str) -> type[Stage]:
+def import_operator(path: str) -> type[Stage]:
+    """Return the stage class of a recorded import path, ``module:qualname``.
+
+    Raises
+    ------
+    ImportError, AttributeError
+        If there is nothing there.
+    TypeError
+        If it is no stage class.
+    """
     module_name, _, qualname = path.partition(":")
     value: Any = importlib.import_module(module_name)
     for name in qualname.split("."):
