@@ -121,7 +121,8 @@ class StageInput:
     kind
         ``intermediate`` or ``fitted``; ``data frame`` or ``transformer`` for what the store does not hold.
     label
-        ``project.model@version.name`` of what it took; ``stage.output`` of what the store does not hold.
+        ``project.model@version.name`` of an intermediate, ``project.model@version.stage.output`` of a fitted object,
+        ``stage.output`` of what the store does not hold.
     """
 
     name: str

@@ -139,7 +139,7 @@ def _origins(connection: sa.Connection, run_id: int) -> dict[int, ReuseOrigin]:
 
 
 def _inputs(connection: sa.Connection, run_id: int) -> dict[int, list[StageInput]]:
-    maker = model_version.alias("maker")
+    maker, learner = model_version.alias("maker"), stage.alias("learner")
     query = (
         sa.select(
             stage_input.c.stage_id,
@@ -149,12 +149,14 @@ def _inputs(connection: sa.Connection, run_id: int) -> dict[int, list[StageInput
             model.c.name.label("model"),
             maker.c.number,
             sa.func.coalesce(intermediate.c.name, fitted.c.output).label("taken"),
+            learner.c.name.label("learner"),
         )
         .select_from(
             stage_input.join(stage, stage.c.id == stage_input.c.stage_id)
             .join(model_version, model_version.c.id == stage.c.model_version_id)
             .outerjoin(intermediate, intermediate.c.id == stage_input.c.intermediate_id)
             .outerjoin(fitted, fitted.c.id == stage_input.c.fitted_id)
+            .outerjoin(learner, learner.c.id == fitted.c.stage_id)
             .join(maker, maker.c.id == sa.func.coalesce(intermediate.c.model_version_id, fitted.c.model_version_id))
             .join(model, model.c.id == maker.c.model_id)
             .join(project, project.c.id == model.c.project_id)
@@ -165,7 +167,8 @@ def _inputs(connection: sa.Connection, run_id: int) -> dict[int, list[StageInput
     found: dict[int, list[StageInput]] = defaultdict(list)
     for row in connection.execute(query):
         kind = "intermediate" if row.fitted_id is None else "fitted"
-        label = f"{row.project}.{row.model}@{row.number}.{row.taken}"
+        taken = row.taken if row.learner is None else f"{row.learner}.{row.taken}"
+        label = f"{row.project}.{row.model}@{row.number}.{taken}"
         found[row.stage_id].append(StageInput(row.input, kind, label))
     return found
 

@@ -43,6 +43,12 @@ class AirflowClient:
         answer.raise_for_status()
         return answer.json()
 
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Return the JSON of a POST below ``/api/v2``."""
+        answer = self._http.post(f"/api/v2{path}", json=dict(body))
+        answer.raise_for_status()
+        return answer.json()
+
     def wait_for_dags(self, dag_ids: list[str], seconds: float = 120) -> None:
         """Wait until Airflow has parsed the DAGs.
 

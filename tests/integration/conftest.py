@@ -23,7 +23,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     state = tmp_path_factory.mktemp("site")
     dags = state / "dags"
     shutil.copytree(ROOT / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(Path(__file__).parent / "broken_dags" / "broken.py", dags)
+    for file in (Path(__file__).parent / "broken_dags").glob("*.py"):
+        shutil.copy(file, dags)
     nowhere = {
         "conn_type": "mistique",
         "host": str(state / "store"),

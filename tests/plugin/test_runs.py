@@ -92,7 +92,7 @@ def test_the_stages_of_a_run_say_what_they_took_made_and_reused(trained: Mistiqu
     assert fit.fitted[0].bytes
     assert fit.hyperparameters == LinearRegression().get_params()
     assert {(item.name, item.kind, item.label) for item in predictions.inputs} == {
-        ("model", "fitted", "houses.linear@1.model"),
+        ("model", "fitted", "houses.linear@1.fit.model"),
         ("data", "intermediate", "houses.linear@1.read"),
     }
     assert set(evaluate.metrics) == set(METRICS)
