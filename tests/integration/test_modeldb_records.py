@@ -151,7 +151,7 @@ def test_a_network_and_its_training(ended: Site) -> None:
     detail = recorded(ended, "cifar10_cnn")
     train = next(item for item in detail.stages if item.name == "train")
     assert (train.hyperparameters["epochs"], train.hyperparameters["optimizer"]) == (1, "RMSprop")
-    assert [(item.type_name, item.bytes) for item in train.fitted] == [("Sequential", None)]
+    assert [(item.type_name, item.bytes) for item in train.fitted] == [("Functional", None)]
     with ended.store() as store:
         curve = store.get_intermediates("cifar10.cnn@1.train_history", strategy="read").to_pandas()
     for name, value in train.metrics.items():
