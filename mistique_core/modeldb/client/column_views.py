@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,20 +19,40 @@ from mistique_core.modeldb.client.data_source import DataSource, DataView, colum
 OnChanged = Callable[[DataSource, DataSource], None]
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where the values of an array lie in memory: what a slice of it is told by, also when the array itself is gone."""
+
+    address: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: str
+
+    @classmethod
+    def of(cls, array: np.ndarray[Any, Any]) -> _Place:
+        """Return the place of an array."""
+        return cls(array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str)
+
+
+@dataclass
 class _Seen:
     """An object that is known, for as long as it lives.
 
     What was taken out of a frame that nobody asked about yet has no view, but refers to that frame.
     """
 
-    __slots__ = ("labels", "owner", "reference", "taken_from", "view")
+    reference: weakref.ref[Any]
+    view: DataView | None
+    labels: Any
+    taken_from: tuple[weakref.ref[Any], tuple[str, ...]] | None = None
 
-    def __init__(self, reference: weakref.ref[Any], view: DataView | None, labels: Any, owner: int | None) -> None:
-        self.reference = reference
-        self.view = view
-        self.labels = labels
-        self.owner = owner
-        self.taken_from: tuple[weakref.ref[Any], tuple[str, ...]] | None = None
+
+@dataclass
+class _Memory:
+    """Memory that known arrays lie in, for as long as its owner lives."""
+
+    reference: weakref.ref[Any]
+    places: dict[_Place, DataView]
 
 
 class ColumnViews:
@@ -45,37 +66,32 @@ class ColumnViews:
 
     def __init__(self, on_changed: OnChanged | None = None) -> None:
         self._seen: dict[int, _Seen] = {}
-        self._arrays: dict[int, dict[int, None]] = {}
+        self._memory: dict[int, _Memory] = {}
         self._on_changed = on_changed
 
     def remember(self, data: Any, view: DataView) -> None:
         """Remember what an object is; one that cannot be referred to weakly, such as a list, is forgotten at once."""
-        self._remember(data, view)
+        if self._remember(data, view) is not None and isinstance(data, np.ndarray):
+            self._remember_place(data, view)
 
     def _remember(self, data: Any, view: DataView | None) -> _Seen | None:
-        key = id(data)
         try:
-            reference = weakref.ref(data, lambda dead: self._forget(key, dead))
+            reference = weakref.ref(data, _forgetting(self._seen, id(data)))
         except TypeError:
             return None
-        owner = None
-        if isinstance(data, np.ndarray):
-            owner = key if data.base is None else id(data.base)
-            self._arrays.setdefault(owner, {})[key] = None
-        seen = self._seen[key] = _Seen(reference, view, getattr(data, "columns", None), owner)
+        seen = self._seen[id(data)] = _Seen(reference, view, getattr(data, "columns", None))
         return seen
 
-    def _forget(self, key: int, reference: weakref.ref[Any]) -> None:
-        seen = self._seen.get(key)
-        # Another object may have got the address already.
-        if seen is None or seen.reference is not reference:
-            return
-        self._seen.pop(key, None)
-        if seen.owner is not None:
-            members = self._arrays.get(seen.owner, {})
-            members.pop(key, None)
-            if not members:
-                self._arrays.pop(seen.owner, None)
+    def _remember_place(self, array: np.ndarray[Any, Any], view: DataView) -> None:
+        owner = array if array.base is None else array.base
+        memory = self._memory.get(id(owner))
+        if memory is None or memory.reference() is not owner:
+            try:
+                reference = weakref.ref(owner, _forgetting(self._memory, id(owner)))
+            except TypeError:
+                return
+            memory = self._memory[id(owner)] = _Memory(reference, {})
+        memory.places[_Place.of(array)] = view
 
     def find(self, data: Any) -> DataView | None:
         """Return what an object is a view of, or ``None`` for one that was never seen, or was changed since."""
@@ -103,14 +119,14 @@ class ColumnViews:
         """Return what a slice of all rows of a known array is."""
         if not isinstance(data, np.ndarray) or data.base is None:
             return None
-        for key in list(self._arrays.get(id(data.base), ())):
-            seen = self._seen.get(key)
-            array = None if seen is None else seen.reference()
-            if seen is None or seen.view is None or array is None:
-                continue
-            columns = _columns_of_slice(data, array, seen.view.columns or ())
+        memory = self._memory.get(id(data.base))
+        if memory is None or memory.reference() is not data.base:
+            return None
+        part = _Place.of(data)
+        for place, view in list(memory.places.items()):
+            columns = _columns_of_slice(part, place, view.columns or ())
             if columns is not None:
-                return DataView(seen.view.source, columns)
+                return DataView(view.source, columns)
         return None
 
     def view(self, data: Any, prefix: str = "x") -> DataView:
@@ -151,23 +167,35 @@ class ColumnViews:
             seen.taken_from = (weakref.ref(frame), names)
 
     def took_values(self, data: Any, values: Any) -> None:
-        """Remember that an array, or a copy, holds the values of a known object."""
-        view = self.find(data)
+        """Remember that an array holds the values of a frame or of a known Series, or that a copy does of a known one."""
+        is_table = isinstance(values, np.ndarray) and hasattr(data, "columns")
+        view = self.view(data) if is_table else self.find(data)
         if view is not None and values is not data and values.shape == data.shape:
             self.remember(values, view)
 
 
-def _columns_of_slice(part: Any, whole: Any, columns: tuple[str, ...]) -> tuple[str, ...] | None:
+def _forgetting(known: dict[int, Any], key: int) -> Callable[[weakref.ref[Any]], None]:
+    """Return what forgets an object that has died, unless another one has got its address already."""
+
+    def forget(dead: weakref.ref[Any]) -> None:
+        found = known.get(key)
+        if found is not None and found.reference is dead:
+            known.pop(key, None)
+
+    return forget
+
+
+def _columns_of_slice(part: _Place, whole: _Place, columns: tuple[str, ...]) -> tuple[str, ...] | None:
     """Return which columns of an array a slice holds, or ``None`` where it does not hold all rows of some columns."""
-    if not part.ndim or not whole.ndim or part.ndim > 2 or whole.ndim > 2 or len(part) != len(whole) or not len(part):
+    dimensions, rows = len(part.shape), part.shape[:1]
+    if not 0 < dimensions <= 2 or not 0 < len(whole.shape) <= 2 or rows != whole.shape[:1] or not rows[0]:
         return None
-    count = part.shape[1] if part.ndim == 2 else 1
-    width = whole.shape[1] if whole.ndim == 2 else 1
+    count = part.shape[1] if dimensions == 2 else 1
+    width = whole.shape[1] if len(whole.shape) == 2 else 1
     if len(columns) != width or part.strides[0] != whole.strides[0] or part.dtype != whole.dtype:
         return None
-    offset = part.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
-    step = whole.strides[1] if whole.ndim == 2 else whole.itemsize
-    if count > 1 and part.strides[1] != step:
+    step = whole.strides[1] if len(whole.shape) == 2 else np.dtype(whole.dtype).itemsize
+    if not step or (count > 1 and part.strides[1] != step):
         return None
-    first, rest = divmod(offset, step)
+    first, rest = divmod(part.address - whole.address, step)
     return columns[first : first + count] if not rest and first >= 0 and first + count <= width else None

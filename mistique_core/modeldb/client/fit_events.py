@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mistique_core.fitted.facts import fit_facts, hyperparameters_of
+from mistique_core.fitted.facts import hyperparameters_of
 from mistique_core.model.event import StageEvent, StageKind, TransformerEntity
 from mistique_core.modeldb.client.call import TracedCall
 from mistique_core.modeldb.client.callable_names import (
@@ -82,7 +82,7 @@ def _learned(
     is_weighted = call.argument(2, "sample_weight") is not None
     names = data.columns if data.columns is not None and data.source.has_names else None
     labels = label.columns if label is not None and label.source.has_names else None
-    facts = fit_facts(estimator, X, y, is_weighted=is_weighted, feature_names=names, label_names=labels)
+    facts = tracker.facts_of(estimator, X, y, is_weighted=is_weighted, feature_names=names, label_names=labels)
     entity = TransformerEntity(facts, tracker.models.tag_of(estimator))
     model = KnownModel(entity, event, data)
     tracker.models.remember(estimator, model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from mistique_core.fitted.facts import fit_facts, hyperparameters_of
+from mistique_core.fitted.facts import hyperparameters_of
 from mistique_core.model.event import FrameEntity, StageEvent, StageKind, TransformerEntity
 from mistique_core.modeldb.client.callable_names import call_path, described
 from mistique_core.modeldb.client.data_source import DataView
@@ -31,7 +31,7 @@ def add_pipeline_parts(tracker: Tracker, event: StageEvent, pipeline: Any, data:
     steps = [(name, step) for name, step in pipeline.steps if step not in _SKIPPED]
     for position, (name, step) in enumerate(steps):
         is_fit = hasattr(step, "predict")
-        facts = fit_facts(step, feature_names=names or None)
+        facts = tracker.facts_of(step, feature_names=names or None)
         part = StageEvent(
             StageKind.FIT if is_fit else StageKind.TRANSFORM,
             name,

@@ -109,7 +109,8 @@ def _describe(tracker: Tracker, event: StageEvent, call: TracedCall, source: Dat
 
 def _test_share(options: Any, total: int | None, rows: int | None) -> float | None:
     """Return the share of test rows that makes the same split, or ``None`` where numbers of rows were given."""
-    test, train = options.get("test_size"), options.get("train_size")
+    test: Any = options.get("test_size")
+    train: Any = options.get("train_size")
     if test is None:
         test = _DEFAULT_TEST_SIZE if train is None else 1 - train
     share: float | None = float(test) if isinstance(test, (float, np.floating)) else None

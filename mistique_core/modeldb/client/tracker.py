@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from mistique_core.fitted.facts import fit_facts
+from mistique_core.fitted.facts import fit_facts, hyperparameters_of
 from mistique_core.model.event import StageEvent, StageKind, TransformerEntity
+from mistique_core.model.fit_facts import FitFacts
 from mistique_core.modeldb.client.call import TracedCall
 from mistique_core.modeldb.client.column_views import ColumnViews
 from mistique_core.modeldb.client.data_source import DataSource, DataView
@@ -108,9 +109,17 @@ class Tracker:
         """Return the entity of a fitted estimator; one that was fitted elsewhere is looked at now."""
         known = self.models.find(estimator)
         if known is None:
-            known = KnownModel(TransformerEntity(fit_facts(estimator)))
+            known = KnownModel(TransformerEntity(self.facts_of(estimator)))
             self.models.remember(estimator, known)
         return known.entity
+
+    def facts_of(self, estimator: Any, X: Any = None, y: Any = None, **options: Any) -> FitFacts:
+        """Return :func:`fit_facts`, or as much as is known about an estimator that these cannot be taken out of."""
+        try:
+            return fit_facts(estimator, X, y, **options)
+        except Exception as error:
+            log.warning("ModelDB: nothing is known about the inside of a %s: %s", type(estimator).__name__, error)
+            return FitFacts(type(estimator).__name__, hyperparameters=hyperparameters_of(estimator))
 
     def forget_closed(self) -> None:
         """Forget predictions and evaluations that no further call can belong to."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mistique_core.fitted.facts import fit_facts, hyperparameters_of
+from mistique_core.fitted.facts import hyperparameters_of
 from mistique_core.model.event import StageEvent, StageKind, TransformerEntity
 from mistique_core.modeldb.client.call import TracedCall
 from mistique_core.modeldb.client.callable_names import call_path, class_path, describe_as, described, is_json
@@ -49,7 +49,7 @@ def record_learned_transform(tracker: Tracker, call: TracedCall, data: DataView,
         event.inputs = {**event.inputs, "y": label.source.entity}
     if call.error is None:
         names = data.columns if data.source.has_names else None
-        facts = fit_facts(estimator, call.argument(0, "X"), feature_names=names)
+        facts = tracker.facts_of(estimator, call.argument(0, "X"), feature_names=names)
         entity = TransformerEntity(facts, tracker.models.tag_of(estimator))
         event.fitted = {TRANSFORMER: entity}
         tracker.models.remember(estimator, KnownModel(entity, event, data))
