@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mistique_core.model.fit_facts import Feature
 
 
-def feature_names(estimator: Any, X: Any = None) -> tuple[str, ...]:
+def names_of_features(estimator: Any, X: Any = None) -> tuple[str, ...]:
     """Return the names of an estimator's input columns: its own, then those of `X`, then ``x0``, ``x1``..."""
     names = getattr(estimator, "feature_names_in_", None)
     if names is None:

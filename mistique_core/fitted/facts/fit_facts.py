@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
-from mistique_core.fitted.facts.features import feature_names, features_of
+from mistique_core.fitted.facts.features import features_of, names_of_features
 from mistique_core.fitted.facts.history import history_of
 from mistique_core.fitted.facts.hyperparameters import hyperparameters_of
 from mistique_core.fitted.facts.keras_network import is_keras, keras_facts
@@ -26,6 +27,8 @@ def fit_facts(
     node_limit: int = NODE_LIMIT,
     work_limit: int = WORK_LIMIT,
     is_weighted: bool = False,
+    feature_names: Sequence[str] | None = None,
+    label_names: Sequence[str] | None = None,
 ) -> FitFacts:
     """Return the facts of a fitted estimator of scikit-learn, XGBoost or LightGBM, or of a Keras model or History.
 
@@ -48,6 +51,8 @@ def fit_facts(
         20 ms, or a twentieth of fitting least squares to as much data.
     is_weighted
         Whether sample weights were used, so that there are no standard errors.
+    feature_names, label_names
+        Names of the columns of `X` and `y`, for arrays that have none.
 
     Returns
     -------
@@ -58,39 +63,30 @@ def fit_facts(
         return keras_facts(estimator)
     fitted = _chosen(estimator)
     steps = pipeline_steps(fitted)
-    names = feature_names(fitted, X)
-    if not steps:
-        return _facts(fitted, fitted, names, names, X, y, node_limit, work_limit, is_weighted)
-    before, last = steps
-    inner = _names_after(before, names)
-    return _facts(fitted, last, names, inner, None, y, node_limit, work_limit, is_weighted, _is_scaled(before))
-
-
-def _facts(
-    whole: Any,
-    model: Any,
-    outer_names: tuple[str, ...],
-    inner_names: tuple[str, ...] | None,
-    X: Any,
-    y: Any,
-    node_limit: int,
-    work_limit: int,
-    is_weighted: bool,
-    is_standardized: bool | None = None,
-) -> FitFacts:
-    names = inner_names if inner_names is not None else feature_names(model, X)
-    linear = linear_facts(model, names, X, y, node_limit, work_limit, is_weighted, is_standardized)
+    names = _feature_names(fitted, X, feature_names)
+    inner: tuple[str, ...] | None = names
+    model, scaled = fitted, None
+    if steps:
+        before, model = steps
+        inner, scaled, X = _names_after(before, names), _is_scaled(before), None
+    terms = names_of_features(model, X) if inner is None else inner
+    linear = linear_facts(model, terms, X, y, node_limit, work_limit, is_weighted, scaled)
     return FitFacts(
         type_name=type(model).__name__,
         problem_type=problem_type_of(model),
         hyperparameters=hyperparameters_of(model),
-        features=features_of(model, outer_names, are_inputs=inner_names == outer_names),
-        label_columns=_label_columns(y),
+        features=features_of(model, names, are_inputs=inner == names),
+        label_columns=_label_columns(y) if label_names is None else tuple(label_names),
         prediction_columns=_prediction_columns(model),
         linear=linear,
         trees=tree_facts(model, node_limit),
         history=history_of(model),
     )
+
+
+def _feature_names(estimator: Any, X: Any, given: Sequence[str] | None) -> tuple[str, ...]:
+    own = names_of_features(estimator, X)
+    return tuple(given) if given is not None and len(given) == len(own) else own
 
 
 def _chosen(estimator: Any) -> Any:

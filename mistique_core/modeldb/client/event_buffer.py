@@ -1,0 +1,159 @@
+"""Events on their way into the catalogue: written about once a second by a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from mistique_core.model.event import StageEvent
+from mistique_core.modeldb.client.callable_names import versions
+
+log = logging.getLogger(__name__)
+
+_INTERVAL_SECONDS = 1.0
+_MOST_OPEN = 64
+_LIBRARIES = ("numpy", "pandas", "sklearn")
+
+
+class EventSink(Protocol):
+    """What records events; :class:`mistique_core.modeldb.run_recorder.RunRecorder` is one."""
+
+    def record(self, events: Sequence[StageEvent]) -> None:
+        """Record events in one transaction, in order."""
+
+    def finish(self, error: str | None = None) -> None:
+        """Record the end of the run."""
+
+
+class EventBuffer:
+    """Keeps events in order until they are written. Safe to use from several threads.
+
+    An event that a later call may still add to is *open*, and keeps those after it from being written. It is closed
+    when the script has begun to fit so many further models, or when 64 later events are open: what a record holds
+    depends on the script alone, never on time.
+
+    Parameters
+    ----------
+    sink
+        Where to write them.
+    interval_seconds
+        Time between two attempts to write.
+    """
+
+    def __init__(self, sink: EventSink, interval_seconds: float = _INTERVAL_SECONDS) -> None:
+        self._sink = sink
+        self._events: list[StageEvent] = []
+        self._open: dict[int, int] = {}
+        self._fits = 0
+        self._lock = threading.RLock()
+        self._write_lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._has_complained = False
+        self._interval_seconds = interval_seconds
+        self._thread: threading.Thread | None = None
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held while events are made or changed."""
+        return self._lock
+
+    def add(self, *events: StageEvent, open_for: int = 0, begins_fit: bool = False) -> None:
+        """Add events, an event before its parts.
+
+        Parameters
+        ----------
+        *events
+            What happened.
+        open_for
+            Number of further fits until the first of them is closed; 0 for an event that is complete.
+        begins_fit
+            Whether this is the fit of a model, which closes earlier events.
+        """
+        with self._lock:
+            if begins_fit:
+                self._fits += 1
+                self._open = {key: until for key, until in self._open.items() if until > self._fits}
+            if open_for:
+                self._open[id(events[0])] = self._fits + open_for
+                if len(self._open) > _MOST_OPEN:
+                    del self._open[next(iter(self._open))]
+            for event in events:
+                if not event.libraries and event.parent is None:
+                    event.libraries = versions((*_LIBRARIES, event.operator.partition(":")[0].partition(".")[0]))
+            self._events.extend(events)
+            if self._thread is None and not self._stopped.is_set():
+                self._thread = threading.Thread(target=self._work, name="mistique-modeldb", daemon=True)
+                self._thread.start()
+
+    @contextmanager
+    def between_writes(self) -> Iterator[None]:
+        """Keep events from being written meanwhile."""
+        with self._write_lock:
+            yield
+
+    def is_open(self, event: StageEvent) -> bool:
+        """Return whether an event may still be changed."""
+        return id(event) in self._open
+
+    def comes_before(self, first: StageEvent | None, second: StageEvent) -> bool:
+        """Return whether one event was added before another that is not written yet; no event is before all."""
+        if first is None:
+            return True
+        for event in self._events:
+            if event is second:
+                return False
+            if event is first:
+                return True
+        return True
+
+    def flush(self) -> None:
+        """Close all events and write them now.
+
+        Raises
+        ------
+        MistiqueError
+            If they cannot be written; they are kept.
+        """
+        with self._lock:
+            self._open.clear()
+        self._write()
+
+    def stop(self) -> None:
+        """Close and write all events, and end the thread; events that cannot be written are lost, and logged."""
+        self._stopped.set()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+        try:
+            self.flush()
+        except Exception:
+            log.exception("ModelDB: %d events could not be recorded and are lost", len(self._events))
+
+    def _work(self) -> None:
+        while not self._stopped.wait(self._interval_seconds):
+            try:
+                self._write()
+            except Exception:
+                # The script goes on, and so does this thread: the events are kept and tried again.
+                if not self._has_complained:
+                    self._has_complained = True
+                    log.exception("ModelDB: events could not be recorded; trying again every second")
+
+    def _write(self) -> None:
+        with self._write_lock:
+            with self._lock:
+                ready = self._ready()
+            if not ready:
+                return
+            self._sink.record(ready)
+            with self._lock:
+                del self._events[: len(ready)]
+
+    def _ready(self) -> list[StageEvent]:
+        for position, event in enumerate(self._events):
+            if id(event) in self._open:
+                return self._events[:position]
+        return list(self._events)

@@ -1,0 +1,102 @@
+"""A script's record in a store, looked at with plain SQL."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import train_test_split
+
+from mistique_core import Mistique
+from mistique_core.errors import InvalidInputError, NotFoundError
+from mistique_core.modeldb import Syncer, autolog
+from mistique_core.modeldb.sync import Existing
+
+
+def table(store: Mistique, query: str) -> pd.DataFrame:
+    with store.catalogue.read() as connection:
+        return pd.read_sql(sa.text(query), connection)
+
+
+def script() -> float:
+    data = load_breast_cancer(as_frame=True).frame
+    X_train, X_test, y_train, y_test = train_test_split(data.drop(columns="target"), data["target"], random_state=0)
+    model = LogisticRegression(max_iter=5_000).fit(X_train, y_train)
+    return float(accuracy_score(y_test, model.predict(X_test)))
+
+
+def test_a_run_and_its_stages(tmp_path: Path) -> None:
+    with Mistique.open(tmp_path) as store:
+        with autolog("cancer", "logistic", store=store, experiment="first", description="a try") as run:
+            accuracy = script()
+            run.flush()
+            assert table(store, "SELECT state FROM experiment_run").state.tolist() == ["running"]
+        assert run.run.label == "cancer.logistic@1"
+        found = table(store, "SELECT name, kind, state FROM stage ORDER BY id")
+        assert found.name.tolist() == ["train_test_split", "LogisticRegression", "predict", "evaluate"]
+        assert found.kind.tolist() == ["split", "fit", "predict", "metric"]
+        assert set(found.state) == {"success"}
+        assert table(store, "SELECT state, description FROM experiment_run").to_numpy().tolist() == [
+            ["success", "a try"]
+        ]
+        assert table(store, "SELECT value FROM metric").value.tolist() == [accuracy]
+        with pytest.raises(ZeroDivisionError), autolog("cancer", "logistic", store=store):
+            _ = 1 / 0
+        states = table(store, "SELECT state, error FROM experiment_run ORDER BY id")
+        assert states.state.tolist() == ["success", "failed"]
+        assert "division by zero" in states.error[1]
+        with pytest.raises(InvalidInputError, match=r"model 'a\.b'"):
+            autolog("cancer", "a.b", store=store)
+
+
+def test_the_interpreter_ends_a_run(tmp_path: Path) -> None:
+    text = f"""
+        from mistique_core.modeldb import autolog
+        import sys
+        assert "sklearn" not in sys.modules
+        autolog("cancer", store={str(tmp_path)!r})
+        from sklearn.linear_model import LogisticRegression
+        LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+        raise KeyError("gone")
+    """
+    path = tmp_path / "my.script.py"
+    path.write_text(textwrap.dedent(text))
+    root = Path(__file__).parents[4]
+    ended = subprocess.run([sys.executable, str(path)], cwd=root, env={"PYTHONPATH": str(root)}, capture_output=True)
+    assert b"KeyError: 'gone'" in ended.stderr
+    with Mistique.open(tmp_path) as store:
+        run = table(store, "SELECT e.state, e.error, m.name FROM experiment_run e, model m").iloc[0]
+        assert (run.state, run["name"]) == ("failed", "my_script")
+        assert run.error == "KeyError: 'gone'"
+        assert table(store, "SELECT name FROM stage").name.tolist() == ["LogisticRegression"]
+
+
+def test_tags_and_what_must_exist(tmp_path: Path) -> None:
+    with Mistique.open(tmp_path) as store:
+        with pytest.raises(NotFoundError, match="no project 'cancer'"):
+            Syncer(Existing("cancer"), "m", store=store)
+        with Syncer("cancer", "m", store=store, experiment="first") as syncer:
+            data = load_breast_cancer(as_frame=True).frame
+            syncer.add_tag(data, "wisconsin")
+            X, model = data[["mean radius"]], LogisticRegression()
+            syncer.add_tag(model, "one feature")
+            assert model.fit_sync(X, data["target"]) is model  # type: ignore[attr-defined]
+            syncer.sync()
+            assert table(store, "SELECT tag FROM data_frame").tag.tolist() == ["wisconsin"]
+            assert table(store, "SELECT tag FROM transformer").tag.tolist() == ["one feature"]
+            syncer.add_tag(model, "renamed")
+            syncer.add_tag(X, "of Wisconsin")
+        assert table(store, "SELECT tag FROM data_frame").tag.tolist() == ["of Wisconsin"]
+        assert table(store, "SELECT tag FROM transformer").tag.tolist() == ["renamed"]
+        with pytest.raises(NotFoundError, match="no experiment 'frist'; did you mean 'first'"):
+            Syncer(Existing("cancer"), "m", store=store, experiment=Existing("frist"))
+        Syncer(Existing("cancer"), "m", store=store, experiment=Existing("first")).stop()
+        assert len(table(store, "SELECT id FROM experiment")) == 1
