@@ -207,4 +207,5 @@ def _walk(document: MutableMapping[str, Any], way: list[str | int], path: str) -
             raise InvalidInputError(
                 f"{path!r} leads through {key!r}, which is a single value; remove that first, or choose another path"
             )
-    return place
+    found: MutableMapping[str, Any] | list[Any] = place
+    return found

@@ -281,7 +281,7 @@ def _outside_params(row: sa.FromClause, values: tuple[Value, ...]) -> sa.ColumnE
     numbers = [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     truths = [float(value) for value in values if isinstance(value, bool)]
     is_bool = row.c.kind == "bool"
-    among = [row.c.text.in_(texts)] if texts else []
+    among: list[sa.ColumnElement[bool]] = [row.c.text.in_(texts)] if texts else []
     among += [sa.and_(sa.not_(is_bool), row.c.number.in_(numbers))] if numbers else []
     among += [sa.and_(is_bool, row.c.number.in_(truths))] if truths else []
     return sa.not_(sa.func.coalesce(sa.or_(*among), sa.false()))
