@@ -193,8 +193,8 @@ def read_events(connection: sa.Connection, run_ids: Collection[int]) -> list[Eve
 def _made(connection: sa.Connection, table: sa.Table, run_ids: Collection[int]) -> dict[int, list[int]]:
     query = sa.select(table.c.stage_id, table.c.id).where(table.c.stage_id.is_not(None)).order_by(table.c.id)
     found: dict[int, list[int]] = defaultdict(list)
-    for stage_id, row in select_batches(connection, query, table.c.run_id, run_ids):
-        found[stage_id].append(row)
+    for row in select_batches(connection, query, table.c.run_id, run_ids):
+        found[row.stage_id].append(row.id)
     return found
 
 
@@ -204,8 +204,8 @@ def read_specs(connection: sa.Connection, stage_ids: Collection[int]) -> dict[in
     named = sa.select(hyperparameter.c.stage_id, value_name.c.name, hyperparameter.c.value).join(
         value_name, value_name.c.id == hyperparameter.c.name_id
     )
-    for stage_id, name, value in select_batches(connection, named, hyperparameter.c.stage_id, stage_ids):
-        values[stage_id][name] = value
+    for row in select_batches(connection, named, hyperparameter.c.stage_id, stage_ids):
+        values[row.stage_id][row.name] = row.value
     query = sa.select(stage.c.id, stage.c.label, stage.c.tag, model_version.c.run_id).join(
         model_version, model_version.c.id == stage.c.model_version_id
     )
