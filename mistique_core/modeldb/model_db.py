@@ -50,6 +50,7 @@ class ModelDB:
     def __init__(self, source: Mistique | Catalogue) -> None:
         catalogue = source if isinstance(source, Catalogue) else source.catalogue
         self._catalogue = catalogue
+        self._delete_version = None if isinstance(source, Catalogue) else source.delete
         self.browse = Browser(catalogue)
         self.lineage = Lineage(catalogue)
         self.compare = Comparisons(catalogue)
@@ -77,4 +78,4 @@ class ModelDB:
 
     def delete_runs(self, run_ids: Sequence[int], *, force: bool = False, dry_run: bool = False) -> RunDeletion:
         """Delete runs with all that they recorded; see :func:`mistique_core.modeldb.edit.deletion.delete_runs`."""
-        return delete_runs(self._catalogue, run_ids, force=force, dry_run=dry_run)
+        return delete_runs(self._catalogue, run_ids, force=force, dry_run=dry_run, delete_version=self._delete_version)

@@ -140,10 +140,20 @@ class Browser:
                 raise not_found("project", project_id)
             return _experiments(connection, experiment.c.project_id == project_id, readable_dags)
 
-    def projects(self, *, readable_dags: Collection[str] | None = None) -> tuple[ProjectOverview, ...]:
-        """Return all projects at a glance, by name."""
+    def projects(
+        self, *, readable_dags: Collection[str] | None = None, most_metrics: int = 20
+    ) -> tuple[ProjectOverview, ...]:
+        """Return all projects at a glance, by name.
+
+        Parameters
+        ----------
+        readable_dags
+            DAGs whose runs count; runs of scripts always do. ``None`` means all.
+        most_metrics
+            Most metrics to summarise of each project: the first by name of those that its twenty newest runs measured.
+        """
         with self._catalogue.read() as connection:
-            return project_overviews(connection, readable_dags)
+            return project_overviews(connection, readable_dags, most_metrics)
 
     def models(self, run_id: int) -> tuple[ModelRecord, ...]:
         """Return the models and transformers of a run, by id."""

@@ -12,11 +12,13 @@ from mistique_core.catalogue.tables import experiment, experiment_run, model, mo
 from mistique_core.modeldb.browse.records import MetricSummary, ProjectOverview
 from mistique_core.modeldb.visibility import readable
 
+_NEWEST_RUNS = 20
+
 
 def project_overviews(
-    connection: sa.Connection, readable_dags: Collection[str] | None = None
+    connection: sa.Connection, readable_dags: Collection[str] | None = None, most_metrics: int = 20
 ) -> tuple[ProjectOverview, ...]:
-    """Return every project, by name."""
+    """Return every project, by name, with so many metrics of its newest runs."""
     runs = _runs(readable_dags)
     per_project: dict[int, tuple[int, float | None]] = {}
     last = sa.func.max(sa.func.coalesce(experiment_run.c.ended_at, experiment_run.c.started_at))
@@ -36,7 +38,7 @@ def project_overviews(
     )
     for row in connection.execute(by_type):
         types[row.project_id][row.type_name] = int(row.models)
-    metrics = _metrics(connection, runs)
+    metrics = _metrics(connection, runs, most_metrics)
     tags: dict[int, list[str]] = defaultdict(list)
     tagged = sa.select(tag.c.entity_id, tag.c.name).where(tag.c.entity == "project").order_by(tag.c.name)
     for row in connection.execute(tagged):
@@ -76,24 +78,53 @@ def _runs(readable_dags: Collection[str] | None) -> sa.Subquery:
     return sa.union(by_experiment, by_version).subquery("runs")
 
 
-def _metrics(connection: sa.Connection, runs: sa.Subquery) -> dict[int, dict[str, MetricSummary]]:
+def _metrics(connection: sa.Connection, runs: sa.Subquery, most: int) -> dict[int, dict[str, MetricSummary]]:
+    """Return project -> metric -> summary, of the first `most` metrics by name of each project's newest runs.
+
+    Thousands of metrics of thousands of runs are tens of millions of rows: those of a few names are found by their index.
+    """
+    names = _newest_names(connection, runs, most)
+    wanted = sorted({number for chosen in names.values() for number in chosen})
     query = (
         sa.select(
             runs.c.project_id,
-            value_name.c.name,
-            sa.func.count().label("count"),
+            metric.c.name_id,
+            sa.func.count().label("values"),
             sa.func.min(metric.c.value).label("minimum"),
             sa.func.avg(metric.c.value).label("mean"),
             sa.func.max(metric.c.value).label("maximum"),
         )
-        .select_from(
-            runs.join(metric, metric.c.run_id == runs.c.run_id).join(value_name, value_name.c.id == metric.c.name_id)
-        )
-        .where(metric.c.is_own)
-        .group_by(runs.c.project_id, value_name.c.name)
-        .order_by(value_name.c.name)
+        .select_from(runs.join(metric, metric.c.run_id == runs.c.run_id))
+        .where(metric.c.is_own, metric.c.name_id.in_(wanted))
+        .group_by(runs.c.project_id, metric.c.name_id)
     )
-    found: dict[int, dict[str, MetricSummary]] = defaultdict(dict)
+    found: dict[int, dict[int, MetricSummary]] = defaultdict(dict)
     for row in connection.execute(query):
-        found[row.project_id][row.name] = MetricSummary(int(row[2]), row.minimum, row.mean, row.maximum)
-    return found
+        found[row.project_id][row.name_id] = MetricSummary(int(row[2]), row.minimum, row.mean, row.maximum)
+    return defaultdict(
+        dict,
+        {
+            project_id: {name: found[project_id][number] for number, name in chosen.items()}
+            for project_id, chosen in names.items()
+        },
+    )
+
+
+def _newest_names(connection: sa.Connection, runs: sa.Subquery, most: int) -> dict[int, dict[int, str]]:
+    """Return project -> number -> name of metrics of its newest runs, sorted by name."""
+    newest = sa.func.row_number().over(partition_by=runs.c.project_id, order_by=runs.c.run_id.desc())
+    numbered = sa.select(runs.c.project_id, runs.c.run_id, newest.label("number")).subquery("numbered")
+    query = (
+        sa.select(numbered.c.project_id, value_name.c.id, value_name.c.name)
+        .distinct()
+        .select_from(
+            numbered.join(metric, metric.c.run_id == numbered.c.run_id).join(
+                value_name, value_name.c.id == metric.c.name_id
+            )
+        )
+        .where(numbered.c.number <= _NEWEST_RUNS, metric.c.is_own)
+    )
+    found: dict[int, list[tuple[str, int]]] = defaultdict(list)
+    for row in connection.execute(query):
+        found[row.project_id].append((row.name, row.id))
+    return {project_id: {number: name for name, number in sorted(names)[:most]} for project_id, names in found.items()}

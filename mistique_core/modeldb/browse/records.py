@@ -141,7 +141,7 @@ class ProjectOverview:
     updated_at
         Unix seconds at which the last of its runs ended, or began; ``None`` without runs.
     metrics
-        Metric -> its smallest, mean and largest value.
+        Metric -> its smallest, mean and largest value, of metrics of the newest runs.
     """
 
     id: int

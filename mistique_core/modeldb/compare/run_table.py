@@ -68,9 +68,11 @@ def _metrics(
         rows += _tuples(connection, query)
     if not rows:
         return [], np.empty((0, len(runs)))
-    run_ids, name_ids, stage_ids = (np.fromiter((row[i] for row in rows), np.int64, len(rows)) for i in range(3))
-    values = np.fromiter((row[3] for row in rows), np.float64, len(rows))
-    columns = np.fromiter((place[run] for run in run_ids.tolist()), np.int64, len(rows))
+    *numbers, measured = zip(*rows, strict=True)
+    run_ids, name_ids, stage_ids = (np.array(column, np.int64) for column in numbers)
+    values = np.array(measured, np.float64)
+    known_runs, run_of = np.unique(run_ids, return_inverse=True)
+    columns = np.array([place[run] for run in known_runs.tolist()], np.int64)[run_of]
     names = _names(connection, set(np.unique(name_ids).tolist()))
     # Several stages of a run with the same name are rare: only those get labels of their own.
     keys = run_ids * (name_ids.max() + 1) + name_ids

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import sqlalchemy as sa
 
@@ -23,7 +25,7 @@ from mistique_core.catalogue.modeldb_tables import (
 from mistique_core.catalogue.tables import experiment_run, model, model_version, project
 from mistique_core.errors import RunInProgressError
 from mistique_core.maintenance.batches import clear_in, delete_in
-from mistique_core.maintenance.delete import delete
+from mistique_core.maintenance.delete import DeleteReport, delete
 from mistique_core.modeldb.entities import not_found
 
 
@@ -49,8 +51,20 @@ class RunDeletion:
     dry_run: bool
 
 
+class DeleteVersion(Protocol):
+    """Deletes what one model version recorded: :meth:`mistique_core.store.Mistique.delete`, or that of a catalogue."""
+
+    def __call__(self, project: str, model: str, *, version: int, force: bool, dry_run: bool) -> DeleteReport:
+        """Return what was deleted."""
+
+
 def delete_runs(
-    catalogue: Catalogue, run_ids: Sequence[int], *, force: bool = False, dry_run: bool = False
+    catalogue: Catalogue,
+    run_ids: Sequence[int],
+    *,
+    force: bool = False,
+    dry_run: bool = False,
+    delete_version: DeleteVersion | None = None,
 ) -> RunDeletion:
     """Delete runs, the model versions that they made, and what is annotated and tagged of them.
 
@@ -67,6 +81,9 @@ def delete_runs(
         (:func:`mistique_core.maintenance.delete.delete`).
     dry_run
         Change nothing.
+    delete_version
+        How a model version is deleted: that of a store also forgets the runs that the store has open. By default rows
+        of the catalogue only.
 
     Raises
     ------
@@ -97,8 +114,8 @@ def delete_runs(
             )
             versions = connection.execute(query).all()
         for version in versions:
-            report = delete(
-                catalogue, version.project, version.model, version=version.number, force=force, dry_run=dry_run
+            report = (delete_version or partial(_delete_version, catalogue))(
+                version.project, version.model, version=version.number, force=force, dry_run=dry_run
             )
             labels.append(f"{version.project}.{version.model}@{version.number}")
             freed += report.freed_bytes
@@ -106,6 +123,12 @@ def delete_runs(
             with catalogue.write() as connection:
                 _delete_rows(connection, run_id)
     return RunDeletion(tuple(runs), tuple(labels), freed, dry_run)
+
+
+def _delete_version(
+    catalogue: Catalogue, project: str, model: str, *, version: int, force: bool, dry_run: bool
+) -> DeleteReport:
+    return delete(catalogue, project, model, version=version, force=force, dry_run=dry_run)
 
 
 def _delete_rows(connection: sa.Connection, run_id: int) -> None:

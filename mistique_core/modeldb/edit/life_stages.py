@@ -165,7 +165,7 @@ def _version(connection: sa.Connection, project_name: str, model_name: str, vers
         .select_from(model_version.join(model).join(project))
         .where(project.c.name == project_name, model.c.name == model_name, model_version.c.number == version)
     )
-    found = connection.execute(query).first()
+    found: sa.Row[Any] | None = connection.execute(query).first()
     if found is None:
         raise NotFoundError(f"{project_name}.{model_name}@{version} does not exist; search() lists model versions")
     return found
