@@ -54,6 +54,10 @@ class RunInProgressError(InvalidInputError):
     """A run that has not ended still needs what was to be changed."""
 
 
+class IllegalOperationError(InvalidInputError):
+    """What was asked for is there, but is of a kind that this cannot be asked of."""
+
+
 class StorageError(MistiqueError, OSError):
     """The storage backend failed to write or read bytes."""
 
