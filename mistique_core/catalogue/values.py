@@ -71,7 +71,9 @@ def searchable(value: Any) -> dict[str, Any]:
     if isinstance(value, float):
         return {"kind": "double", "number": value, "text": repr(value)}
     if isinstance(value, str):
-        return {"kind": "string", "number": None, "text": value[:_LONGEST]}
+        # A text column holds neither half a character nor, on PostgreSQL, the character 0; the value itself is JSON.
+        text = value[:_LONGEST].encode("utf-8", "replace").decode().replace("\0", "?")
+        return {"kind": "string", "number": None, "text": text}
     return {"kind": "json", "number": None, "text": None}
 
 

@@ -12,7 +12,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from mistique_core.workflows.specification.problem import Path, Problem, WorkflowSpecificationError
+from mistique_core.workflows.specification.problem import (
+    DocumentError,
+    Path,
+    Problem,
+    WorkflowSpecificationError,
+)
 
 MAX_CHARACTERS = 1_000_000
 MAX_VALUES = 50_000
@@ -20,6 +25,7 @@ MAX_VALUES = 50_000
 MAX_DEPTH = 50
 
 _TAG = "tag:yaml.org,2002:"
+_SCALARS = ("str", "null", "bool", "int", "float")
 _RESOLVERS = (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("null", r"~|null|Null|NULL|", ("~", "n", "N", "")),
@@ -46,12 +52,15 @@ class Document:
         Path of a key or item -> its line, from 1.
     problems
         What was found wrong so far.
+    error
+        What is raised if anything is wrong.
     """
 
     source: str
     value: Any = None
     lines: dict[Path, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    error: type[DocumentError] = WorkflowSpecificationError
 
     def line(self, path: Path) -> int:
         """Return the line of a path, or of the nearest part of it that exists."""
@@ -68,24 +77,44 @@ class Document:
 
         Raises
         ------
-        WorkflowSpecificationError
-            With all problems.
+        DocumentError
+            With all problems, of the class :attr:`error`.
         """
         if self.problems:
-            raise WorkflowSpecificationError(self.source, self.problems)
+            raise self.error(self.source, self.problems)
 
 
-def read_document(text: str, source: str) -> Document:
+def read_document(
+    text: str,
+    source: str,
+    *,
+    least: str = "project, model and stages",
+    error: type[DocumentError] = WorkflowSpecificationError,
+    any_key: bool = False,
+) -> Document:
     """Parse a document; duplicate keys and values that JSON lacks are noted as its problems.
+
+    Parameters
+    ----------
+    text
+        YAML.
+    source
+        Name of the file, for people.
+    least
+        What to tell whoever gives an empty file to write.
+    error
+        What to raise.
+    any_key
+        Whether a key such as ``11`` or ``no`` is taken as text rather than refused.
 
     Raises
     ------
-    WorkflowSpecificationError
-        If it is no YAML, or larger than a workflow can be.
+    DocumentError
+        If it is no YAML, or larger than what a person writes; of the class `error`.
     """
     import yaml
 
-    document = Document(source)
+    document = Document(source, error=error)
     if len(text) > MAX_CHARACTERS:
         document.report((), f"the file has {len(text):,} characters; write at most {MAX_CHARACTERS:,}")
         document.check()
@@ -96,23 +125,23 @@ def read_document(text: str, source: str) -> Document:
         finally:
             loader.dispose()
         if node is None:
-            document.report((), "the file is empty; write at least project, model and stages")
+            document.report((), f"the file is empty; write at least {least}")
         else:
             document.lines[()] = node.start_mark.line + 1
-            document.value = _Values(document).of(node, ())
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+            document.value = _Values(document, any_key).of(node, ())
+    except yaml.YAMLError as failure:
+        mark = getattr(failure, "problem_mark", None) or getattr(failure, "context_mark", None)
         line = 1 if mark is None else mark.line + 1
         reason = " ".join(
-            str(item) for item in (getattr(error, "context", None), getattr(error, "problem", None)) if item
+            str(item) for item in (getattr(failure, "context", None), getattr(failure, "problem", None)) if item
         )
         if not reason:
-            reason = str(error).splitlines()[0]
+            reason = str(failure).splitlines()[0]
         document.problems.append(Problem(line, "", f"this is not YAML: {reason}"))
     except RecursionError:
         document.report((), _too_deep())
-    except _TooLargeError as error:
-        document.report((), str(error))
+    except _TooLargeError as failure:
+        document.report((), str(failure))
     if document.value is None:
         document.check()
     return document
@@ -125,8 +154,9 @@ class _TooLargeError(Exception):
 class _Values:
     """Makes JSON values of nodes."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, any_key: bool) -> None:
         self._document = document
+        self._key_tags = _SCALARS if any_key else ("str",)
         self._count = 0
 
     def of(self, node: Any, path: Path) -> Any:
@@ -145,7 +175,7 @@ class _Values:
                 self._document.lines[*path, position] = item.start_mark.line + 1
                 items.append(self.of(item, (*path, position)))
             return items
-        if node.id == "scalar" and tag in ("str", "null", "bool", "int", "float"):
+        if node.id == "scalar" and tag in _SCALARS:
             return self._scalar(tag, node.value, path)
         self._document.report(path, f"the tag {node.tag!r} is not allowed; write plain values")
         return None
@@ -154,7 +184,7 @@ class _Values:
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
-            if key_node.id != "scalar" or key_node.tag != f"{_TAG}str":
+            if key_node.id != "scalar" or key_node.tag.removeprefix(_TAG) not in self._key_tags:
                 shown = key_node.value if key_node.id == "scalar" else f"a {key_node.id}"
                 place = ".".join(map(str, path))
                 self._document.problems.append(Problem(line, place, f"the key {shown} is not text; put it in quotes"))
@@ -205,6 +235,11 @@ def _loader_class() -> Any:
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
         yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (PyYAML's own way)
 
-    for tag, pattern, first in _RESOLVERS:
-        Loader.add_implicit_resolver(_TAG + tag, re.compile(f"(?:{pattern})$"), list(first))
+    for tag, pattern, first in implicit_types():
+        Loader.add_implicit_resolver(tag, pattern, first)
     return Loader
+
+
+def implicit_types() -> list[tuple[str, re.Pattern[str], list[str]]]:
+    """Return what PyYAML needs to know of plain scalars that are no texts: tag, pattern, first characters."""
+    return [(_TAG + tag, re.compile(f"(?:{pattern})$"), list(first)) for tag, pattern, first in _RESOLVERS]

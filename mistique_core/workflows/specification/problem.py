@@ -1,4 +1,4 @@
-"""What is wrong with a workflow's file: where, and what to write instead."""
+"""What is wrong with a file that a person wrote: where, and what to write instead."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Problem:
         return f"{self.place}: {self.text}" if self.place else self.text
 
 
-class WorkflowSpecificationError(InvalidInputError):
-    """A workflow's file cannot be used; the message lists every problem, one a line.
+class DocumentError(InvalidInputError):
+    """A file that a person wrote cannot be used; the message lists every problem, one a line.
 
     Parameters
     ----------
@@ -49,5 +49,9 @@ class WorkflowSpecificationError(InvalidInputError):
         self.problems = tuple(sorted(set(problems)))
         super().__init__("\n".join(f"{source}:{problem.line}: {problem}" for problem in self.problems))
 
-    def __reduce__(self) -> tuple[type[WorkflowSpecificationError], tuple[str, tuple[Problem, ...]]]:
+    def __reduce__(self) -> tuple[type[DocumentError], tuple[str, tuple[Problem, ...]]]:
         return type(self), (self.source, self.problems)
+
+
+class WorkflowSpecificationError(DocumentError):
+    """A workflow's file cannot be used."""
