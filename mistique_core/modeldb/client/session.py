@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -98,6 +99,8 @@ class TracedRun:
             if self in _active:
                 _active.remove(self)
             self._replaced.put_back()
+        if os.getpid() != self.tracker.process:
+            return  # a fork: the run is its parent's
         self.tracker.buffer.stop()
         try:
             self.run.finish(error)
