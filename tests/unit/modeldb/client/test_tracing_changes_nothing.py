@@ -238,7 +238,22 @@ def test_a_sink_that_fails_is_tried_again(caplog: Any) -> None:
         LogisticRegression().fit(X, Y)
         sink.failures = 1_000
     assert len(sink.events) == 1
-    assert "1 events could not be recorded and are lost" in caplog.text
+    assert "1 events could not be recorded and are lost: LogisticRegression (the catalogue is away)" in caplog.text
+
+
+def test_an_event_that_cannot_be_recorded_takes_no_others_with_it(caplog: Any) -> None:
+    class Picky(Sink):
+        def record(self, events: Any) -> None:
+            if any(event.name == "StandardScaler" for event in events):
+                raise InvalidInputError("no scalers here")
+            super().record(events)
+
+    sink = Picky()
+    with trace(sink):
+        LogisticRegression().fit(StandardScaler().fit_transform(X), Y)
+        LogisticRegression().fit(X, Y)
+    assert sink.top() == ["LogisticRegression", "LogisticRegression"]
+    assert "1 events could not be recorded and are lost: StandardScaler (no scalers here)" in caplog.text
 
 
 def test_a_split_without_a_seed_can_be_made_again() -> None:
