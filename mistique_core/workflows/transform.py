@@ -73,7 +73,7 @@ class TransformStage(LearningStage):
         self.exclude = list(exclude)
         self.label_column = label
         self.row_wise = transformer in _ROW_WISE
-        self._changes: dict[str, Any] = {}
+        self._facts: dict[str, Any] = {}
 
     @property
     def deterministic(self) -> bool:
@@ -92,8 +92,8 @@ class TransformStage(LearningStage):
         }
 
     def facts(self) -> dict[str, Any]:
-        """Return the columns that it takes and those that it makes of them."""
-        return self._changes
+        """Return ``input_columns``, what was transformed, and ``output_columns``, what came of it."""
+        return self._facts
 
     def packages(self) -> tuple[str, ...]:
         """See :class:`Stage`."""
@@ -125,7 +125,7 @@ class TransformStage(LearningStage):
         else:
             names = [str(name) for name in learned.get_feature_names_out()]
             changed = pd.DataFrame(np.asarray(values), index=frame.index, columns=names)
-        self._changes = {"input_columns": columns, "output_columns": [str(name) for name in changed.columns]}
+        self._facts = {"input_columns": columns, "output_columns": [str(name) for name in changed.columns]}
         return pd.concat([changed, frame.drop(columns=columns)], axis=1)
 
     def _columns_of(self, frame: pd.DataFrame) -> list[str]:

@@ -167,7 +167,7 @@ class ColumnViews:
             seen.taken_from = (weakref.ref(frame), names)
 
     def took_values(self, data: Any, values: Any) -> None:
-        """Remember that an array holds the values of a frame or of a known Series, or that a copy does of a known one."""
+        """Remember that an array holds the values of a frame or of a known Series, or a copy those of a known one."""
         is_table = isinstance(values, np.ndarray) and hasattr(data, "columns")
         view = self.view(data) if is_table else self.find(data)
         if view is not None and values is not data and values.shape == data.shape:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from mistique_core.errors import CatalogueUnavailableError
 from mistique_core.model.event import StageEvent
 from mistique_core.modeldb.client.callable_names import versions
 
@@ -129,8 +130,11 @@ class EventBuffer:
             thread.join()
         try:
             self.flush()
-        except Exception:
+        except CatalogueUnavailableError:
             log.exception("ModelDB: %d events could not be recorded and are lost", len(self._events))
+        except Exception:
+            log.exception("ModelDB: events could not be recorded together; each is tried alone")
+            self._write_each()
 
     def _work(self) -> None:
         while not self._stopped.wait(self._interval_seconds):
@@ -151,6 +155,19 @@ class EventBuffer:
             self._sink.record(ready)
             with self._lock:
                 del self._events[: len(ready)]
+
+    def _write_each(self) -> None:
+        """Write events one by one, so that one that cannot be recorded does not take all others with it."""
+        with self._write_lock:
+            lost = []
+            for event in self._events:
+                try:
+                    self._sink.record([event])
+                except Exception as error:
+                    lost.append(f"{event.name} ({error})")
+            self._events.clear()
+        if lost:
+            log.error("ModelDB: %d events could not be recorded and are lost: %s", len(lost), "; ".join(lost[:10]))
 
     def _ready(self) -> list[StageEvent]:
         for position, event in enumerate(self._events):

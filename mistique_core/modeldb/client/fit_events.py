@@ -35,7 +35,7 @@ def prepare_fit(tracker: Tracker, call: TracedCall) -> None:
 def record_fit(tracker: Tracker, call: TracedCall) -> None:
     """Record ``fit``, ``fit_transform`` or ``fit_predict``."""
     estimator = call.target
-    X, y = call.argument(0, "X"), call.argument(1, "y", "Y")
+    X, y = call.argument(0, "X", "raw_documents"), call.argument(1, "y", "Y")
     data = tracker.views.view(X)
     label = None if y is None else tracker.views.view(y, "y")
     if is_transformer(estimator):

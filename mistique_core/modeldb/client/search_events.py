@@ -16,6 +16,9 @@ from mistique_core.modeldb.client.callable_names import call_path, described
 from mistique_core.modeldb.client.data_source import DataView
 from mistique_core.modeldb.client.tracker import Tracker
 
+_DEFAULT_SCORES = {"ClassifierMixin.score": "accuracy", "RegressorMixin.score": "r2"}
+"""What the score of an estimator is that defines none of its own."""
+
 
 def is_search(estimator: Any) -> bool:
     """Return whether an estimator searches hyperparameters, such as ``GridSearchCV``."""
@@ -33,9 +36,10 @@ def evaluator_name(scoring: Any, estimator: Any) -> str:
     function = getattr(scoring, "_score_func", scoring)
     if function is not None:
         return str(getattr(function, "__name__", type(function).__name__)).removesuffix("_score")
-    from sklearn.base import is_classifier, is_regressor
-
-    return "accuracy" if is_classifier(estimator) else "r2" if is_regressor(estimator) else "score"
+    steps = getattr(estimator, "steps", None)
+    model = steps[-1][1] if steps else getattr(estimator, "estimator", estimator) if is_search(estimator) else estimator
+    own = getattr(getattr(type(model), "score", None), "__qualname__", "")
+    return _DEFAULT_SCORES.get(own, "score")
 
 
 def _seed_of(cv: Any) -> int | None:
@@ -174,7 +178,9 @@ def record_cross_validation(tracker: Tracker, call: TracedCall) -> None:
     scores = _scores(call, scoring, estimator)
     folds = len(next(iter(scores.values()), ()))
     event.facts = {"folds": folds, "seed": _seed_of(cv), "evaluator": ", ".join(scores)}
-    event.metrics = {name: float(np.mean(values)) for name, values in scores.items() if np.all(np.isfinite(values))}
+    event.metrics = {
+        f"mean_{name}": float(np.mean(values)) for name, values in scores.items() if np.all(np.isfinite(values))
+    }
     tracker.buffer.add(event, *fold_events(event, scores, data), begins_fit=True)
 
 

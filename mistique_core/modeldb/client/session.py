@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
+from mistique_core.modeldb.client.callable_names import versions
 from mistique_core.modeldb.client.event_buffer import EventSink
 from mistique_core.modeldb.client.replaced import Replaced
 from mistique_core.modeldb.client.tracker import Tracker
@@ -17,6 +19,8 @@ log = logging.getLogger(__name__)
 
 _lock = threading.RLock()
 _active: list[TracedRun] = []
+
+_LIBRARIES = ("lightgbm", "numpy", "pandas", "sklearn", "xgboost")
 
 Patch = Callable[[Replaced, Tracker], None]
 
@@ -50,6 +54,7 @@ class TracedRun:
         self._close = close
         with _lock:
             stop_active()
+            versions(_LIBRARIES)  # reading them takes milliseconds, which no call of the script should wait for
             try:
                 for patch in patches:
                     patch(self._replaced, self.tracker)
@@ -94,6 +99,8 @@ class TracedRun:
             if self in _active:
                 _active.remove(self)
             self._replaced.put_back()
+        if os.getpid() != self.tracker.process:
+            return  # a fork: the run is its parent's
         self.tracker.buffer.stop()
         try:
             self.run.finish(error)

@@ -18,6 +18,7 @@ from mistique_core.workflows.split import SplitStage
 NAME = "train_test_split"
 _SEEDS = 2**31 - 1
 _DEFAULT_TEST_SIZE = 0.25
+_ROUNDING = 1e-12
 
 
 def prepare_split(tracker: Tracker, call: TracedCall) -> None:
@@ -109,17 +110,17 @@ def _describe(tracker: Tracker, event: StageEvent, call: TracedCall, source: Dat
 
 def _test_share(options: Any, total: int | None, rows: int | None) -> float | None:
     """Return the share of test rows that makes the same split, or ``None`` where numbers of rows were given."""
-    test: Any = options.get("test_size")
-    train: Any = options.get("train_size")
+    test, train = options.get("test_size"), options.get("train_size")
+    if not all(size is None or isinstance(size, (float, np.floating)) for size in (test, train)):
+        return None
     if test is None:
-        test = _DEFAULT_TEST_SIZE if train is None else 1 - train
-    share: float | None = float(test) if isinstance(test, (float, np.floating)) else None
-    if share is None or not 0.0 < share < 1 or (train is not None and not isinstance(train, (float, np.floating))):
-        return None
+        share = _DEFAULT_TEST_SIZE if train is None else 1 - float(train)
+    else:
+        share = float(test)
+        if train is not None and abs(float(train) + share - 1) > _ROUNDING:
+            return None
     is_same = total is None or rows is None or math.ceil(share * total) == rows
-    if train is not None and options.get("test_size") is not None and abs(train + share - 1) > 1e-12:
-        return None
-    return share if is_same else None
+    return share if is_same and 0 < share < 1 else None
 
 
 def _column_of(tracker: Tracker, source: DataSource, groups: Any) -> str | None:

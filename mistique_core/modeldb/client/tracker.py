@@ -37,6 +37,8 @@ class Tracker:
         Its fitted estimators.
     buffer
         Its events on their way.
+    process
+        Id of the process whose calls are recorded.
     is_stopped
         Whether calls are only made, and not recorded any more.
     predictions, evaluations
@@ -51,13 +53,13 @@ class Tracker:
         self.predictions: dict[tuple[int, int], tuple[DataSource, DataView]] = {}
         self.evaluations: dict[int, tuple[DataSource, StageEvent]] = {}
         self._has_complained = False
-        self._process = os.getpid()
+        self.process = os.getpid()
         self.is_stopped = False
 
     @property
     def is_listening(self) -> bool:
         """Whether a call made now is to be recorded: it is the script's own, and in the process of the run."""
-        return not self.is_stopped and not is_nested() and os.getpid() == self._process
+        return not self.is_stopped and not is_nested() and os.getpid() == self.process
 
     def make(
         self,

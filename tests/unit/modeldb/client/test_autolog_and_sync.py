@@ -277,6 +277,6 @@ def test_a_search_has_cells_folds_and_the_best_fit(csv: str) -> None:
     assert validation.facts == {"folds": 4, "seed": None, "evaluator": "roc_auc"}
     scores = cross_val_score(LogisticRegression(max_iter=500), X, y, cv=4, scoring="roc_auc")
     assert [item.metrics["roc_auc"] for item in sink.events if item.parent is validation] == scores.tolist()
-    assert validation.metrics == {"roc_auc": pytest.approx(scores.mean())}
+    assert validation.metrics == {"mean_roc_auc": pytest.approx(scores.mean())}
     order = {id(item): number for number, item in enumerate(sink.events)}
     assert all(order[id(item.parent)] < order[id(item)] for item in sink.events if item.parent is not None)

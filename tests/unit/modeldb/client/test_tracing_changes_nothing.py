@@ -16,8 +16,10 @@ import sklearn.metrics
 import sklearn.model_selection
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.datasets import make_classification
+from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score as measure
 from sklearn.metrics import f1_score
@@ -236,7 +238,22 @@ def test_a_sink_that_fails_is_tried_again(caplog: Any) -> None:
         LogisticRegression().fit(X, Y)
         sink.failures = 1_000
     assert len(sink.events) == 1
-    assert "1 events could not be recorded and are lost" in caplog.text
+    assert "1 events could not be recorded and are lost: LogisticRegression (the catalogue is away)" in caplog.text
+
+
+def test_an_event_that_cannot_be_recorded_takes_no_others_with_it(caplog: Any) -> None:
+    class Picky(Sink):
+        def record(self, events: Any) -> None:
+            if any(event.name == "StandardScaler" for event in events):
+                raise InvalidInputError("no scalers here")
+            super().record(events)
+
+    sink = Picky()
+    with trace(sink):
+        LogisticRegression().fit(StandardScaler().fit_transform(X), Y)
+        LogisticRegression().fit(X, Y)
+    assert sink.top() == ["LogisticRegression", "LogisticRegression"]
+    assert "1 events could not be recorded and are lost: StandardScaler (no scalers here)" in caplog.text
 
 
 def test_a_split_without_a_seed_can_be_made_again() -> None:
@@ -310,3 +327,29 @@ def test_sync_calls_need_a_run() -> None:
         train_test_split_sync(X, Y)
     with Syncer(sink=Sink()) as syncer, pytest.raises(InvalidInputError, match="a list cannot be tagged"):
         syncer.add_tag([1, 2], "mine")
+
+
+def test_a_fork_leaves_the_run_to_its_parent() -> None:
+    sink = Sink()
+    with trace(sink) as run:
+        run.tracker.process += 1  # what a fork sees
+        LogisticRegression().fit(X, Y)
+        run.stop()
+    assert sink.events == []
+    assert not sink.is_finished
+
+
+def test_a_script_with_lists_and_texts() -> None:
+    sink = Sink()
+    with trace(sink):
+        words = CountVectorizer().fit_transform(raw_documents=["a good day", "a bad day", "good"])
+        model = LogisticRegression().fit(words, [1, 0, 1])
+        measure([1, 0, 1], model.predict(words))
+        DummyRegressor().fit(None, [1.0, 2.0])
+        DummyRegressor().fit([[1], [2]], [1.0, 2.0]).score([[1], [2]], [1.0, 2.0])
+    assert sink.top() == [
+        "CountVectorizer", "LogisticRegression", "predict", "evaluate", "DummyRegressor", "DummyRegressor", "score",
+    ]  # fmt: skip
+    assert sink.only("LogisticRegression").inputs["data"] is sink.only("CountVectorizer").frames[""]
+    assert sink.only("evaluate").metrics_of is sink.only("LogisticRegression").fitted["model"]
+    assert list(sink.only("score").metrics) == ["score"]  # a dummy defines a score of its own
