@@ -81,7 +81,7 @@ def _runs(readable_dags: Collection[str] | None) -> sa.Subquery:
 def _metrics(connection: sa.Connection, runs: sa.Subquery, most: int) -> dict[int, dict[str, MetricSummary]]:
     """Return project -> metric -> summary, of the first `most` metrics by name of each project's newest runs.
 
-    Thousands of metrics of thousands of runs are tens of millions of rows: those of a few names are found by their index.
+    Thousands of metrics of thousands of runs are millions of rows; those of a few names are found by their index.
     """
     names = _newest_names(connection, runs, most)
     wanted = sorted({number for chosen in names.values() for number in chosen})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -68,9 +69,8 @@ def _metrics(
         rows += _tuples(connection, query)
     if not rows:
         return [], np.empty((0, len(runs)))
-    *numbers, measured = zip(*rows, strict=True)
-    run_ids, name_ids, stage_ids = (np.array(column, np.int64) for column in numbers)
-    values = np.array(measured, np.float64)
+    run_ids, name_ids, stage_ids = (np.fromiter(map(itemgetter(i), rows), np.int64, len(rows)) for i in range(3))
+    values = np.fromiter(map(itemgetter(3), rows), np.float64, len(rows))
     known_runs, run_of = np.unique(run_ids, return_inverse=True)
     columns = np.array([place[run] for run in known_runs.tolist()], np.int64)[run_of]
     names = _names(connection, set(np.unique(name_ids).tolist()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -41,6 +41,12 @@ class LifeChange:
     life_stage: LifeStage
     changed_at: float
     author: str | None
+
+
+class _Version(NamedTuple):
+    id: int
+    model_id: int
+    life_stage: str | None
 
 
 class LifeStages:
@@ -159,16 +165,16 @@ class LifeStages:
             return tuple(VersionLabel(*row) for row in connection.execute(query))
 
 
-def _version(connection: sa.Connection, project_name: str, model_name: str, version: int) -> sa.Row[Any]:
+def _version(connection: sa.Connection, project_name: str, model_name: str, version: int) -> _Version:
     query = (
         sa.select(model_version.c.id, model_version.c.model_id, model_version.c.life_stage)
         .select_from(model_version.join(model).join(project))
         .where(project.c.name == project_name, model.c.name == model_name, model_version.c.number == version)
     )
-    found: sa.Row[Any] | None = connection.execute(query).first()
+    found = connection.execute(query).first()
     if found is None:
         raise NotFoundError(f"{project_name}.{model_name}@{version} does not exist; search() lists model versions")
-    return found
+    return _Version(*found)
 
 
 def _change(connection: sa.Connection, version_id: int, life_stage: LifeStage, author: str | None) -> None:
