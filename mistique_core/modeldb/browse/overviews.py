@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from mistique_core.catalogue.modeldb_tables import metric, tag, transformer, value_name
 from mistique_core.catalogue.tables import experiment, experiment_run, model, model_version, project
 from mistique_core.modeldb.browse.records import MetricSummary, ProjectOverview
+from mistique_core.modeldb.entities import select_batches
 from mistique_core.modeldb.visibility import readable
 
 _NEWEST_RUNS = 20
@@ -114,17 +115,19 @@ def _newest_names(connection: sa.Connection, runs: sa.Subquery, most: int) -> di
     """Return project -> number -> name of metrics of its newest runs, sorted by name."""
     newest = sa.func.row_number().over(partition_by=runs.c.project_id, order_by=runs.c.run_id.desc())
     numbered = sa.select(runs.c.project_id, runs.c.run_id, newest.label("number")).subquery("numbered")
-    query = (
-        sa.select(numbered.c.project_id, value_name.c.id, value_name.c.name)
+    projects: dict[int, list[int]] = defaultdict(list)
+    query = sa.select(numbered.c.project_id, numbered.c.run_id).where(numbered.c.number <= _NEWEST_RUNS)
+    for project_id, run_id in connection.execute(query):
+        projects[run_id].append(project_id)
+    # A statement of its own: in one with the above PostgreSQL would read the metrics of all runs.
+    measured = (
+        sa.select(metric.c.run_id, value_name.c.id, value_name.c.name)
         .distinct()
-        .select_from(
-            numbered.join(metric, metric.c.run_id == numbered.c.run_id).join(
-                value_name, value_name.c.id == metric.c.name_id
-            )
-        )
-        .where(numbered.c.number <= _NEWEST_RUNS, metric.c.is_own)
+        .join(value_name, value_name.c.id == metric.c.name_id)
+        .where(metric.c.is_own)
     )
-    found: dict[int, list[tuple[str, int]]] = defaultdict(list)
-    for row in connection.execute(query):
-        found[row.project_id].append((row.name, row.id))
+    found: dict[int, set[tuple[str, int]]] = defaultdict(set)
+    for row in select_batches(connection, measured, metric.c.run_id, projects):
+        for project_id in projects[row.run_id]:
+            found[project_id].add((row.name, row.id))
     return {project_id: {number: name for name, number in sorted(names)[:most]} for project_id, names in found.items()}
