@@ -20,6 +20,9 @@ class Access(Protocol):
     def readable_dags(self, user: Any) -> set[str]:
         """Return the DAGs that a user may read."""
 
+    def editable_dags(self, user: Any) -> set[str]:
+        """Return the DAGs that a user may edit."""
+
 
 class AirflowAccess:
     """Airflow's own login (bearer token or session cookie) and its auth manager."""
@@ -35,6 +38,12 @@ class AirflowAccess:
         from airflow.api_fastapi.app import get_auth_manager
 
         return set(get_auth_manager().get_authorized_dag_ids(user=user, method="GET"))
+
+    def editable_dags(self, user: Any) -> set[str]:
+        """See :class:`Access`."""
+        from airflow.api_fastapi.app import get_auth_manager
+
+        return set(get_auth_manager().get_authorized_dag_ids(user=user, method="PUT"))
 
 
 class LoginGuard:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
+from mistique_ui.json_values import as_json
 from mistique_ui.reader import MOST, MOST_ROWS, Filter, Reader
 
 
@@ -53,12 +53,3 @@ def api_router(reader: Reader) -> APIRouter:
         return Response(found, media_type="application/json")
 
     return router
-
-
-def as_json(value: Any) -> Any:
-    """Return a copy in which NaN and the infinities, which JSON does not know, are ``None``."""
-    if isinstance(value, dict):
-        return {key: as_json(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [as_json(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from importlib import metadata
 from pathlib import Path
 
 from fastapi import FastAPI, HTTPException, Request, Response
@@ -11,16 +12,27 @@ from fastapi.responses import FileResponse
 from starlette.exceptions import HTTPException as RoutingError
 
 from mistique_core.catalogue import Catalogue
-from mistique_core.errors import CatalogueUnavailableError, InvalidInputError
+from mistique_core.errors import (
+    CatalogueUnavailableError,
+    IllegalOperationError,
+    InvalidInputError,
+    MistiqueError,
+    NotFoundError,
+    RunInProgressError,
+)
 from mistique_ui.access import Access, LoginGuard
 from mistique_ui.api import api_router
 from mistique_ui.downloads import download_router
+from mistique_ui.modeldb_api import modeldb_router
+from mistique_ui.modeldb_context import asked_by
+from mistique_ui.modeldb_edits import edit_router
 from mistique_ui.pages import page_router
 from mistique_ui.plotly_script import plotly_script
 from mistique_ui.reader import Reader
 from mistique_ui.rendering import STATIC, refuse
 from mistique_ui.throttle import Throttled
 
+OPENAPI = "/api/openapi.json"
 STATIC_FILES = {
     "style.css": "text/css",
     "figure.css": "text/css",
@@ -58,17 +70,28 @@ def make_app(
     before_read
         Called before runs are read, at most every 5 s; an error is logged and otherwise ignored.
     """
-    app = FastAPI(title="MISTIQUE", docs_url=None, redoc_url=None, openapi_url=None)
-    reader = Reader(catalogue, location, access, Throttled(before_read))
-    app.include_router(page_router(reader))
-    app.include_router(api_router(reader))
-    app.include_router(download_router(reader))
+    app = FastAPI(
+        title="MISTIQUE",
+        version=metadata.version("mistique-airflow"),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=OPENAPI,
+    )
+    refresh = Throttled(before_read)
+    reader = Reader(catalogue, location, access, refresh)
+    app.include_router(page_router(reader), include_in_schema=False)
+    app.include_router(api_router(reader), tags=["runs and answers"])
+    app.include_router(download_router(reader), include_in_schema=False)
+    ask = asked_by(catalogue, access, refresh)
+    app.include_router(modeldb_router(ask))
+    app.include_router(edit_router(ask))
     for name in STATIC_FILES:
         serve = _static(STATIC / name, STATIC_FILES[name])
-        app.add_api_route(f"/{name}", serve, methods=["GET"], response_class=FileResponse)
+        app.add_api_route(f"/{name}", serve, methods=["GET"], response_class=FileResponse, include_in_schema=False)
     script = plotly_script()
     if script is not None:
-        app.add_api_route("/plotly.js", _static(script, "text/javascript", 86_400), response_class=FileResponse)
+        serve = _static(script, "text/javascript", 86_400)
+        app.add_api_route("/plotly.js", serve, response_class=FileResponse, include_in_schema=False)
     _explain_errors(app)
     app.middleware("http")(_add_headers)
     app.add_middleware(LoginGuard, access=access)
@@ -87,6 +110,12 @@ def _explain_errors(app: FastAPI) -> None:
     async def unavailable(request: Request, error: Exception) -> Response:
         return refuse(request, 503, "The catalogue cannot be read", str(error))
 
+    async def refused(request: Request, error: Exception) -> Response:
+        if not str(request.scope["path"]).partition("/api/")[2].startswith("modeldb/"):
+            return await unavailable(request, error)
+        title, _, hint = str(error.args[0] if error.args else error).partition("; ")
+        return refuse(request, _status(error), title, hint)
+
     async def routing(request: Request, error: RoutingError) -> Response:
         if error.status_code == 404 and not isinstance(error, HTTPException):
             return refuse(request, 404, "There is no such page", "open the list of runs and go on from there")
@@ -98,9 +127,17 @@ def _explain_errors(app: FastAPI) -> None:
         return refuse(request, 422, "The address is incomplete", wrong)
 
     app.add_exception_handler(CatalogueUnavailableError, unavailable)
-    app.add_exception_handler(InvalidInputError, unavailable)
+    app.add_exception_handler(MistiqueError, refused)
     app.add_exception_handler(RoutingError, routing)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, malformed)  # type: ignore[arg-type]
+
+
+def _status(error: Exception) -> int:
+    if isinstance(error, NotFoundError):
+        return 404
+    if isinstance(error, (RunInProgressError, IllegalOperationError)):
+        return 409
+    return 400 if isinstance(error, InvalidInputError) else 503
 
 
 async def _add_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -45,3 +46,46 @@ def csv(tmp_path: Path, houses: pd.DataFrame) -> Path:
     path = tmp_path / "houses.csv"
     houses.to_csv(path, index=False)
     return path
+
+
+@pytest.fixture(scope="session")
+def auth_manager() -> Any:
+    """Airflow's simple auth manager over a database that knows the DAGs ``train`` and ``ask``, but not ``secret``."""
+    from airflow.api_fastapi.app import create_app, get_auth_manager
+    from airflow.models.dag import DagModel
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.utils.db import initdb
+    from airflow.utils.session import create_session
+
+    initdb()
+    create_app()
+    with create_session(scoped=False) as session:
+        if session.get(DagBundleModel, "dags-folder") is None:
+            session.add(DagBundleModel(name="dags-folder"))
+            session.flush()
+        for dag_id in ("train", "ask"):
+            if session.get(DagModel, dag_id) is None:
+                session.add(
+                    DagModel(dag_id=dag_id, bundle_name="dags-folder", fileloc="", max_consecutive_failed_dag_runs=0)
+                )
+    return get_auth_manager()
+
+
+def make_client(
+    auth_manager: Any, catalogue: Any, location: Path, *, login: bool = True, role: str = "viewer", **options: Any
+) -> Any:
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+    from mistique_ui.access import AirflowAccess
+    from mistique_ui.app import make_app
+
+    app = make_app(catalogue, location=lambda: str(location), access=AirflowAccess(), **options)
+    root = FastAPI()
+    root.mount("/mistique", app)
+    client = TestClient(root, base_url="http://testserver", follow_redirects=False)
+    client.pages = app
+    if login:
+        token = auth_manager.generate_jwt(SimpleAuthManagerUser(username="vera", role=role))
+        client.headers["Authorization"] = f"Bearer {token}"
+    return client

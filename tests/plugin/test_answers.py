@@ -16,9 +16,8 @@ from mistique_core import Mistique
 from mistique_core.diagnostics import diagnose, figure_document
 from mistique_core.modeldb import record_query
 from mistique_core.modeldb.recorded_answer import Question, answer_and_record
-from tests.plugin.test_app import XSS, auth_manager, make_client
-
-__all__ = ["auth_manager"]
+from tests.plugin.conftest import make_client
+from tests.plugin.test_app import XSS
 
 pytestmark = [
     pytest.mark.airflow,
