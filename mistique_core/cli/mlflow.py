@@ -20,10 +20,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     importing = subparsers.add_parser(
         "import-mlflow",
         help="record the runs of an MLflow tracking store",
-        description="Record the runs of MLflow from the files of a tracking store, without MLflow. The store is "
+        description="Record the runs of a tracking store, a folder or a SQLite file, without MLflow. The store is "
         "created if it is new. Importing again records what is new or has changed.",
     )
-    importing.add_argument("folder", metavar="FOLDER", help="MLflow's mlruns, or the folder that holds it")
+    importing.add_argument("folder", metavar="FOLDER", help="MLflow's mlruns or mlflow.db, or the folder that holds it")
     importing.add_argument(
         "--project", metavar="NAME", default="mlflow", help="what the runs belong to (default: mlflow)"
     )
@@ -46,11 +46,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run_import(args: argparse.Namespace) -> int:
     """Import; return 1 if a run cannot be read."""
-    from mistique_core.modeldb.mlflow_files import tracking_folder
-    from mistique_core.modeldb.mlflow_import import import_mlflow
+    from mistique_core.modeldb.mlflow_import import find_tracking_store, import_mlflow
     from mistique_core.store import Mistique
 
-    folder = tracking_folder(args.folder)
+    folder = find_tracking_store(args.folder)
     with Mistique.open(args.store, args.catalogue) as store, progress_bar("importing runs") as progress:
         report = import_mlflow(store, folder, project=args.project, experiment=args.experiment, progress=progress)
     if args.json:

@@ -2,6 +2,8 @@
 
 import math
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +15,12 @@ from mistique_core import Mistique
 from mistique_core.errors import InvalidInputError, NotFoundError
 from mistique_core.modeldb.mlflow_events import typed
 from mistique_core.modeldb.mlflow_import import MlflowReport, import_mlflow
+from mistique_core.modeldb.mlflow_run import MlflowFormatError
 from mistique_core.modeldb.records import RunDetail
 from mistique_core.modeldb.runs import find_run
 from tests.mlflow_files import file_client
 
+ROOT = Path(__file__).parents[3]
 SCHEMA = '{"mlflow_colspec": [{"name": "age", "type": "long"}, {"name": "default", "type": "boolean"}]}'
 
 
@@ -267,6 +271,47 @@ def test_refused(store: Mistique, mlruns: Path, tmp_path: Path) -> None:
         import_mlflow(store, mlruns, experiment="credits")
     with pytest.raises(InvalidInputError, match="separate the parts of a key"):
         import_mlflow(store, mlruns, project="a.b")
+
+
+def test_a_database(store: Mistique, mlruns: Path, tmp_path: Path) -> None:
+    """What MLflow keeps in SQLite is recorded as what it keeps in files."""
+    first = make_run(mlruns)
+    import_mlflow(store, mlruns)
+    script = (
+        "import sys; from pathlib import Path; from mlflow import MlflowClient\n"
+        "import tests.unit.modeldb.test_mlflow_import as made\n"
+        "client = MlflowClient(tracking_uri='sqlite:///' + sys.argv[1])\n"
+        "made.file_client = lambda _: client\n"
+        "print(made.make_run(Path()))\n"
+        "client.delete_experiment(client.create_experiment('old'))\n"
+    )
+    database = tmp_path / "mlflow.db"
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(database)], capture_output=True, text=True, timeout=120, check=True, cwd=ROOT
+    )
+    second = done.stdout.split()[-1]
+    before = database.read_bytes()
+    assert counts(import_mlflow(store, database)) == (1, 0, 0, 1, 0)
+    assert counts(import_mlflow(store, f"sqlite:///{database}")) == (0, 0, 1, 1, 0)
+    assert database.read_bytes() == before
+    one, two = (detail_of(store, "credit", run_id) for run_id in (first, second))
+    assert (one.run.metrics.keys(), one.run.hyperparameters) == (two.run.metrics.keys(), two.run.hyperparameters)
+    assert two.run.metrics["endless"] == math.inf
+    assert (two.run.started_at, two.run.ended_at) == (one.run.started_at, one.run.ended_at)
+    steps = "SELECT h.step, h.value FROM history h WHERE h.stage_id = {} ORDER BY h.step"
+    fits = [next(item.id for item in detail.stages if item.kind == "fit") for detail in (one, two)]
+    assert rows(store, steps.format(fits[0])) == rows(store, steps.format(fits[1]))
+    frames = [sorted((f.tag, f.filepath, f.rows) for s in detail.stages for f in s.frames) for detail in (one, two)]
+    assert frames[0] == frames[1]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"no database", "file is not a database"), (b"", "lacks the tables")]
+)
+def test_no_database(store: Mistique, tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "mlflow.db").write_bytes(content)
+    with pytest.raises(MlflowFormatError, match=message):
+        import_mlflow(store, tmp_path)
 
 
 @pytest.mark.parametrize(
