@@ -126,13 +126,13 @@ def metric_rows(
 
 
 def history_rows(
-    stage_id: int, values: Mapping[str, Iterable[float]], numbers: Mapping[str, int]
+    stage_id: int, values: Mapping[str, Iterable[float] | Mapping[int, float]], numbers: Mapping[str, int]
 ) -> list[dict[str, Any]]:
-    """Return the rows of a stage's curves, one a step from 0; steps that are NaN have none."""
+    """Return the rows of a stage's curves, one a step, from 0 where the steps are not given; NaN has no row."""
     return [
         {"stage_id": stage_id, "name_id": numbers[name[:_LONGEST]], "step": step, "value": float(value)}
         for name, curve in values.items()
-        for step, value in enumerate(curve)
+        for step, value in (curve.items() if isinstance(curve, Mapping) else enumerate(curve))
         if not math.isnan(value)
     ]
 
@@ -212,15 +212,31 @@ def values_of_runs(
     names
         Names to restrict them to; ``None`` for all.
     """
+    kind = (table.c.kind, table.c.text) if "kind" in table.c else (sa.null(), sa.null())
     query = (
-        sa.select(table.c.run_id, table.c.stage_id, value_name.c.name, table.c.value)
+        sa.select(table.c.run_id, table.c.stage_id, value_name.c.name, table.c.value, *kind)
         .join(value_name, value_name.c.id == table.c.name_id)
         .where(table.c.run_id.in_(list(run_ids)))
         .order_by(table.c.stage_id, value_name.c.name)
     )
     if names is not None:
         query = query.where(value_name.c.name.in_(sorted(names)))
-    return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
+    return [(row[0], row[1], row[2], as_recorded(*row[3:])) for row in connection.execute(query)]
+
+
+def as_recorded(value: Any, kind: str | None, text: str | None) -> Any:
+    """Return a value as it was recorded: SQLite gives 1.0 back as 1, and integers of more than 64 bits as floats.
+
+    Parameters
+    ----------
+    value, kind, text
+        Columns of ``hyperparameter``; `kind` is ``None`` for a metric.
+    """
+    if kind == "double":
+        return float(value)
+    if kind == "int" and isinstance(value, float) and text is not None and len(text) < _LONGEST:
+        return int(text)
+    return value
 
 
 def metrics_of_stage(stage_id: int) -> sa.Select[tuple[str, float]]:

@@ -156,7 +156,8 @@ class FitFacts:
     linear, trees
         Its inside, where it is one of these.
     history
-        Name (``objective``, ``loss``, ``val_accuracy``) -> one value an iteration, from the first.
+        Name (``objective``, ``loss``, ``val_accuracy``) -> one value an iteration, from the first; or step -> value,
+        where steps are left out, of at most 32 bits with their sign.
     """
 
     type_name: str
@@ -167,4 +168,4 @@ class FitFacts:
     prediction_columns: tuple[str, ...] = ()
     linear: LinearFacts | None = None
     trees: TreeFacts | None = None
-    history: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    history: Mapping[str, tuple[float, ...] | Mapping[int, float]] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from mistique_core.catalogue.modeldb_tables import (
     value_name,
 )
 from mistique_core.catalogue.tables import experiment, experiment_run, project, stage
+from mistique_core.catalogue.values import values_of_runs
 from mistique_core.errors import NotFoundError
 from mistique_core.model.event import StageKind
 from mistique_core.modeldb.light_api.light_run import LIGHT
@@ -150,14 +151,8 @@ def _models(connection: sa.Connection, run: int) -> list[dict[str, Any]]:
 
 
 def _settings(connection: sa.Connection, run: int) -> dict[int, dict[str, Any]]:
-    query = (
-        sa.select(hyperparameter.c.stage_id, value_name.c.name, hyperparameter.c.value)
-        .join(value_name, value_name.c.id == hyperparameter.c.name_id)
-        .where(hyperparameter.c.run_id == run)
-        .order_by(value_name.c.name)
-    )
     found: dict[int, dict[str, Any]] = {}
-    for stage_id, name, value in connection.execute(query):
+    for _, stage_id, name, value in values_of_runs(connection, hyperparameter, [run]):
         found.setdefault(stage_id, {})[name] = value
     return found
 

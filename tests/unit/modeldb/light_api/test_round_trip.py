@@ -19,7 +19,7 @@ from mistique_core.modeldb.light_api.export import yaml_text
 from mistique_core.modeldb.light_api.structure import known_keys
 from mistique_core.modeldb.light_api.text import read_text
 
-NUMBERS = st.one_of(st.integers(-(2**63), 2**63), st.floats(allow_nan=False, allow_infinity=False))
+NUMBERS = st.one_of(st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False))
 KEYS = st.text(max_size=12)
 JSON = st.recursive(
     st.none() | st.booleans() | NUMBERS | st.text(max_size=20),
@@ -83,6 +83,10 @@ def one_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mistique]:
 NUMBER = itertools.count()
 
 
+def models_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return document.get("MODELS") or [document["MODEL"]]
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(document=documents(), as_json=st.booleans())
 def test_what_a_file_says_comes_back(
@@ -92,7 +96,11 @@ def test_what_a_file_says_comes_back(
     file = tmp_path / f"x{next(NUMBER)}.{'json' if as_json else 'yaml'}"
     file.write_text(json.dumps(document) if as_json else yaml_text(document), encoding="utf-8")
     done = import_file(one_store, file)
-    assert to_document(one_store, done.name, done.run_id) == document
+    found = to_document(one_store, done.name, done.run_id)
+    assert found == document
+    for model, said in zip(models_of(found), models_of(document), strict=True):
+        types = [{name: type(value) for name, value in item["CONFIG"].items()} for item in (model, said)]
+        assert types[0] == types[1]
     file.with_suffix(".out").write_text(to_yaml(one_store, done.name, done.run_id), encoding="utf-8")
     assert read_light_file(file.with_suffix(".out")) == done.file
 
