@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mistique_core.fitted.facts.numeric_blocks import NumericBlocks, is_standardized
+from mistique_core.fitted.facts.numeric_data import NumericData
 from mistique_core.fitted.facts.standard_errors import Errors, least_squares_errors, logistic_errors
 from mistique_core.model.fit_facts import LinearFacts, LinearTerm
 
 _Floats = npt.NDArray[np.float64]
+
+_QUALITY_SHARE = 100
 
 
 def linear_facts(
@@ -37,7 +39,7 @@ def linear_facts(
     term_limit
         Most coefficients; a model with more has no terms here.
     work_limit
-        Most multiplications for standard errors; a hundredth of them buys the errors of a regression.
+        Most multiplications for standard errors; a hundredth of them for how well another regression fits.
     is_weighted
         Whether the rows had weights.
     standardized
@@ -48,16 +50,16 @@ def linear_facts(
     coefficients, intercepts, targets = _coefficients(model)
     if coefficients.size > term_limit or coefficients.shape[1] != len(names):
         return LinearFacts(())
-    data = NumericBlocks.of(X, y)
+    data = NumericData.of(X, y)
     errors = fit = None
-    if data is not None and data.rows * (len(names) + 1) ** 2 <= work_limit and not is_weighted:
-        errors = least_squares_errors(model, data) or logistic_errors(model, data)
-        if errors is None and data.y is not None and _is_regressor(model):
-            fit = data.residuals(coefficients, intercepts)
-        elif errors is not None:
-            fit = errors.fit
-        if standardized is None:
-            standardized = is_standardized(X)
+    if data is not None and not is_weighted:
+        if data.rows * (len(names) + 1) ** 2 <= work_limit:
+            errors = least_squares_errors(model, data) or logistic_errors(model, data)
+            fit = None if errors is None else errors.fit
+        if fit is None and data.rows * len(names) <= work_limit // _QUALITY_SHARE and _is_regressor(model):
+            fit = data.fit_quality(coefficients, intercepts)
+    if standardized is None and data is not None:
+        standardized = data.is_standardized
     terms = _terms(coefficients, intercepts, targets, names, _has_intercept(model), errors)
     if fit is None:
         return LinearFacts(terms, is_standardized=standardized)

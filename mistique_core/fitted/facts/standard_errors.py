@@ -1,8 +1,8 @@
 """Standard errors of coefficients, where statistics has them: least squares, and unpenalised logistic regression.
 
 Both are read off the information matrix ``M = A' W A`` of the columns ``A = [1, X]``: its inverse, times the variance
-of the residuals for least squares, is the covariance of the coefficients. `M` is summed over blocks of rows, with
-columns moved towards 0 first, so that a column with a large mean costs no digits.
+of the residuals for least squares, is the covariance of the coefficients. Columns whose mean is far from 0 are moved
+there first, so that they cost no digits.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mistique_core.fitted.facts.numeric_blocks import FitQuality, NumericBlocks, fit_quality
+from mistique_core.fitted.facts.numeric_data import FitQuality, NumericData
 
 _Floats = npt.NDArray[np.float64]
 _SAMPLE_ROWS = 1_024
+_FAR_MEAN = 1_000.0
+"""In standard deviations: a column with a larger mean is moved."""
+_BLOCK_ROWS = 16_384
 _SMALLEST_EIGENVALUE = 1e-12
 """Of the information matrix scaled to a diagonal of ones: below it, a column is as good as a sum of others."""
 
@@ -53,7 +56,7 @@ def _finite(error: float, statistic: float, p_value: float) -> Statistics:
     return (float(error), float(statistic), float(p_value))
 
 
-def least_squares_errors(model: Any, data: NumericBlocks) -> Errors | None:
+def least_squares_errors(model: Any, data: NumericData) -> Errors | None:
     """Return the standard errors of ordinary least squares, with Student's t of ``n - p`` degrees of freedom.
 
     ``None`` for any other model, for positive coefficients, where there are not more rows than coefficients, and for
@@ -64,28 +67,22 @@ def least_squares_errors(model: Any, data: NumericBlocks) -> Errors | None:
 
     if type(model) is not LinearRegression or model.positive:
         return None
-    y = data.targets()
     coefficients = np.atleast_2d(np.asarray(model.coef_, dtype=np.float64))
     freedom = data.rows - data.columns - int(model.fit_intercept)
-    if y is None or freedom <= 0 or y.shape[1] != len(coefficients):
+    if freedom <= 0:
         return None
     intercepts = np.broadcast_to(np.asarray(model.intercept_, dtype=np.float64).reshape(-1), len(coefficients))
-    residual = y.copy()
-
-    def look(rows: slice, block: _Floats) -> None:
-        residual[rows] -= block @ coefficients.T + intercepts
-
-    inverse = _inverse_information(data, model.fit_intercept, look=look)
-    if inverse is None:
+    fit = data.fit_quality(coefficients, intercepts)
+    inverse = None if fit is None else _inverse_information(data, model.fit_intercept)
+    if fit is None or inverse is None:
         return None
-    fit = fit_quality(y, residual)
     errors = np.sqrt(np.outer(fit.residual_sums / freedom, np.diag(inverse)))
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = np.column_stack([intercepts, coefficients]) / errors
     return Errors(errors, statistic, 2 * stdtr(freedom, -np.abs(statistic)), fit)
 
 
-def logistic_errors(model: Any, data: NumericBlocks) -> Errors | None:
+def logistic_errors(model: Any, data: NumericData) -> Errors | None:
     """Return Wald's standard errors of a binary logistic regression, with the normal distribution.
 
     ``None`` for any other model, with a penalty or class weights, where the solver gave up before it converged, and
@@ -121,28 +118,22 @@ def _is_plain(model: Any) -> bool:
 
 
 def _inverse_information(
-    data: NumericBlocks,
-    has_intercept: bool,
-    *,
-    weights: Callable[[_Floats], _Floats] | None = None,
-    look: Callable[[slice, _Floats], None] | None = None,
+    data: NumericData, has_intercept: bool, *, weights: Callable[[_Floats], _Floats] | None = None
 ) -> _Floats | None:
     """Return the inverse of ``[1, X]' W [1, X]``, shape (1 + n_features, 1 + n_features); ``None`` if it is singular.
 
     Without an intercept the first row and column are NaN.
     """
     size = data.columns + 1
-    step = max(1, data.rows // _SAMPLE_ROWS)
-    shift = data.take(slice(None, None, step)).mean(axis=0) if has_intercept else np.zeros(data.columns)
+    shift = _shift(data) if has_intercept else None
     total = np.zeros((size, size))
-    for rows, block in data:
-        weight = None if weights is None else weights(block)
-        if look is not None:
-            look(rows, block)
-        design = np.empty((len(block), size))
-        design[:, 0] = 1.0
-        np.subtract(block, shift, out=design[:, 1:])
-        total += design.T @ (design if weight is None else design * weight[:, None])
+    if weights is None and shift is None:
+        total[0, 0] = data.rows
+        total[0, 1:] = total[1:, 0] = data.matrix.sum(axis=0)
+        total[1:, 1:] = data.matrix.T @ data.matrix
+    else:
+        for start in range(0, data.rows, _BLOCK_ROWS):
+            total += _block_information(data.matrix[start : start + _BLOCK_ROWS], shift, weights)
     first = 0 if has_intercept else 1
     matrix = total[first:, first:]
     scale = np.sqrt(np.diag(matrix))
@@ -153,12 +144,28 @@ def _inverse_information(
         return None
     inverse = np.full((size, size), np.nan)
     inverse[first:, first:] = (vectors / values) @ vectors.T / np.outer(scale, scale)
-    if has_intercept:
+    if has_intercept and shift is not None:
         # The intercept of the columns as they are is that of the moved columns minus what moving them added.
         back = np.concatenate([[1.0], -shift])
         inverse[0, 1:] = inverse[1:, 0] = inverse[1:, :] @ back
         inverse[0, 0] = _intercept_variance(vectors, values, scale, back)
     return inverse
+
+
+def _shift(data: NumericData) -> _Floats | None:
+    """Return by how much to move each column, or ``None`` where no mean is far from 0."""
+    sample = data.matrix[:: max(1, data.rows // _SAMPLE_ROWS)]
+    mean: _Floats = sample.mean(axis=0)
+    return mean if np.any(np.abs(mean) > _FAR_MEAN * sample.std(axis=0)) else None
+
+
+def _block_information(block: _Floats, shift: _Floats | None, weights: Callable[[_Floats], _Floats] | None) -> _Floats:
+    design = np.empty((len(block), block.shape[1] + 1))
+    design[:, 0] = 1.0
+    np.subtract(block, 0.0 if shift is None else shift, out=design[:, 1:])
+    weighted = design if weights is None else design * weights(block)[:, None]
+    found: _Floats = design.T @ weighted
+    return found
 
 
 def _intercept_variance(vectors: _Floats, values: _Floats, scale: _Floats, back: _Floats) -> float:

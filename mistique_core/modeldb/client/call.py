@@ -48,6 +48,11 @@ class TracedCall:
             return self.args[position]
         return next((self.kwargs[name] for name in names if name in self.kwargs), None)
 
+    def further(self, *names: str) -> dict[str, Any]:
+        """Return what was given beside some arguments, which come first; by position, where it has no name."""
+        named = {name: value for name, value in self.kwargs.items() if name not in names}
+        return {**{str(number): value for number, value in enumerate(self.args) if number >= len(names)}, **named}
+
     @property
     def times(self) -> dict[str, Any]:
         """When it ran and how it failed, as arguments of an event."""

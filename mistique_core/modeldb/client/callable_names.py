@@ -57,6 +57,8 @@ def given_params(estimator: Any) -> dict[str, Any]:
 
 
 _UNKNOWN = object()
+_LARGE = 100
+"""Numbers in an array that is data, not a parameter."""
 
 
 @lru_cache(maxsize=1_000)
@@ -102,7 +104,7 @@ def described(value: Any) -> Any:
         return [described(item) for item in value]
     if isinstance(value, dict):
         return {str(key): described(item) for key, item in value.items()}
-    if hasattr(value, "tolist") and getattr(value, "size", 1_000) < 1_000:
+    if hasattr(value, "tolist") and getattr(value, "size", _LARGE) < _LARGE:
         return as_json(value.tolist())
     return _text(value)
 

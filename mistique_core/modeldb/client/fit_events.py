@@ -53,7 +53,7 @@ def record_fit(tracker: Tracker, call: TracedCall) -> None:
         event.kind = StageKind.GRID_SEARCH
     elif is_pipeline(estimator):
         event.kind = StageKind.PIPELINE
-    _describe(event, estimator, data, label, call.before.get("given", {}))
+    _describe(event, call, data, label)
     if call.error is not None:
         event.hyperparameters = hyperparameters_of(estimator)
         tracker.buffer.add(event, begins_fit=True)
@@ -99,15 +99,16 @@ def _apart(data: DataView, label: DataView | None) -> dict[str, Any]:
     return {"y": label.source.entity}
 
 
-def _describe(event: StageEvent, estimator: Any, data: DataView, label: DataView | None, given: dict[str, Any]) -> None:
+def _describe(event: StageEvent, call: TracedCall, data: DataView, label: DataView | None) -> None:
     """Say which stage does the same in a workflow, or which method was called with what."""
-    model, params, normalize = _as_fit_stage(estimator, given)
+    estimator, further = call.target, call.further("X", "Y" if "Y" in call.kwargs else "y")
+    model, params, normalize = _as_fit_stage(estimator, call.before.get("given", {}))
     name = label_name(data, label)
-    can_make = type(model).__module__.partition(".")[0] in ALLOWED_PACKAGES and is_json(params)
+    can_make = not further and type(model).__module__.partition(".")[0] in ALLOWED_PACKAGES and is_json(params)
     if is_search(estimator) or is_pipeline(model) or name is None or not can_make or not data.source.has_names:
-        event.params = described(estimator)
-        if is_search(estimator):
-            event.params = {**event.params, "features": list(data.columns or ()), "label": name}
+        event.params = {**described(estimator), "features": list(data.columns or ()), "label": name}
+        if further:
+            event.params = {**event.params, "fit": described(further)}
         return
     others = tuple(column for column in data.source.columns or () if column != name)
     is_all = data.columns == others and not data.source.is_partial

@@ -6,7 +6,7 @@ from typing import Any
 
 from mistique_core.model.event import StageEvent, StageKind, TransformerEntity
 from mistique_core.modeldb.client.call import TracedCall
-from mistique_core.modeldb.client.callable_names import call_path, describe_as
+from mistique_core.modeldb.client.callable_names import call_path, describe_as, described
 from mistique_core.modeldb.client.data_source import DataSource, DataView, columns_of, rows_of
 from mistique_core.modeldb.client.tracker import Tracker
 from mistique_core.workflows.predict import PredictStage
@@ -24,7 +24,8 @@ def record_prediction(tracker: Tracker, call: TracedCall) -> None:
 def add_prediction(tracker: Tracker, call: TracedCall, data: DataView, model: TransformerEntity) -> None:
     """Record predictions for known data by a known model; see :func:`record_prediction`."""
     columns = None if call.error is not None else _columns(call)
-    if columns is not None:
+    is_plain = call.method == "fit_predict" or not call.further("X")
+    if columns is not None and is_plain:
         source = _open_predictions(tracker, model, data, columns)
         if source is not None and source.event is not None:
             kept = source.event.params.get("keep", ())
@@ -33,7 +34,7 @@ def add_prediction(tracker: Tracker, call: TracedCall, data: DataView, model: Tr
             source.event.ended_at = call.ended_at
             tracker.views.adopt(call.result, source, tuple(columns))
             return
-    is_stage = call.error is not None or columns is not None
+    is_stage = is_plain and (call.error is not None or columns is not None)
     event = StageEvent(
         StageKind.PREDICT,
         "predict",
@@ -42,6 +43,8 @@ def add_prediction(tracker: Tracker, call: TracedCall, data: DataView, model: Tr
         inputs={MODEL_INPUT: model, DATA_INPUT: data.source.entity},
         **call.times,
     )
+    if not is_plain:
+        event.params = described(call.further("X"))
     if is_stage and data.source.has_names and data.columns is not None:
         describe_as(event, PredictStage())
     if call.error is None:
@@ -58,7 +61,8 @@ def add_prediction(tracker: Tracker, call: TracedCall, data: DataView, model: Tr
         event.frames = {"": source.entity}
         tracker.views.adopt(call.result, source)
         tracker.forget_closed()
-        tracker.predictions[id(model), id(data.source)] = (source, data)
+        if is_plain:
+            tracker.predictions[id(model), id(data.source)] = (source, data)
     tracker.buffer.add(event, open_for=1)
 
 

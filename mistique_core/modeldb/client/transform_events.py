@@ -40,7 +40,8 @@ def record_learned_transform(tracker: Tracker, call: TracedCall, data: DataView,
         **call.times,
     )
     name = label_name(data, label)
-    is_stage = call.error is None and _fits_stage(estimator, given, data, label, name, call.result)
+    is_plain = call.error is None and not call.further("X", "y")
+    is_stage = is_plain and _fits_stage(estimator, given, data, label, name, call.result)
     if is_stage:
         columns = None if data.is_whole else list(data.columns or ())
         stage = TransformStage(class_path(type(estimator)), given, columns, label=name)

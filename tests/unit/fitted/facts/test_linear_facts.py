@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from scipy.sparse import csr_array
 from sklearn import metrics
 from sklearn.linear_model import Lasso, LinearRegression, LogisticRegression, Ridge, SGDClassifier
 from sklearn.pipeline import make_pipeline
@@ -159,3 +160,28 @@ def test_whether_features_were_standardized() -> None:
 def test_too_many_coefficients_are_left_out() -> None:
     X, y = data(50, 3)
     assert linear(fit_facts(Ridge().fit(X, y), X, y, node_limit=2)).terms == ()
+
+
+def test_a_mean_far_from_zero_costs_no_digits() -> None:
+    """Years and identifiers: their squares leave no digits for what matters, unless the columns are moved first."""
+    rng = np.random.default_rng(0)
+    near = rng.normal(size=(5_000, 2))
+    y = near @ [1.0, 2.0] + rng.normal(size=5_000)
+    far = near + 1e7
+    expected = linear(fit_facts(LinearRegression().fit(near, y), near, y)).terms
+    found = linear(fit_facts(LinearRegression().fit(far, y), far, y)).terms
+    for one, other in zip(found[1:], expected[1:], strict=True):
+        assert one.std_err == pytest.approx(other.std_err, rel=1e-6)
+    # The intercept is that of x - 1e7, whose error is that of a sum of slopes.
+    slopes = np.linalg.inv((near - near.mean(axis=0)).T @ (near - near.mean(axis=0)))
+    mean = far.mean(axis=0)
+    rss = np.square(y - LinearRegression().fit(near, y).predict(near)).sum() / (5_000 - 3)
+    assert found[0].std_err == pytest.approx(np.sqrt(rss * (1 / 5_000 + mean @ slopes @ mean)), rel=1e-6)
+
+
+def test_sparse_and_mixed_columns_have_coefficients_without_errors() -> None:
+    X, y = data(100, 3)
+    sparse = csr_array(X.to_numpy(dtype=float))
+    assert _errors(LinearRegression().fit(sparse, y), sparse, y) == {True}
+    texts = X.assign(a="text")
+    assert _errors(LinearRegression().fit(X, y), texts, y) == {True}

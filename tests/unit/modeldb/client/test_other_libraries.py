@@ -148,3 +148,26 @@ def test_searches_with_several_scores() -> None:
     folds = [item for item in sink.events if item.parent is validation]
     assert [fold.metrics["explained_variance"] for fold in folds] == result["test_explained_variance"].tolist()
     assert validation.facts["evaluator"] == "r2, explained_variance"
+
+
+def test_what_a_stage_cannot_do_is_not_recorded_as_one() -> None:
+    sink = Sink()
+    with trace(sink):
+        data = frame()
+        X, y = data[["a", "b"]], data["label"]
+        scaler = StandardScaler()
+        scaler.fit_transform(X, sample_weight=np.ones(120))
+        model = xgboost.XGBClassifier(n_estimators=2)
+        model.fit(X, y, eval_set=[(X, y)], verbose=False)
+        model.predict(X)
+        model.predict(X, output_margin=True)
+        model.predict_proba(X)
+    scale, fit, plain, margin = sink.events
+    assert scale.operator == "sklearn.preprocessing:StandardScaler.fit_transform"
+    assert fit.operator == "xgboost:XGBClassifier.fit"
+    assert (fit.params["features"], fit.params["label"]) == (["a", "b"], "label")
+    assert fit.params["fit"] == {"eval_set": [["DataFrame (120, 2)", "Series (120,)"]], "verbose": False}
+    assert list(fit.fitted["model"].facts.history) == ["validation_0_logloss"]
+    assert plain.operator == "mistique_core.workflows.predict:PredictStage"
+    assert [name for name, _ in plain.frames[""].columns or ()] == ["prediction", "probability_0", "probability_1"]
+    assert (margin.operator, margin.params) == ("xgboost:XGBClassifier.predict", {"output_margin": True})
