@@ -1,0 +1,252 @@
+"""What recording costs: modelling with and without autolog, and with MLflow's (thesis Fig. 4-13 and 4-14).
+
+Run ``python -m benchmarks.modeldb_overhead [--quick] [--json PATH] [--rows N,N] [--plot PATH]``. On the credit-default
+table, replicated to so many rows, three experiments of the thesis: *simple*, one workflow; *full*, ten hyperparameter
+settings of it; *exploratory*, many workflows of several model types and feature sets (200, and fewer of more than
+100,000 rows). Each is run plainly, with our autolog and with MLflow's, in turn, several times in this process. The
+overhead is the smallest time with it over the smallest without it, less 1; starting and ending the run and waiting
+for what is written are included. MLflow does not store models here either (``log_models=False``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.data_folder import data_folder
+from benchmarks.harness import Budget, Report, finish
+from mistique_core import Mistique
+from mistique_core.modeldb import autolog
+
+ROOT = Path(__file__).resolve().parents[1]
+LABEL = "default.payment.next.month"
+SMALL_ROWS = 30_000
+MANY_ROWS = 100_000
+REPEATS = {"simple": 7, "full": 3, "exploratory": 3}
+EXPLORATORY, EXPLORATORY_LARGE, EXPLORATORY_QUICK = 200, 24, 10
+BUDGETS = (
+    Budget("simple", "simple, 300,000 rows: overhead, < 0.02", at_most=0.02),
+    Budget("full", "full, 300,000 rows: overhead, < 0.02", at_most=0.02),
+    Budget("simple_30000", "simple, 30,000 rows: overhead, < 0.1", at_most=0.1),
+    Budget("full_30000", "full, 30,000 rows: overhead, < 0.1", at_most=0.1),
+    Budget("mlflow_over_ours", "MLflow's overhead over ours, smallest of all, > 1", at_least=1.0),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="30,000 rows only, done within 45 seconds")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write the results there")
+    parser.add_argument("--rows", metavar="N,N", help="rows (default 30000,300000,1000000, quick 30000)")
+    parser.add_argument("--plot", type=Path, metavar="PATH", help="draw the overheads there")
+    options = parser.parse_args(argv)
+    rows = [int(text) for text in (options.rows or ("30000" if options.quick else "30000,300000,1000000")).split(",")]
+    report = Report("modeldb_overhead", {"rows": rows, "repeats": REPEATS, "columns": 23})
+    warnings.simplefilter("ignore")
+    source = data_folder() / "credit_default.csv"
+    build = ROOT / "build"
+    build.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=build, prefix="modeldb-overhead-") as name:
+        folder = Path(name)
+        for count in rows:
+            path = replicate(pd.read_csv(source), count, folder)
+            for experiment, run in experiments(count, quick=options.quick).items():
+                measure(report, folder, path, count, experiment, run, quick=options.quick)
+    summarize(report)
+    if options.plot is not None:
+        plot(report, options.plot)
+    shown = [budget for budget in BUDGETS if budget.ratio in report.ratios]
+    finish(report, shown, options.json)
+
+
+def replicate(frame: pd.DataFrame, rows: int, folder: Path) -> Path:
+    """Write a table of so many rows, the given ones again and again with a little noise; return its file."""
+    rng = np.random.default_rng(0)
+    made = frame.iloc[np.arange(rows) % len(frame)].drop(columns="ID").reset_index(drop=True)
+    for column in ("LIMIT_BAL", "BILL_AMT1", "BILL_AMT2", "PAY_AMT1"):
+        made[column] = made[column] + rng.normal(scale=10.0, size=rows)
+    path = folder / f"credit_{rows}.csv"
+    made.to_csv(path, index=False)
+    return path
+
+
+Experiment = Callable[[Path], None]
+
+
+def experiments(rows: int, *, quick: bool) -> dict[str, Experiment]:
+    """Return the experiments by name; each reads the file and builds its models."""
+    count = EXPLORATORY_QUICK if quick else EXPLORATORY if rows < MANY_ROWS else EXPLORATORY_LARGE
+    found: dict[str, Experiment] = {"simple": simple, "full": full}
+    if rows <= 300_000:
+        found["exploratory"] = lambda path: exploratory(path, count)
+    return found
+
+
+def simple(path: Path) -> None:
+    """Build one workflow."""
+    from sklearn.linear_model import LogisticRegression
+
+    workflow(pd.read_csv(path), LogisticRegression(max_iter=200))
+
+
+def full(path: Path) -> None:
+    """Build ten workflows with other hyperparameters."""
+    from sklearn.linear_model import LogisticRegression
+
+    frame = pd.read_csv(path)
+    for strength in np.logspace(-3, 2, 10):
+        workflow(frame, LogisticRegression(C=float(strength), max_iter=200))
+
+
+def exploratory(path: Path, count: int) -> None:
+    """Build `count` workflows of five model types and several sets of features."""
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression, RidgeClassifier
+    from sklearn.naive_bayes import GaussianNB
+    from sklearn.tree import DecisionTreeClassifier
+
+    frame = pd.read_csv(path)
+    makers: list[Callable[[int], Any]] = [
+        lambda number: LogisticRegression(C=1.0 / (1 + number), max_iter=200),
+        lambda number: DecisionTreeClassifier(max_depth=3 + number % 7, random_state=0),
+        lambda number: GaussianNB(),
+        lambda number: RidgeClassifier(alpha=1.0 + number),
+        lambda number: RandomForestClassifier(n_estimators=10, max_depth=4 + number % 6, random_state=0),
+    ]
+    names = [name for name in frame.columns if name != LABEL]
+    for number, make in enumerate(islice(cycle(makers), count)):
+        kept = names[number % 4 :: 1 + number % 3]
+        workflow(frame[[*kept, LABEL]], make(number))
+
+
+def workflow(frame: pd.DataFrame, model: Any) -> None:
+    """Split, scale, fit, predict and measure."""
+    from sklearn.metrics import accuracy_score, f1_score
+    from sklearn.model_selection import train_test_split
+    from sklearn.preprocessing import StandardScaler
+
+    train, test, train_label, test_label = train_test_split(
+        frame.drop(columns=LABEL), frame[LABEL], test_size=0.25, random_state=0
+    )
+    scaler = StandardScaler().set_output(transform="pandas")
+    model.fit(scaler.fit_transform(train), train_label)
+    predictions = model.predict(scaler.transform(test))
+    accuracy_score(test_label, predictions)
+    f1_score(test_label, predictions)
+
+
+def measure(
+    report: Report, folder: Path, path: Path, rows: int, experiment: str, run: Experiment, *, quick: bool
+) -> None:
+    """Time an experiment in three ways, in turn."""
+    repeats = 3 if quick else REPEATS[experiment]
+    run(path)  # so that nobody pays for imports and the first read of the file
+    seconds: dict[str, list[float]] = {"plain": [], "ours": [], "mlflow": []}
+    size: dict[str, int] = {}
+    for number in range(repeats):
+        seconds["plain"].append(_timed(lambda: run(path)))
+        with Mistique.open(folder / f"store-{rows}-{experiment}-{number}") as store:
+            seconds["ours"].append(_timed(lambda store=store: _with_autolog(store, experiment, run, path)))
+            size["ours"] = _folder_bytes(Path(str(store.config.folder)))
+        place = folder / f"mlflow-{rows}-{experiment}-{number}"
+        place.mkdir()
+        with mlflow_in(place):
+            seconds["mlflow"].append(_timed(lambda: _with_mlflow(run, path)))
+        size["mlflow"] = _folder_bytes(place)
+    best = {name: min(values) for name, values in seconds.items()}
+    report.add(
+        f"{experiment}, {rows:,} rows",
+        experiment=experiment,
+        rows=rows,
+        plain_seconds=best["plain"],
+        ours=best["ours"] / best["plain"] - 1,
+        mlflow=best["mlflow"] / best["plain"] - 1,
+        ours_seconds=best["ours"] - best["plain"],
+        mlflow_seconds=best["mlflow"] - best["plain"],
+        ours_bytes=size["ours"],
+        mlflow_bytes=size["mlflow"],
+        all_seconds=seconds,
+    )
+
+
+def _timed(action: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def _with_autolog(store: Mistique, experiment: str, run: Experiment, path: Path) -> None:
+    with autolog("credit", experiment, store=store):
+        run(path)
+
+
+@contextmanager
+def mlflow_in(folder: Path) -> Iterator[None]:
+    """Let MLflow write to a new database in a folder, with nothing of its set-up left to be timed."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    import mlflow
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    mlflow.set_experiment("credit")
+    yield
+
+
+def _with_mlflow(run: Experiment, path: Path) -> None:
+    import mlflow
+
+    mlflow.sklearn.autolog(log_models=False, silent=True)
+    try:
+        with mlflow.start_run():
+            run(path)
+    finally:
+        mlflow.sklearn.autolog(disable=True, silent=True)
+
+
+def _folder_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def summarize(report: Report) -> None:
+    """Set the ratios: without a number of rows they are those of 300,000 rows."""
+    for row in report.rows:
+        report.ratios[f"{row['experiment']}_{row['rows']}"] = row["ours"]
+        if row["rows"] == 300_000 or len(report.sizes["rows"]) == 1:
+            report.ratios[row["experiment"]] = row["ours"]
+    both = [row["mlflow_seconds"] / max(row["ours_seconds"], 1e-4) for row in report.rows]
+    report.ratios["mlflow_over_ours"] = min(both)
+
+
+def plot(report: Report, path: Path) -> None:
+    """Draw overhead against rows, a line an experiment and client."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    for experiment, colour in (("simple", "C0"), ("full", "C1"), ("exploratory", "C2")):
+        for client, style in (("ours", "-o"), ("mlflow", "--x")):
+            rows = [row for row in report.rows if row["experiment"] == experiment]
+            values = [max(row[client], 1e-4) * 100 for row in rows]
+            axes.plot([row["rows"] for row in rows], values, style, color=colour, label=f"{experiment}, {client}")
+    axes.set(xscale="log", yscale="log", xlabel="rows", ylabel="overhead (% of modelling)")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()
