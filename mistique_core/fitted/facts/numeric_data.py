@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 _Floats = npt.NDArray[np.float64]
 
-_SAMPLE_ROWS = 8_192
-_CLOSE, _FAR = 0.02, 0.3
+_SAMPLE_ROWS = 4_096
+_CLOSE, _CLOSE_IN_SAMPLE, _FAR = 0.02, 0.05, 0.3
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class NumericData:
         off = np.maximum(np.abs(sample.mean(axis=0)), np.abs(sample.std(axis=0) - 1.0))
         if np.any(off > _FAR):
             return False
-        return all(self._is_standard(int(number)) for number in np.flatnonzero(~(off <= _CLOSE)))
+        return all(self._is_standard(int(number)) for number in np.flatnonzero(~(off <= _CLOSE_IN_SAMPLE)))
 
     def _is_standard(self, number: int) -> bool:
         column = np.asarray(self.X.iloc[:, number] if hasattr(self.X, "iloc") else self.X[:, number], dtype=np.float64)

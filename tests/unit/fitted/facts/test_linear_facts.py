@@ -185,3 +185,15 @@ def test_sparse_and_mixed_columns_have_coefficients_without_errors() -> None:
     assert _errors(LinearRegression().fit(sparse, y), sparse, y) == {True}
     texts = X.assign(a="text")
     assert _errors(LinearRegression().fit(X, y), texts, y) == {True}
+
+
+@pytest.mark.parametrize(
+    ("shift", "scale", "expected"), [(0, 1, True), (0.2, 1, False), (0, 1.2, False), (5, 1, False), (0, 9, False)]
+)
+def test_one_column_decides_whether_all_are_standardized(shift: float, scale: float, expected: bool) -> None:
+    X = np.random.default_rng(0).normal(size=(30_000, 3))
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    X[:, 1] = X[:, 1] * scale + shift
+    y = X @ [1.0, 2.0, 3.0]
+    for values in (X, pd.DataFrame(X, columns=list("abc")), np.asfortranarray(X)):
+        assert linear(fit_facts(Ridge().fit(values, y), values, y)).is_standardized is expected
