@@ -15,6 +15,8 @@ from mistique_core.modeldb.client.callable_names import versions
 log = logging.getLogger(__name__)
 
 _INTERVAL_SECONDS = 1.0
+_FIRST_INTERVAL_SECONDS = 0.05
+"""The first statements take longest: a short script need not wait for them at its end."""
 _MOST_OPEN = 64
 _LIBRARIES = ("numpy", "pandas", "sklearn")
 
@@ -41,7 +43,7 @@ class EventBuffer:
     sink
         Where to write them.
     interval_seconds
-        Time between two attempts to write.
+        Longest time between two attempts to write; the first come sooner.
     """
 
     def __init__(self, sink: EventSink, interval_seconds: float = _INTERVAL_SECONDS) -> None:
@@ -137,7 +139,9 @@ class EventBuffer:
             self._write_each()
 
     def _work(self) -> None:
-        while not self._stopped.wait(self._interval_seconds):
+        interval = min(_FIRST_INTERVAL_SECONDS, self._interval_seconds)
+        while not self._stopped.wait(interval):
+            interval = min(2 * interval, self._interval_seconds)
             try:
                 self._write()
             except Exception:
