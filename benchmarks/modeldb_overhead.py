@@ -3,9 +3,10 @@
 Run ``python -m benchmarks.modeldb_overhead [--quick] [--json PATH] [--rows N,N] [--plot PATH]``. On the credit-default
 table, replicated to so many rows, three experiments of the thesis: *simple*, one workflow; *full*, ten hyperparameter
 settings of it; *exploratory*, many workflows of several model types and feature sets (200, and 20 of more than
-100,000 rows; a million rows are for *simple* only). Each is run plainly, with our autolog and with MLflow's, in turn, several times in this process. The
-overhead is the smallest time with it over the smallest without it, less 1; starting and ending the run and waiting
-for what is written are included. MLflow does not store models here either (``log_models=False``).
+100,000 rows; a million rows are for *simple* only). Each is run plainly, with our autolog and with MLflow's, in turn,
+several times in this process. The overhead is the smallest time with it over the smallest without it, less 1; starting
+and ending the run and waiting for what is written are included. MLflow stores no models here either
+(``log_models=False``).
 """
 
 from __future__ import annotations
