@@ -17,6 +17,7 @@ from mistique_core.workflows.specification.search_spec import (
     MINIMIZE,
     MOST_TRIALS,
     SearchSpec,
+    fold_name,
     trials_problem,
 )
 from mistique_core.workflows.specification.searched_values import SearchedValues
@@ -99,7 +100,7 @@ def _space(document: Document, value: Mapping[str, Any], workflow: WorkflowSpec)
             continue
         values = SearchedValues.from_json(given, workflow.parameters[name])
         problem = values.problem() or _type_problem(name, values, workflow)
-        if problem is None and value["method"] == GRID and values.listed() is None:
+        if problem is None and value["method"] == GRID and values.size is None:
             problem = "a grid needs values to try: a list, or a range with step"
         if problem is not None:
             document.report(path, problem)
@@ -247,8 +248,3 @@ def _trials(document: Document, value: Mapping[str, Any], space: SearchSpace) ->
     if cells > MOST_TRIALS:
         document.report(("search", "parameters"), f"the grid has {cells:,} cells; at most {MOST_TRIALS:,} can be tried")
     return cells
-
-
-def fold_name(stage: str, fold: int) -> str:
-    """Return the name of a stage in a fold, from 1."""
-    return f"{stage}_fold{fold}"

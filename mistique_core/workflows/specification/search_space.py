@@ -26,9 +26,9 @@ class SearchSpace:
     @property
     def cells(self) -> int | None:
         """Number of combinations of values; ``None`` if a range has no steps."""
-        listed = [values.listed() for values in self.parameters.values()]
-        sizes = [len(values) for values in listed if values is not None]
-        return math.prod(sizes) if len(sizes) == len(listed) else None
+        sizes = [values.size for values in self.parameters.values()]
+        known = [size for size in sizes if size is not None]
+        return math.prod(known) if len(known) == len(sizes) else None
 
     def cell(self, number: int) -> dict[str, Any]:
         """Return one combination, parameter -> value; of the last parameter the value changes with each number.
@@ -47,9 +47,8 @@ class SearchSpace:
             raise InvalidInputError(f"cell {number} does not exist; there are {self.cells or 'no'} cells")
         chosen = {}
         for name, values in reversed(list(self.parameters.items())):
-            listed = values.listed() or ()
-            number, position = divmod(number, len(listed))
-            chosen[name] = listed[position]
+            number, position = divmod(number, values.size or 1)
+            chosen[name] = values.at(position)
         return {name: chosen[name] for name in self.parameters}
 
     def to_json(self) -> dict[str, Any]:

@@ -154,3 +154,8 @@ def trials_problem(method: str, space: SearchSpace, trials: int | None) -> str |
     if method == RANDOM and cells is not None and trials > cells:
         return f"trials={trials:,} is more than the {cells:,} combinations that there are; use grid"
     return None
+
+
+def fold_name(stage: str, fold: int) -> str:
+    """Return the name of a stage in a fold, from 1."""
+    return f"{stage}_fold{fold}"

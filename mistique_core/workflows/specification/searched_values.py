@@ -67,16 +67,26 @@ class SearchedValues:
         whole = all(_is_whole(number) for number in (*numbers, parameter))
         return cls(**given, integer=kind == "integer" or (kind is None and whole))
 
-    def listed(self) -> tuple[Any, ...] | None:
-        """Return every value in order; ``None`` if a range has no steps."""
+    @property
+    def size(self) -> int | None:
+        """Number of values; ``None`` if a range has no steps."""
         if self.values is not None:
-            return self.values
+            return len(self.values)
         if self.log or (self.step is None and not self.integer):
             return None
-        # As decimals, as a person counts: 0.1, 0.2, 0.3, and not 0.30000000000000004.
-        low, high, step = (Decimal(str(number)) for number in (self.low, self.high, self.step or 1))
-        kind = int if self.integer else float
-        return tuple(kind(low + step * number) for number in range(int((high - low) / step) + 1))
+        low, high, step = self._decimals()
+        return int((high - low) / step) + 1
+
+    def at(self, position: int) -> Any:
+        """Return one of the values, by its position from 0; only where :attr:`size` is a number."""
+        if self.values is not None:
+            return self.values[position]
+        low, _, step = self._decimals()
+        return int(low + step * position) if self.integer else float(low + step * position)
+
+    def _decimals(self) -> tuple[Decimal, Decimal, Decimal]:
+        """Return low, high and step as decimals, as a person counts: 0.1, 0.2, 0.3, and not 0.30000000000000004."""
+        return Decimal(str(self.low)), Decimal(str(self.high)), Decimal(str(self.step or 1))
 
     def examples(self) -> tuple[Any, ...]:
         """Return values of every type that may be chosen."""

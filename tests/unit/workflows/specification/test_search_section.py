@@ -93,9 +93,17 @@ def test_cells_come_in_the_order_of_the_file(tmp_path: Path) -> None:
 def test_values_that_can_be_listed(given: Any, parameter: Any, expected: Any) -> None:
     values = SearchedValues.from_json(given, parameter)
     assert values.problem() is None
-    listed = values.listed()
-    assert listed == expected
-    assert listed is None or [type(item) for item in listed] == [type(item) for item in expected]
+    if expected is None:
+        assert values.size is None
+        return
+    listed = [values.at(position) for position in range(values.size or 0)]
+    assert listed == list(expected)
+    assert [type(item) for item in listed] == [type(item) for item in expected]
+
+
+def test_a_long_range_is_not_listed() -> None:
+    values = SearchedValues.from_json({"low": 1, "high": 10**12}, 2)
+    assert (values.size, values.at(10**12 - 1)) == (10**12, 10**12)
 
 
 def test_a_searched_parameter_takes_what_is_searched(tmp_path: Path) -> None:
