@@ -8,24 +8,22 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.entities import FAILED, save_run
+from mistique_core.catalogue.entities import REFIT
+from mistique_core.catalogue.lost_runs import fail_lost_parts
 from mistique_core.catalogue.tables import experiment_run, model_version, stage
 from mistique_core.errors import MistiqueError
 from mistique_core.model import StageKind
 from mistique_core.store import Mistique, Run
 from mistique_core.workflows.search.history import read_trials
 from mistique_core.workflows.search.report import SearchReport, ranked
-from mistique_core.workflows.search.trial import RUNNING, Trial, refit_key, trial_key, trial_prefix
+from mistique_core.workflows.search.trial import RUNNING, Trial, refit_key, trial_prefix
 from mistique_core.workflows.search.trial_run import search_of
-from mistique_core.workflows.specification import WorkflowSpec
+from mistique_core.workflows.specification import SearchSpec, WorkflowSpec
 from mistique_core.workflows.workflow_run import run_workflow
 
 log = logging.getLogger(__name__)
 
-REFIT = "refit"
-"""``run_type`` of the run with the best parameters."""
 STAGE = "search"
-LOST = "the trial was killed or lost before it ended"
 
 
 class SearchFailedError(MistiqueError, RuntimeError):
@@ -55,7 +53,8 @@ def conclude_search(store: Mistique, spec: WorkflowSpec, run: Run, *, task_id: s
     with store.catalogue.read() as connection:
         trials = read_trials(connection, run.key, search)
     if any(trial.state == RUNNING for trial in trials):
-        _end_lost(store, run, [trial for trial in trials if trial.state == RUNNING])
+        with store.catalogue.write() as connection:
+            fail_lost_parts(connection, run.key)
         with store.catalogue.read() as connection:
             trials = read_trials(connection, run.key, search)
     with run.event(
@@ -76,11 +75,9 @@ def conclude_search(store: Mistique, spec: WorkflowSpec, run: Run, *, task_id: s
                 "best": None,
             }
         )
-        best = ranked(tuple(trials), search.direction)[0] if trials else None
-        if best is None or best.objective is None:
-            raise SearchFailedError(_why(trials))
+        best, objective = _best(search, trials)
         event.facts["best"] = best.number
-        event.metrics[search.metric] = best.objective
+        event.metrics[search.metric] = objective
         event.hyperparameters.update(best.params)
     executed, reused = _counts(store, run, trials)
     return SearchReport(
@@ -96,18 +93,31 @@ def conclude_search(store: Mistique, spec: WorkflowSpec, run: Run, *, task_id: s
     )
 
 
+def best_trial(store: Mistique, spec: WorkflowSpec, run: Run) -> Trial:
+    """Return the best of the trials that are complete; of equal ones the first.
+
+    Raises
+    ------
+    SearchFailedError
+        If none is.
+    """
+    search = search_of(spec)
+    with store.catalogue.read() as connection:
+        return _best(search, read_trials(connection, run.key, search))[0]
+
+
+def _best(search: SearchSpec, trials: list[Trial]) -> tuple[Trial, float]:
+    first = ranked(tuple(trials), search.direction)[0] if trials else None
+    if first is None or first.objective is None:
+        raise SearchFailedError(_why(trials))
+    return first, first.objective
+
+
 def _why(trials: list[Trial]) -> str:
     errors = [f"trial {trial.number}: {trial.error}" for trial in trials if trial.error]
     if errors:
         return f"none of {len(trials)} trials came to its end; the first error is that of {errors[0]}"
     return f"none of {len(trials)} trials came to its end; look at the task that plans them"
-
-
-def _end_lost(store: Mistique, run: Run, trials: list[Trial]) -> None:
-    with store.catalogue.write() as connection:
-        for trial in trials:
-            key = trial_key(run.key, trial.number)
-            save_run(connection, key, overwrite=True, state=FAILED, error=LOST)
 
 
 def _counts(store: Mistique, run: Run, trials: list[Trial]) -> tuple[int, int]:

@@ -88,9 +88,13 @@ def run_search(
             ended = {item.number for item in read_trials(connection, key, search) if item.state in (COMPLETE, PRUNED)}
         waiting = [number for number in range(1, search.trials + 1) if number not in ended]
         with RunProgress(len(waiting), progress) as bar:
-            for label in _run_all(store, spec, key, waiting, given, reuse, at_once):
-                bar.start(label)
-                bar.finish(0)
+            try:
+                for label in _run_all(store, spec, key, waiting, given, reuse, at_once):
+                    bar.start(label)
+                    bar.finish(0)
+            except KeyboardInterrupt:
+                log.warning("the search was interrupted; go on with it by run_id=%r (--continue)", key.run_id)
+                raise
         report = conclude_search(store, spec, run)
         if search.refit:
             made = refit_best(store, spec, run, report.best, parameters=given, reuse=reuse, progress=progress)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from mistique_core.catalogue.entities import RunKey, save_run
+from mistique_core.catalogue.entities import TRIAL, RunKey, save_run
 from mistique_core.catalogue.named_lock import named_lock
 from mistique_core.catalogue.tables import experiment_run
 from mistique_core.engine.stage_runner import StageOutcome
@@ -27,8 +27,6 @@ from mistique_core.workflows.specification.search_spec import TRAIN, fold_name
 from mistique_core.workflows.specification.stage_graph import dependents_of, needed_for
 from mistique_core.workflows.workflow_run import Outputs, run_stage
 
-TRIAL = "trial"
-"""``run_type`` of a trial's run."""
 CROSS_VALIDATION = "cross_validation"
 _EVALUATE = "Evaluate"
 
@@ -100,9 +98,9 @@ def run_trial(
         try:
             _run_stages(store, trial, resolved)
         except BaseException:
-            _note(store, run, {"state": FAILED})
+            note(store, run, {"state": FAILED})
             raise
-        _note(store, run, {"state": trial.state})
+        note(store, run, {"state": trial.state})
     with store.catalogue.read() as connection:
         return next(item for item in read_trials(connection, key, search) if item.number == number)
 
@@ -142,12 +140,12 @@ def _begin(
     run = store.run(spec.project, search_model(spec.model), key=trial_key(key, number), facts=facts, policy=policy)
     with store.catalogue.write() as connection:
         save_run(connection, run.key, overwrite=True, state=RUNNING)
-    _note(store, run, about)
+    note(store, run, about)
     return run, chosen
 
 
-def _note(store: Mistique, run: Run, changes: Mapping[str, Any]) -> None:
-    """Change the run's metadata, and leave alone what others wrote there."""
+def note(store: Mistique, run: Run, changes: Mapping[str, Any]) -> None:
+    """Change some keys of a run's metadata, and leave alone what others wrote there."""
     with store.catalogue.write() as connection:
         this = experiment_run.c.id == run.id
         known = connection.scalar(sa.select(experiment_run.c.metadata).where(this).with_for_update())
