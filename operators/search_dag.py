@@ -51,7 +51,7 @@ def search_dag(spec: WorkflowSpec, mistique_conn_id: str, dag_kwargs: dict[str, 
     options = dag_options(spec, dag_kwargs, fixed)
     options["tags"] = sorted({*options["tags"], TAG})
     options["description"] = f"Searches {', '.join(search.space.parameters)} of {spec.project}.{spec.model}"
-    common = {"workflow": spec, "mistique_conn_id": mistique_conn_id}
+    common: dict[str, Any] = {"workflow": spec, "mistique_conn_id": mistique_conn_id}
     with DAG(dag_id_of(spec, SUFFIX), schedule=None, **options) as dag:
         plan = SearchPlanOperator(task_id="plan", **common)
         trial = SearchTrialOperator.partial(

@@ -152,9 +152,9 @@ def _run_all(
     with ProcessPoolExecutor(at_once, get_context("spawn"), _open_store, (asdict(store.config),)) as pool:
         started = {pool.submit(_run_in_process, spec, key, number, given, reuse): number for number in numbers}
         for done in as_completed(started):
-            error = done.exception()
-            if error is not None:
-                log.warning("trial %d failed: %s: %s", started[done], type(error).__name__, error)
+            failure = done.exception()
+            if failure is not None:
+                log.warning("trial %d failed: %s: %s", started[done], type(failure).__name__, failure)
             yield f"trial {started[done]}"
 
 
