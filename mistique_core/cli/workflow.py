@@ -160,7 +160,8 @@ def _check(file: Path) -> bool:
     for line in found:
         print(line, file=sys.stderr)
     if not found:
-        say(f"{file}: {len(spec.stages)} stages, {len(spec.variations)} variations, no problems")
+        search = "" if spec.search is None else f" a search of {spec.search.trials} trials,"
+        say(f"{file}: {len(spec.stages)} stages, {len(spec.variations)} variations,{search} no problems")
     return not found
 
 

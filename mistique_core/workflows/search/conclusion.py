@@ -68,16 +68,17 @@ def conclude_search(store: Mistique, spec: WorkflowSpec, run: Run, *, task_id: s
         event.facts.update(
             {
                 "method": search.method,
-                "objective": search.objective,
+                "evaluator": search.objective,
                 "direction": search.direction,
                 "folds": search.folds,
+                "seed": search.seed,
                 "trials": [trial.to_json() for trial in trials],
                 "best": None,
             }
         )
         best, objective = _best(search, trials)
         event.facts["best"] = best.number
-        event.metrics[search.metric] = objective
+        event.metrics[f"best_{search.metric}"] = objective
         event.hyperparameters.update(best.params)
     executed, reused = _counts(store, run, trials)
     return SearchReport(

@@ -91,7 +91,7 @@ def run_search(
             try:
                 for label in _run_all(store, spec, key, waiting, given, reuse, at_once):
                     bar.start(label)
-                    bar.finish(0)
+                    bar.finish()
             except KeyboardInterrupt:
                 log.warning("the search was interrupted; go on with it by run_id=%r (--continue)", key.run_id)
                 raise

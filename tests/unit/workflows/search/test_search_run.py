@@ -75,7 +75,7 @@ def test_a_grid_is_that_of_scikit_learn(catalogue_url: str, tmp_path: Path) -> N
     assert (event.kind, event.facts["best"]) == ("grid search", report.best.number)
     assert event.facts["trials"] == [trial.to_json() for trial in report.trials]
     assert (event.metrics, event.hyperparameters) == (
-        {"accuracy": report.best.objective},
+        {"best_accuracy": report.best.objective},
         dict(report.best.params),
     )
 
