@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 from sklearn.datasets import load_wine
@@ -315,3 +316,17 @@ def test_a_trial_is_re_created_from_its_record(tmp_path: Path) -> None:
     assert verdict.is_equal, str(verdict)
     by_stage = {stage.name: stage.metrics for stage in again.stages}
     assert [by_stage[f"scores_fold{fold}"]["accuracy"] for fold in (1, 2, 3)] == list(report.trials[1].folds)
+
+
+def test_trials_can_be_deleted(catalogue_url: str, tmp_path: Path) -> None:
+    """Nothing that the refit took over from them is lost, and the same search can be made again."""
+    spec = workflow(tmp_path)
+    with Mistique.open(tmp_path / "store", catalogue_url) as store:
+        first = run_search(store, spec)
+        predictions = store.get_intermediates("wine.tree.predictions").to_pandas()
+        assert store.delete("wine", "tree_search").versions == 5
+        store.gc(grace_seconds=0)
+        assert not store.check(read_data=True).problems
+        pd.testing.assert_frame_equal(store.get_intermediates("wine.tree.predictions").to_pandas(), predictions)
+        second = run_search(store, spec)
+    assert [trial.objective for trial in second.trials] == [trial.objective for trial in first.trials]
