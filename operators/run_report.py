@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
     from airflow.models.dagrun import DagRun
 
-_STAGE_FIELDS = ({"project", "model", "intermediate"}, {"project", "model", "network"})
-"""Templated fields of which a task that logs intermediates has one group or the other."""
+_STAGE_FIELDS = (
+    {"project", "model", "intermediate"},
+    {"project", "model", "network"},
+    {"project", "model", "search"},
+)
+"""Templated fields of which a task that logs intermediates has one group or another."""
 
 
 def has_stages(dag: Any) -> bool:

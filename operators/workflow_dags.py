@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, BaseOperator, Param
+from airflow.sdk import DAG, BaseOperator
 
 from mistique_core.errors import InvalidInputError, MistiqueError, NotFoundError
 from mistique_core.workflows.specification import WorkflowSpec, load_workflow
 from operators.connection import DEFAULT_CONNECTION
+from operators.dag_options import dag_id_of, dag_options, safe_id
 from operators.materialize import MaterializeOperator
+from operators.search_dag import search_dag
 from operators.workflow_stage import WorkflowStageOperator
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SUFFIXES = (".yaml", ".yml")
-MAX_DAG_ID = 250
 BROKEN = "broken workflow"
 """Tag of the DAG that stands for a file which cannot be used."""
 
@@ -42,7 +42,8 @@ def dags_from_yaml(
     """Return a DAG for each variation of each workflow, or one for a workflow without variations.
 
     The DAG's id is ``<project>_<model>`` or ``<project>_<model>_<variation>``, its params are the variation's
-    parameters, and its tasks the stages.
+    parameters, and its tasks the stages. Where the file says how to search for hyperparameters, there is one more DAG
+    ``..._search`` (:mod:`operators.search_dag`), which nobody schedules.
 
     A file of a folder that cannot be used becomes a DAG of its own, tagged ``broken workflow``, which shows what is
     wrong with it; the other files are not affected. Airflow knows import errors only of whole Python files, and
@@ -73,42 +74,44 @@ def dags_from_yaml(
     """
     place = Path(folder_or_file)
     if not place.is_dir():
-        spec = load_workflow(place)
-        found = [_workflow_dag(item, schedule, mistique_conn_id, dag_kwargs) for item in spec.all_variations()]
-        return {dag.dag_id: dag for dag in found}
+        return _dags_of_file(place, {}, schedule, mistique_conn_id, dag_kwargs)
     files = sorted(file for file in place.iterdir() if file.suffix in SUFFIXES and file.is_file())
     if not files:
         raise NotFoundError(f"folder {str(place)!r} has no files *.yaml; put workflows there")
     dags: dict[str, DAG] = {}
     for file in files:
         try:
-            made = [
-                _workflow_dag(item, schedule, mistique_conn_id, dag_kwargs)
-                for item in load_workflow(file).all_variations()
-            ]
-            for dag in made:
-                if dag.dag_id in dags:
-                    raise InvalidInputError(
-                        f"{file}: another file has the DAG {dag.dag_id!r} already; give the model another name"
-                    )
+            made = _dags_of_file(file, dags, schedule, mistique_conn_id, dag_kwargs)
         except MistiqueError as error:
             log.error("workflow %s cannot be used:\n%s", file, error)
-            made = [_broken_dag(file, error, dag_kwargs)]
-        dags.update({dag.dag_id: dag for dag in made})
+            broken = _broken_dag(file, error, dag_kwargs)
+            made = {broken.dag_id: broken}
+        dags.update(made)
     return dags
 
 
+def _dags_of_file(
+    file: Path, others: Mapping[str, DAG], schedule: Any, mistique_conn_id: str, dag_kwargs: dict[str, Any]
+) -> dict[str, DAG]:
+    """Return the DAGs of a file; their ids differ from those of `others`."""
+    made: dict[str, DAG] = {}
+    for spec in load_workflow(file).all_variations():
+        found = [_workflow_dag(spec, schedule, mistique_conn_id, dag_kwargs)]
+        if spec.search is not None:
+            found.append(search_dag(spec, mistique_conn_id, dag_kwargs))
+        for dag in found:
+            if dag.dag_id in made:
+                raise InvalidInputError(f"{file}: two of its DAGs would be {dag.dag_id!r}; rename a variation")
+            if dag.dag_id in others:
+                raise InvalidInputError(
+                    f"{file}: another file has the DAG {dag.dag_id!r} already; give the model another name"
+                )
+            made[dag.dag_id] = dag
+    return made
+
+
 def _workflow_dag(spec: WorkflowSpec, schedule: Any, mistique_conn_id: str, dag_kwargs: dict[str, Any]) -> DAG:
-    dag_id = _safe_id(f"{spec.project}_{spec.model}")
-    if len(dag_id) > MAX_DAG_ID:
-        raise InvalidInputError(f"{spec.path}: the DAG's id {dag_id[:40]!r}... is too long; use shorter names")
-    params = {name: Param(value, **spec.types[name]) for name, value in spec.parameters.items()}
-    options = {"catchup": False, "doc_md": f"Made from `{spec.path.name}`.", **dag_kwargs}
-    options["tags"] = sorted({*spec.tags, *dag_kwargs.get("tags", ())})
-    if spec.description:
-        options.setdefault("description", spec.description)
-    options["params"] = {**dag_kwargs.get("params", {}), **params}
-    with DAG(dag_id, schedule=schedule, **options) as dag:
+    with DAG(dag_id_of(spec), schedule=schedule, **dag_options(spec, dag_kwargs, spec.parameters)) as dag:
         for stage in spec.stages:
             WorkflowStageOperator(task_id=stage.name, workflow=spec, stage=stage, mistique_conn_id=mistique_conn_id)
     for stage in spec.stages:
@@ -164,7 +167,7 @@ class BrokenWorkflowOperator(BaseOperator):
 def _broken_dag(file: Path, error: MistiqueError, dag_kwargs: dict[str, Any]) -> DAG:
     text = str(error)
     with DAG(
-        _safe_id(f"broken_{file.stem}"),
+        safe_id(f"broken_{file.stem}"),
         schedule=None,
         catchup=False,
         dag_display_name=f"{file.name} cannot be used",
@@ -174,7 +177,3 @@ def _broken_dag(file: Path, error: MistiqueError, dag_kwargs: dict[str, Any]) ->
     ) as dag:
         BrokenWorkflowOperator(task_id="read", problems=text)
     return dag
-
-
-def _safe_id(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", name)

@@ -14,6 +14,9 @@ from mistique_core.catalogue.tables import experiment, experiment_run, model, mo
 
 RUNNING, SUCCESS, FAILED = "running", "success", "failed"
 TERMINAL_STATES = (SUCCESS, FAILED)
+TRIAL, REFIT = PARTS_OF_SEARCH = ("trial", "refit")
+"""``run_type`` of runs that are no DAG runs but parts of one that searches: its ``run_id`` is what theirs begin with,
+before a slash."""
 
 
 @dataclass(frozen=True)

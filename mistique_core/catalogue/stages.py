@@ -64,8 +64,12 @@ def begin_stage(
     libraries: Mapping[str, str],
     inputs: Mapping[str, Ref],
     kind: StageKind = StageKind.TRANSFORM,
+    parent_id: int | None = None,
 ) -> int:
-    """Record that a stage runs; a try that was still marked as running was killed and now failed."""
+    """Record that a stage runs; a try that was still marked as running was killed and now failed.
+
+    `parent_id` is the stage that it is a part of: its values then do not count as the run's own.
+    """
     same = (
         stage.c.model_version_id == model_version_id,
         stage.c.name == name,
@@ -94,6 +98,7 @@ def begin_stage(
             state=RUNNING,
             started_at=time.time(),
             kind=kind.value,
+            parent_id=parent_id,
         )
     )
     assert inserted.inserted_primary_key is not None
@@ -152,13 +157,21 @@ def finish_stage(
     data, transformer_id = _measured(connection, metrics_intermediate) if metrics else (None, None)
     save_values(
         connection,
-        StageOwner(run_of_stage(connection, stage_id), stage_id),
+        _owner(connection, stage_id),
         hyperparameters=hyperparameters,
         metrics=metrics,
         data_frame_id=data,
         transformer_id=transformer_id,
     )
     supersede(connection, stage_id)
+
+
+def _owner(connection: sa.Connection, stage_id: int) -> StageOwner:
+    query = sa.select(model_version.c.run_id, stage.c.parent_id).join(
+        stage, stage.c.model_version_id == model_version.c.id
+    )
+    row = connection.execute(query.where(stage.c.id == stage_id)).one()
+    return StageOwner(row.run_id, stage_id, row.parent_id is None)
 
 
 def run_of_stage(connection: sa.Connection, stage_id: int) -> int:
@@ -246,10 +259,10 @@ def take_over_outputs(
         values = {**row._mapping, "stage_id": stage_id, "model_version_id": model_version_id, "created_at": now}
         values.pop("id")
         connection.execute(sa.insert(fitted).values(**values))
-    run_id = run_of_stage(connection, stage_id)
+    owner = _owner(connection, stage_id)
     if needs is None:
-        take_over_transformers(connection, source, stage_id, run_id)
-    copy_values(connection, source, StageOwner(run_id, stage_id), _measured_here(connection, stage_id))
+        take_over_transformers(connection, source, stage_id, owner.run_id)
+    copy_values(connection, source, owner, _measured_here(connection, stage_id))
     supersede(connection, stage_id)
 
 

@@ -32,18 +32,21 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     which = running.add_mutually_exclusive_group()
     which.add_argument("--variation", metavar="NAME", help="run one variation")
     which.add_argument("--all", action="store_true", help="run every variation, one after the other")
-    running.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="value of a parameter: JSON, or a text; may be repeated",
-    )
-    running.add_argument("--no-reuse", action="store_true", help="execute stages although equal ones ran before")
-    running.add_argument(
-        "--location", dest="store", default=argparse.SUPPRESS, metavar="FOLDER", help="folder of the store, as --store"
-    )
+    _add_common(running, "value of a parameter: JSON, or a text; may be repeated")
     running.set_defaults(run=run)
+    searching = commands.add_parser(
+        "search",
+        help="search a workflow's hyperparameters",
+        description="Try the combinations of hyperparameters that the file's section search asks for, each as a run of "
+        "its own, and run the workflow with the best ones.",
+    )
+    searching.add_argument("file", metavar="FILE", type=Path)
+    searching.add_argument("--variation", metavar="NAME", help="search in one variation")
+    searching.add_argument("--trials", type=int, metavar="N", help="how many combinations are tried; not for a grid")
+    searching.add_argument("--parallel", type=int, metavar="N", help="trials at a time, each in a process of its own")
+    searching.add_argument("--continue", dest="run_id", metavar="ID", help="go on with a search that was interrupted")
+    _add_common(searching, "value of a parameter that is not searched: JSON, or a text; may be repeated")
+    searching.set_defaults(run=search)
     checking = commands.add_parser(
         "check",
         help="say what is wrong with files",
@@ -58,6 +61,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Print the JSON schema of workflow files, for editors: every operator with its parameters.",
     )
     schema.set_defaults(run=print_schema)
+
+
+def _add_common(parser: argparse.ArgumentParser, setting: str) -> None:
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=setting)
+    parser.add_argument("--no-reuse", action="store_true", help="execute stages although equal ones ran before")
+    parser.add_argument(
+        "--location", dest="store", default=argparse.SUPPRESS, metavar="FOLDER", help="folder of the store, as --store"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -85,6 +96,32 @@ def run(args: argparse.Namespace) -> None:
             report = run_workflow(store, item, parameters=parameters, reuse=not args.no_reuse)
             console.print(report.table())
             say(report.summary())
+
+
+def search(args: argparse.Namespace) -> None:
+    """Search a workflow's hyperparameters."""
+    from mistique_core.store import Mistique
+    from mistique_core.workflows.search import run_search
+    from mistique_core.workflows.specification import load_workflow
+
+    spec = load_workflow(args.file)
+    if args.variation is not None:
+        spec = spec.variation(args.variation)
+    elif spec.variations:
+        raise InvalidInputError(f"{args.file} has the variations {', '.join(spec.variations)}; give --variation NAME")
+    parameters = dict(_parse_setting(text, spec) for text in args.set)
+    with Mistique.open(args.store, args.catalogue) as store:
+        report = run_search(
+            store,
+            spec,
+            parameters=parameters,
+            trials=args.trials,
+            parallel=args.parallel,
+            reuse=not args.no_reuse,
+            run_id=args.run_id,
+        )
+    console.print(report.table())
+    say(report.summary())
 
 
 def _parse_setting(text: str, spec: WorkflowSpec) -> tuple[str, Any]:
@@ -123,7 +160,8 @@ def _check(file: Path) -> bool:
     for line in found:
         print(line, file=sys.stderr)
     if not found:
-        say(f"{file}: {len(spec.stages)} stages, {len(spec.variations)} variations, no problems")
+        search = "" if spec.search is None else f" a search of {spec.search.trials} trials,"
+        say(f"{file}: {len(spec.stages)} stages, {len(spec.variations)} variations,{search} no problems")
     return not found
 
 

@@ -18,11 +18,11 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.intermediates import IntermediateRecord, intermediate_by_id
+from mistique_core.catalogue.named_lock import named_lock
 from mistique_core.catalogue.open_writes import hold_shared
 from mistique_core.catalogue.stages import (
     StageSeconds,
     begin_stage,
-    fail_stage,
     find_reusable,
     finish_stage,
     fitted_by_id,
@@ -38,9 +38,10 @@ from mistique_core.engine.commit import Committer, Pending
 from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.engine.outputs import OutputSet
 from mistique_core.engine.recent_columns import RecentColumns
+from mistique_core.engine.stage_failure import record_failure
 from mistique_core.engine.stage_input import lazy_frame, obtain
 from mistique_core.engine.stored_frame import StoredFrame
-from mistique_core.errors import InvalidInputError, MistiqueError
+from mistique_core.errors import InvalidInputError
 from mistique_core.fitted.facts import fit_facts
 from mistique_core.frames import LazyFrame
 from mistique_core.lineage import library_versions, stage_code_hash, stage_identity
@@ -98,12 +99,15 @@ class StagePlace:
         Index of a mapped task, else -1.
     task_id
         The task that ran it, where there is one.
+    parent_id
+        The stage that it is a part of, such as a cross-validation, if any.
     """
 
     model_version_id: int
     name: str
     map_index: int = -1
     task_id: str | None = None
+    parent_id: int | None = None
 
 
 @dataclass
@@ -143,7 +147,15 @@ class StageRunner:
         self._config = config
         self._recent = RecentColumns(config.cache_bytes)
 
-    def run(self, place: StagePlace, item: Stage, inputs: Mapping[str, Ref], *, reuse: bool = True) -> StageOutcome:
+    def run(
+        self,
+        place: StagePlace,
+        item: Stage,
+        inputs: Mapping[str, Ref],
+        *,
+        reuse: bool = True,
+        wait_for_equal: bool = False,
+    ) -> StageOutcome:
         """Run one stage.
 
         Parameters
@@ -156,6 +168,9 @@ class StageRunner:
             Input name -> reference.
         reuse
             Whether outputs of an earlier stage with the same fingerprint may be taken over.
+        wait_for_equal
+            Whether to wait for a stage with the same fingerprint that runs now and does this too, whatever process it
+            is in, and then take over its outputs: of several that start together, one is executed.
 
         Raises
         ------
@@ -173,11 +188,24 @@ class StageRunner:
             identity = stage_identity(item, addresses)
             if reuse and identity is not None and self._take_over(place, stage_id, identity):
                 return self._outcome(stage_id, True, started)
-            self._execute(place, stage_id, item, inputs, identity)
+            if not (wait_for_equal and reuse and identity is not None and item.deterministic):
+                self._execute(place, stage_id, item, inputs, identity)
+            elif self._taken_over_or_executed(place, stage_id, item, inputs, identity):
+                return self._outcome(stage_id, True, started)
         except BaseException as error:
-            self._record_failure(stage_id, error)
+            record_failure(self._catalogue, stage_id, error)
             raise
         return self._outcome(stage_id, False, started)
+
+    def _taken_over_or_executed(
+        self, place: StagePlace, stage_id: int, item: Stage, inputs: Mapping[str, Ref], identity: str
+    ) -> bool:
+        """Execute a stage unless an equal one did meanwhile; return whether its outputs were taken over."""
+        with named_lock(self._catalogue, f"stage {identity}"):
+            if self._take_over(place, stage_id, identity):
+                return True
+            self._execute(place, stage_id, item, inputs, identity)
+            return False
 
     def _begin(self, place: StagePlace, item: Stage, inputs: Mapping[str, Ref]) -> int:
         functions = tuple(item.functions())
@@ -195,6 +223,7 @@ class StageRunner:
                 libraries=library_versions(functions, tuple(item.packages())),
                 inputs=inputs,
                 kind=StageKind.READ if item.is_source and item.kind is StageKind.TRANSFORM else item.kind,
+                parent_id=place.parent_id,
             )
 
     def _take_over(self, place: StagePlace, stage_id: int, fingerprint: str) -> bool:
@@ -292,14 +321,6 @@ class StageRunner:
         for name, value in result.fitted.items():
             outputs.add_fitted(name, value, result.about.get(name) or _facts_of(value))
         return outputs
-
-    def _record_failure(self, stage_id: int, error: BaseException) -> None:
-        text = f"{type(error).__name__}: {error}"
-        try:
-            with self._catalogue.write() as connection:
-                fail_stage(connection, stage_id, text)
-        except (MistiqueError, sa.exc.SQLAlchemyError) as second:
-            log.warning("could not record that stage %d failed (%s): %s", stage_id, text, second)
 
     def _outcome(self, stage_id: int, reused: bool, started: float) -> StageOutcome:
         outputs: dict[str, Ref] = {}

@@ -6,7 +6,6 @@ partitions or needs pandas, so it can run inside a scheduler.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +13,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from mistique_core.catalogue.database import Catalogue
-from mistique_core.catalogue.entities import FAILED, RUNNING, TERMINAL_STATES, RunKey, save_run
-from mistique_core.catalogue.tables import experiment_run, model_version, stage
+from mistique_core.catalogue.entities import (
+    PARTS_OF_SEARCH,
+    TERMINAL_STATES,
+    RunKey,
+    save_run,
+)
+from mistique_core.catalogue.lost_runs import fail_lost_parts, fail_lost_stages
+from mistique_core.catalogue.tables import experiment_run
 
 AIRFLOW = "airflow"
 
@@ -89,7 +94,8 @@ def record_run(catalogue: Catalogue, report: RunReport, *, create: bool = True) 
             error=report.error,
         )
         if report.state in TERMINAL_STATES:
-            _fail_lost_stages(connection, run_id)
+            fail_lost_stages(connection, run_id)
+            fail_lost_parts(connection, key)
     return True
 
 
@@ -98,22 +104,14 @@ def _find(connection: sa.Connection, key: RunKey) -> int | None:
     return connection.scalar(sa.select(experiment_run.c.id).where(*conditions))
 
 
-def _fail_lost_stages(connection: sa.Connection, run_id: int) -> None:
-    """A stage that is still running in a run that has ended was killed: no task is left to say so."""
-    versions = sa.select(model_version.c.id).where(model_version.c.run_id == run_id)
-    connection.execute(
-        sa.update(stage)
-        .where(stage.c.model_version_id.in_(versions), stage.c.state == RUNNING)
-        .values(state=FAILED, error="the task was killed or lost before it ended", ended_at=time.time())
-    )
-
-
 def open_runs(catalogue: Catalogue) -> list[tuple[str, str]]:
-    """Return (dag_id, run_id) of Airflow runs that are recorded as not ended."""
+    """Return (dag_id, run_id) of DAG runs that are recorded as not ended."""
     with catalogue.read() as connection:
         rows = connection.execute(
             sa.select(experiment_run.c.dag_id, experiment_run.c.run_id).where(
-                experiment_run.c.source == AIRFLOW, experiment_run.c.state.not_in(TERMINAL_STATES)
+                experiment_run.c.source == AIRFLOW,
+                experiment_run.c.state.not_in(TERMINAL_STATES),
+                sa.func.coalesce(experiment_run.c.run_type, "").not_in(PARTS_OF_SEARCH),
             )
         )
         return [(row.dag_id, row.run_id) for row in rows]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,13 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.entities import FAILED, SUCCESS, RunKey, model_version_of, save_run
 from mistique_core.engine.commit import Pending
+from mistique_core.engine.open_event import OpenEvent, open_event
 from mistique_core.engine.outputs import OutputSet, PreparedFrame
 from mistique_core.engine.stage_runner import StageOutcome, StagePlace
 from mistique_core.errors import InvalidInputError, MistiqueError
 from mistique_core.frames import check_row_id
 from mistique_core.materialization import KeepAll, Policy
-from mistique_core.model import IntermediateRef, LogReport, Ref, Stage
+from mistique_core.model import IntermediateRef, LogReport, Ref, Stage, StageKind
 from mistique_core.model.names import check_name
 from mistique_core.quantizers import Quantizer, parse_scheme
 
@@ -105,6 +107,8 @@ class Run:
         reuse: bool = True,
         map_index: int = -1,
         task_id: str | None = None,
+        parent_id: int | None = None,
+        wait_for_equal: bool = False,
     ) -> StageOutcome:
         """Run one stage and record it (see :meth:`StageRunner.run`).
 
@@ -122,9 +126,62 @@ class Run:
             Index of a mapped task, else -1.
         task_id
             The task that runs the stage, where there is one.
+        parent_id
+            The event that it is a part of (:attr:`OpenEvent.id`), if any: its metrics and hyperparameters then do not
+            count as the run's own.
+        wait_for_equal
+            Whether to wait for an equal stage that runs now and does this too, and take over its outputs.
         """
-        place = StagePlace(self.version_id, name, map_index, task_id)
-        return self._store.stage_runner.run(place, stage, inputs or {}, reuse=reuse)
+        place = StagePlace(self.version_id, name, map_index, task_id, parent_id)
+        return self._store.stage_runner.run(place, stage, inputs or {}, reuse=reuse, wait_for_equal=wait_for_equal)
+
+    @contextmanager
+    def event(
+        self,
+        name: str,
+        kind: StageKind,
+        operator: str,
+        label: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, Ref] | None = None,
+        task_id: str | None = None,
+    ) -> Iterator[OpenEvent]:
+        """Record as one event what the block does; its stages become parts of it by ``parent_id``.
+
+        Parameters
+        ----------
+        name
+            Its name among the stages of the run.
+        kind
+            What it is.
+        operator, label
+            What does it: an import path, and for people.
+        params
+            JSON values.
+        inputs
+            Input name -> reference of what it is about.
+        task_id
+            The task that does it, where there is one.
+
+        Yields
+        ------
+        OpenEvent
+            Takes what is recorded when the block ends; if it raises, the event has failed.
+        """
+        check_name("stage", name)
+        with open_event(
+            self._store.catalogue,
+            self.version_id,
+            name,
+            kind,
+            operator,
+            label,
+            params=params or {},
+            inputs=inputs or {},
+            task_id=task_id,
+        ) as event:
+            yield event
 
     def log_frame(
         self,

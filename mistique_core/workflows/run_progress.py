@@ -32,7 +32,7 @@ class RunProgress:
         )
         self._bar = Progress(*columns, console=console, transient=True, disable=not visible)
         self._bytes = 0
-        self._task = self._bar.add_task("", total=stages, logged="0 B")
+        self._task = self._bar.add_task("", total=stages, logged="")
 
     def __enter__(self) -> RunProgress:
         self._bar.start()
@@ -45,7 +45,9 @@ class RunProgress:
         """Say which stage runs now."""
         self._bar.update(self._task, description=escape(stage))
 
-    def finish(self, logical_bytes: int) -> None:
-        """Count a stage as done, which logged so many bytes."""
-        self._bytes += logical_bytes
-        self._bar.update(self._task, advance=1, logged=format_bytes(self._bytes))
+    def finish(self, logical_bytes: int | None = None) -> None:
+        """Count a stage as done, which logged so many bytes, where that is known."""
+        self._bar.update(self._task, advance=1)
+        if logical_bytes is not None:
+            self._bytes += logical_bytes
+            self._bar.update(self._task, logged=format_bytes(self._bytes))

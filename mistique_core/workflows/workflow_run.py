@@ -10,6 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from mistique_core.catalogue.entities import RunKey
+from mistique_core.engine.stage_runner import StageOutcome
 from mistique_core.errors import InvalidInputError, MistiqueError, NotFoundError, did_you_mean
 from mistique_core.model import Ref, Stage
 from mistique_core.store import Mistique, Run
@@ -52,6 +54,8 @@ def run_workflow(
     parameters: Mapping[str, Any] | None = None,
     reuse: bool = True,
     progress: bool | None = None,
+    key: RunKey | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> WorkflowReport:
     """Run a workflow, or one variation of it, as a run of its own.
 
@@ -69,17 +73,21 @@ def run_workflow(
         Whether outputs of equal earlier stages may be taken over.
     progress
         Whether to draw a progress bar; ``None`` means only on a terminal.
+    key
+        Identity of the ExperimentRun; by default a new one.
+    about
+        Further columns of the ExperimentRun, such as ``metadata``.
     """
     resolved = spec.resolved(parameters)
     frames = {} if input_func is None else _frames(input_func(), resolved)
     stages = {stage.name: build_stage(stage) for stage in resolved.stages if stage.name not in frames}
     environment = {"python": platform.python_version(), "host": platform.node(), "workflow": spec.facts()}
-    facts = {"params": dict(resolved.parameters), "environment": environment}
+    facts = {"params": dict(resolved.parameters), "environment": environment, **(about or {})}
     reports = []
     outputs: Outputs = {}
     policy = spec.materialization.to_json()
     with (
-        store.run(spec.project, spec.model, facts=facts, policy=policy) as run,
+        store.run(spec.project, spec.model, key=key, facts=facts, policy=policy) as run,
         RunProgress(len(resolved.stages), progress) as bar,
     ):
         for stage in resolved.stages:
@@ -87,22 +95,60 @@ def run_workflow(
             if stage.name in frames:
                 report, made = _log_source(run, stage, frames[stage.name])
             else:
-                report, made = _run_stage(run, stage, *stages[stage.name], outputs, reuse)
+                done = run_stage(run, stage, outputs, made=stages[stage.name], reuse=reuse)
+                report, made = _report(stage.name, done), done.outputs
             outputs[stage.name] = made
             reports.append(report)
             bar.finish(report.logical_bytes)
     return WorkflowReport(run.project, run.model, run.version, tuple(reports))
 
 
-def _run_stage(
-    run: Run, spec: StageSpec, stage: Stage, names: Mapping[str, str], outputs: Outputs, reuse: bool
-) -> tuple[StageReport, dict[str, Ref]]:
+def run_stage(
+    run: Run,
+    spec: StageSpec,
+    outputs: Outputs,
+    *,
+    name: str | None = None,
+    made: tuple[Stage, Mapping[str, str]] | None = None,
+    reuse: bool = True,
+    wait_for_equal: bool = False,
+    parent_id: int | None = None,
+    task_id: str | None = None,
+) -> StageOutcome:
+    """Run one stage of a workflow.
+
+    Parameters
+    ----------
+    run
+        The run.
+    spec
+        The stage, without ``${...}``.
+    outputs
+        Stage -> outputs, of those that it takes.
+    name
+        What it is called in the run; default as in the workflow.
+    made
+        What :func:`build_stage` made of it, if that was done before.
+    reuse
+        Whether outputs of an equal earlier stage may be taken over, where the stage allows it.
+    wait_for_equal, parent_id, task_id
+        See :meth:`Run.stage`.
+    """
+    stage, names = made or build_stage(spec)
     inputs = {names[name]: choose_output(spec, name, outputs[item.stage]) for name, item in spec.inputs.items()}
-    done = run.stage(spec.name, stage, inputs, reuse=reuse and spec.reuse)
-    report = StageReport(
-        spec.name, done.seconds, done.reused, done.logical_bytes, done.stored_bytes, dict(done.metrics)
+    return run.stage(
+        name or spec.name,
+        stage,
+        inputs,
+        reuse=reuse and spec.reuse,
+        wait_for_equal=wait_for_equal,
+        parent_id=parent_id,
+        task_id=task_id,
     )
-    return report, done.outputs
+
+
+def _report(name: str, done: StageOutcome) -> StageReport:
+    return StageReport(name, done.seconds, done.reused, done.logical_bytes, done.stored_bytes, dict(done.metrics))
 
 
 def choose_output(spec: StageSpec, name: str, outputs: Mapping[str, Ref]) -> Ref:

@@ -197,6 +197,8 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 
 def test_parsing_loads_no_heavy_package(workflow: Path) -> None:
     """In a fresh process, as the DAG processor loads a file, with serialization."""
+    search = "search: {method: random, trials: 3, parameters: {alpha: {low: 0.1, high: 1}}, objective: r2, folds: 3}\n"
+    (workflow.parent / "searched.yaml").write_text(HOMES_YAML.replace("model: linear", "model: searched") + search)
     file = workflow.parent.parent / "dags" / "from_yaml.py"
     file.parent.mkdir()
     file.write_text(
@@ -210,7 +212,7 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
 bag = DagBag({str(file.parent)!r})
 size = sum(len(json.dumps(DagSerialization.to_dict(dag))) for dag in bag.dags.values())
-heavy = [name for name in ("pandas", "sklearn", "lightgbm", "xgboost", "numpy") if name in sys.modules]
+heavy = [name for name in ("pandas", "sklearn", "lightgbm", "xgboost", "numpy", "optuna") if name in sys.modules]
 print(json.dumps([sorted(bag.dags), bag.import_errors, heavy, size > 0]))
 """
     result = subprocess.run(
@@ -218,7 +220,8 @@ print(json.dumps([sorted(bag.dags), bag.import_errors, heavy, size > 0]))
     )
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout.strip().splitlines()[-1])
-    assert found == [["homes_linear_strong", "homes_linear_weak"], {}, [], True]
+    searched = [f"homes_searched_{name}" for name in ("strong", "strong_search", "weak", "weak_search")]
+    assert found == [["homes_linear_strong", "homes_linear_weak", *searched], {}, [], True]
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "dags").glob("*.py")), ids=lambda file: file.name)

@@ -14,8 +14,10 @@ import pytest
 
 from mistique_core import Mistique
 from mistique_core.catalogue import RunKey
+from mistique_core.catalogue.entities import TRIAL
 from mistique_core.cli.main import main
 from mistique_core.modeldb import RunReport, record_run
+from mistique_core.modeldb.recorder import open_runs
 from mistique_core.modeldb.runs import find_run
 from mistique_core.workflows import FunctionStage
 from operators.reconcile import reconcile_from_database
@@ -132,7 +134,7 @@ def killed(store: Mistique) -> pd.DataFrame:
 def test_a_stage_that_was_left_running(store: Mistique, dag_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after SIGKILL: nobody was left to record its end."""
     run = store.run("homes", "linear", key=RunKey("airflow", dag_id, "r1"))
-    monkeypatch.setattr("mistique_core.engine.stage_runner.StageRunner._record_failure", lambda *_: None)
+    monkeypatch.setattr("mistique_core.engine.stage_runner.record_failure", lambda *_: None)
     stage, inputs = FunctionStage.bind(killed, [None], {})
     with pytest.raises(KeyboardInterrupt):
         run.stage("source", stage, inputs)
@@ -143,6 +145,28 @@ def test_a_stage_that_was_left_running(store: Mistique, dag_id: str, monkeypatch
     assert (detail.run.state, [item.state for item in detail.stages]) == ("failed", ["failed"])
     assert detail.stages[0].error == "the task was killed or lost before it ended"
     settle(store)
+
+
+def begin_trial(store: Mistique, dag_id: str, number: int) -> None:
+    facts = {"run_type": TRIAL}
+    store.run("homes", "linear_search", key=RunKey("airflow", dag_id, f"r1/trial-{number}"), facts=facts)
+
+
+def test_trials_of_a_search_are_no_dag_runs_of_their_own(store: Mistique, dag_id: str) -> None:
+    """Airflow does not know them: as long as the search runs they may too, and when it ends, so have they."""
+    save(dag_id, "r1", "running")
+    record_run(store.catalogue, RunReport(dag_id, "r1", "running"))
+    begin_trial(store, dag_id, 1)
+    assert reconcile_from_database(store.catalogue) == 0
+    assert open_runs(store.catalogue) == [(dag_id, "r1")]
+    assert recorded(store, dag_id, "r1/trial-1").run.state == "running"
+    store.run("homes", "linear", key=RunKey("airflow", dag_id, "r1/other"))
+    save(dag_id, "r1", "failed")
+    reconcile_from_database(store.catalogue)
+    trial = recorded(store, dag_id, "r1/trial-1").run
+    assert (trial.state, trial.error) == ("failed", "the task was killed or lost before it ended")
+    assert trial.ended_at is not None
+    assert "killed" not in recorded(store, dag_id, "r1/other").run.error
 
 
 def test_the_command_looks_at_every_dag_with_stages(

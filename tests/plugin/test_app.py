@@ -127,6 +127,18 @@ def test_the_origin_of_a_reused_stage_is_hidden_with_its_dag(client: Any, filled
     assert hidden["stages"][0]["origin"] is None
 
 
+def test_a_trials_page_leads_to_the_run_of_its_search(client: Any, filled: Mistique) -> None:
+    """Which is a DAG run; and who may not read the DAG does not see its trials."""
+    for dag_id in ("train", "secret"):
+        key = airflow_key(dag_id, "manual__1/trial-3")
+        filled.run("houses", "linear_search", key=key, facts={"run_type": "trial"}).finish()
+    page = client.get("/mistique/run", params={"dag_id": "train", "run_id": "manual__1/trial-3"})
+    assert page.status_code == 200
+    assert '/dags/train/runs/manual__1"' in page.text
+    hidden = client.get("/mistique/run", params={"dag_id": "secret", "run_id": "manual__1/trial-3"})
+    assert hidden.status_code == 403
+
+
 def test_the_run_page_shows_stages_and_the_question_page_the_answer(client: Any) -> None:
     page = client.get("/mistique/run", params=RUN).text
     assert "executed" in page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from mistique_core.workflows.specification.meaning import check_meaning
 from mistique_core.workflows.specification.parameter import parameter_schema
 from mistique_core.workflows.specification.problem import Problem, WorkflowSpecificationError
 from mistique_core.workflows.specification.reference import StageReference
+from mistique_core.workflows.specification.search_check import read_search
+from mistique_core.workflows.specification.search_spec import SearchSpec
 from mistique_core.workflows.specification.spec import ONLY_INPUT, StageSpec, WorkflowSpec
 from mistique_core.workflows.specification.structure import check_structure
 
@@ -39,17 +42,16 @@ def load_workflow(path: str | os.PathLike[str]) -> WorkflowSpec:
     check_structure(document)
     check_meaning(document)
     document.check()
-    return _workflow(document, file)
+    workflow = _workflow(document, file)
+    search = read_search(document, workflow)
+    document.check()
+    return replace(workflow, search=search, types=_types(workflow, search))
 
 
 def _workflow(document: Document, path: Path) -> WorkflowSpec:
     value: Mapping[str, Any] = document.value
     parameters = value.get("parameters", {})
     variations = {name: changes or {} for name, changes in value.get("variations", {}).items()}
-    types = {
-        name: parameter_schema([default, *(changes[name] for changes in variations.values() if name in changes)])
-        for name, default in parameters.items()
-    }
     return WorkflowSpec(
         path=path,
         project=value["project"],
@@ -60,8 +62,17 @@ def _workflow(document: Document, path: Path) -> WorkflowSpec:
         description=value.get("description", ""),
         tags=tuple(value.get("tags", ())),
         materialization=Materialization.from_json(value.get("materialization", "dedup")),
-        types=types,
     )
+
+
+def _types(workflow: WorkflowSpec, search: SearchSpec | None) -> dict[str, dict[str, Any]]:
+    values = {name: [default] for name, default in workflow.parameters.items()}
+    for changes in workflow.variations.values():
+        for name, value in changes.items():
+            values[name].append(value)
+    for name, searched in search.space.parameters.items() if search is not None else ():
+        values[name].extend(searched.examples())
+    return {name: parameter_schema(given) for name, given in values.items()}
 
 
 def _stage(name: str, value: Mapping[str, Any], line: int) -> StageSpec:

@@ -9,6 +9,8 @@ from typing import Any
 
 from mistique_core.workflows.operator_names import OPERATORS
 from mistique_core.workflows.specification.materialization import MATERIALIZATION_SCHEMA
+from mistique_core.workflows.specification.search_spec import SEARCH_SCHEMA
+from mistique_core.workflows.specification.searched_values import SEARCHED_SCHEMA
 
 SCHEMA_FILE = "workflow.schema.json"
 _NOTHING: dict[str, Any] = {"not": {}}
@@ -55,6 +57,7 @@ def make_schema() -> dict[str, Any]:
                 "additionalProperties": {"type": ["object", "null"]},
             },
             "materialization": MATERIALIZATION_SCHEMA,
+            "search": SEARCH_SCHEMA,
             "stages": {
                 "description": "In order: a stage uses outputs of earlier ones",
                 "type": "object",
@@ -67,6 +70,7 @@ def make_schema() -> dict[str, Any]:
         "$defs": {
             "template": {"description": "A text with ${parameter}", "type": "string", "pattern": r"\$\{"},
             "reference": {"description": "stage, or stage.output", "type": "string", "minLength": 1},
+            "searched": SEARCHED_SCHEMA,
             "stage": _stage_schema(operators),
             **operators,
         },

@@ -12,6 +12,7 @@ from mistique_core.errors import InvalidInputError, MistiqueError, NotFoundError
 from mistique_core.workflows.specification.materialization import Materialization
 from mistique_core.workflows.specification.parameter import check_parameter, parameter_schema
 from mistique_core.workflows.specification.reference import StageReference
+from mistique_core.workflows.specification.search_spec import SearchSpec
 from mistique_core.workflows.specification.substitution import substitute
 
 ONLY_INPUT = "data"
@@ -79,6 +80,8 @@ class WorkflowSpec:
         The variation that this is, or ``None``.
     types
         Parameter -> JSON schema of the values that it may take.
+    search
+        How to look for the best parameters, where the file says so.
     """
 
     path: Path
@@ -92,6 +95,7 @@ class WorkflowSpec:
     materialization: Materialization = field(default_factory=Materialization)
     variant: str | None = None
     types: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    search: SearchSpec | None = None
 
     def variation(self, name: str) -> WorkflowSpec:
         """Return one variation as a workflow of its own.

@@ -58,7 +58,7 @@ def _explain(error: ValidationError) -> Iterator[tuple[Path, str, Path | None]]:
     if error.validator == "minimum":
         yield path, f"{value!r} is too small; give at least {expected}", None
         return
-    if error.validator in ("minProperties", "minLength"):
+    if error.validator in ("minProperties", "minLength", "minItems"):
         yield path, "this is empty; fill it in, or remove it", None
         return
     yield path, f"{_shown(value)} is not {_describe(schema)}", None
@@ -66,7 +66,7 @@ def _explain(error: ValidationError) -> Iterator[tuple[Path, str, Path | None]]:
 
 def _fits_type(error: ValidationError) -> bool:
     """Return whether a value has the type that one alternative wants, so that its errors are what matters."""
-    return error.validator in ("required", "additionalProperties", "minProperties", "minimum")
+    return error.validator in ("required", "additionalProperties", "minProperties", "minItems", "minimum")
 
 
 def _hint(name: str, known: list[str]) -> str:

@@ -76,3 +76,37 @@ def test_check(workflow: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch)
 def test_schema(capsys: Capture) -> None:
     assert main(["workflow", "schema"]) == 0
     assert json.loads(capsys.readouterr().out) == load_schema()
+
+
+SEARCH = "search: {method: random, trials: 2, parameters: {alpha: [0.1, 0.5, 2.0]}, objective: r2, folds: 2}\n"
+
+
+def test_search(workflow: Path, tmp_path: Path, capsys: Capture) -> None:
+    workflow.write_text(HOMES_YAML + SEARCH)
+    arguments = ["--store", str(tmp_path / "new"), "workflow", "search", str(workflow), "--variation", "weak"]
+    assert main([*arguments, "--set", "factor=3", "--trials", "3", "--continue", "one"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].split() == ["TRIAL", "alpha", "R2", "STD", "TIME", "STATE"]
+    assert sorted(line.split()[1] for line in out[1:4]) == ["0.1", "0.5", "2"]
+    assert [line.split()[-1] for line in out[1:4]] == ["best", "complete", "complete"]
+    assert out[4].startswith("homes.linear_weak_search@1: 3 trials (3 complete), ")
+    assert out[5].endswith("run again as homes.linear_weak@1")
+    assert main([*arguments, "--set", "factor=3", "--trials", "3", "--continue", "one"]) == 0
+    assert "3 trials (3 complete)" in capsys.readouterr().out
+    with Mistique.open(tmp_path / "new") as store:
+        versions = store.intermediates("homes", "linear_weak_search")["version"]
+        assert set(versions) == {2, 3, 4}, "going on with a search makes no new trials"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "has the variations weak, strong; give --variation NAME"),
+        (["--variation", "weak", "--trials", "4"], "more than the 3 combinations"),
+        (["--variation", "weak", "--set", "alpha=1"], "parameter 'alpha' is searched"),
+    ],
+)
+def test_search_refuses(workflow: Path, tmp_path: Path, capsys: Capture, options: list[str], message: str) -> None:
+    workflow.write_text(HOMES_YAML + SEARCH)
+    assert main(["--store", str(tmp_path / "new"), "workflow", "search", str(workflow), *options]) == 1
+    assert message in capsys.readouterr().err

@@ -1,0 +1,23 @@
+"""Record that a stage failed, without hiding why."""
+
+from __future__ import annotations
+
+import logging
+
+import sqlalchemy as sa
+
+from mistique_core.catalogue.database import Catalogue
+from mistique_core.catalogue.stages import fail_stage
+from mistique_core.errors import MistiqueError
+
+log = logging.getLogger(__name__)
+
+
+def record_failure(catalogue: Catalogue, stage_id: int, error: BaseException) -> None:
+    """Record the error of a stage; that this failed too is only logged, so that the error itself can be raised."""
+    text = f"{type(error).__name__}: {error}"
+    try:
+        with catalogue.write() as connection:
+            fail_stage(connection, stage_id, text)
+    except (MistiqueError, sa.exc.SQLAlchemyError) as second:
+        log.warning("could not record that stage %d failed (%s): %s", stage_id, text, second)
