@@ -102,14 +102,15 @@ class EventBuffer:
         return id(event) in self._open
 
     def comes_before(self, first: StageEvent | None, second: StageEvent) -> bool:
-        """Return whether one event was added before another that is not written yet; no event is before all."""
-        if first is None:
-            return True
+        """Return whether one event was added before another that is not written yet.
+
+        No event is before all; one that is not waiting was written, and so came before all that are.
+        """
         for event in self._events:
-            if event is second:
-                return False
             if event is first:
                 return True
+            if event is second:
+                return first is None or not any(item is first for item in self._events)
         return True
 
     def flush(self) -> None:

@@ -280,3 +280,33 @@ def test_a_search_has_cells_folds_and_the_best_fit(csv: str) -> None:
     assert validation.metrics == {"mean_roc_auc": pytest.approx(scores.mean())}
     order = {id(item): number for number, item in enumerate(sink.events)}
     assert all(order[id(item.parent)] < order[id(item)] for item in sink.events if item.parent is not None)
+
+
+def test_what_a_record_holds_does_not_depend_on_when_it_is_written(csv: str) -> None:
+    """A script whose events are written as soon as they can be leaves the same as one whose are written at its end."""
+    at_end, at_once = Sink(), Sink()
+    with trace(at_end):
+        simple(csv)
+
+    def slowly(path: str) -> None:
+        frame = pd.read_csv(path)
+        X, y = frame.drop(columns="label"), frame["label"]
+        X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, random_state=7)
+        run.tracker.buffer._write()
+        scaler = StandardScaler()
+        scaled = scaler.fit_transform(X_train)
+        run.tracker.buffer._write()
+        model = LogisticRegression(C=0.5).fit(scaled, y_train)
+        test = scaler.transform(X_test)
+        guess = model.predict(test)
+        run.tracker.buffer._write()
+        accuracy_score(y_test, guess)
+        chance = model.predict_proba(test)
+        roc_auc_score(y_test, chance[:, 1])
+        f1_score(y_test, guess)
+        mean_squared_error(y_test, guess)
+
+    with trace(at_once) as run:
+        slowly(csv)
+    assert at_once.batches > 1
+    assert plain(at_once.events) == plain(at_end.events)
