@@ -140,7 +140,7 @@ class EventBuffer:
             self._write_each()
 
     def _work(self) -> None:
-        interval = min(_FIRST_INTERVAL_SECONDS, self._interval_seconds)
+        interval = _FIRST_INTERVAL_SECONDS
         while not self._stopped.wait(interval):
             interval = min(2 * interval, self._interval_seconds)
             try:

@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from mistique_core.model.event import StageKind
+from mistique_core.modeldb.client import event_buffer
 from mistique_core.modeldb.client.autolog import trace
 from mistique_core.modeldb.sync import (
     Syncer,
@@ -282,8 +283,10 @@ def test_a_search_has_cells_folds_and_the_best_fit(csv: str) -> None:
     assert all(order[id(item.parent)] < order[id(item)] for item in sink.events if item.parent is not None)
 
 
-def test_what_a_record_holds_does_not_depend_on_when_it_is_written(csv: str) -> None:
+def test_what_a_record_holds_does_not_depend_on_when_it_is_written(csv: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A script whose events are written as soon as they can be leaves the same as one whose are written at its end."""
+    for name in ("_FIRST_INTERVAL_SECONDS", "_INTERVAL_SECONDS"):
+        monkeypatch.setattr(event_buffer, name, 600.0)
     at_end, at_once = Sink(), Sink()
     with trace(at_end):
         simple(csv)
