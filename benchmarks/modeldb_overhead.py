@@ -3,18 +3,21 @@
 Run ``python -m benchmarks.modeldb_overhead [--quick] [--json PATH] [--rows N,N] [--plot PATH]``. On the credit-default
 table, replicated to so many rows, three experiments of the thesis: *simple*, one workflow; *full*, ten hyperparameter
 settings of it; *exploratory*, many workflows of several model types and feature sets (200, and 20 of more than
-100,000 rows; a million rows are for *simple* only). Each is run plainly, with our autolog and with MLflow's, in turn,
-several times in this process. The overhead is the median time with it over the median without it, less 1; starting
-and ending the run and waiting for what is written are included. MLflow stores no models here either
+100,000 rows; a million rows are for *simple* only). Each is run plainly and with our autolog, in turn, several times in
+one process, and so with MLflow's in another. The overhead is the median time with it over the median without it, less
+1; starting and ending the run and waiting for what is written are included. MLflow stores no models here either
 (``log_models=False``).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -38,7 +41,8 @@ SMALL_ROWS = 30_000
 MANY_ROWS = 100_000
 MOST_ROWS = 300_000
 REPEATS = {"simple": 15, "full": 7, "exploratory": 3}
-MLFLOW_REPEATS = {"simple": 3, "full": 2, "exploratory": 1}
+MLFLOW_REPEATS = {"simple": 5, "full": 3, "exploratory": 1}
+CLIENTS = ("ours", "mlflow")
 EXPLORATORY, EXPLORATORY_LARGE, EXPLORATORY_QUICK = 200, 20, 10
 BUDGETS = (
     Budget("simple", "simple, 300,000 rows: overhead, < 0.02", at_most=0.02),
@@ -50,27 +54,32 @@ BUDGETS = (
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the benchmark."""
+    """Run the benchmark, or one client of one experiment."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="30,000 rows only, done within 45 seconds")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the results there")
     parser.add_argument("--rows", metavar="N,N", help="rows (default 30000,300000,1000000, quick 30000)")
     parser.add_argument("--plot", type=Path, metavar="PATH", help="draw the overheads there")
+    parser.add_argument("--client", choices=CLIENTS, help=argparse.SUPPRESS)
+    parser.add_argument("--experiment", choices=tuple(REPEATS), help=argparse.SUPPRESS)
+    parser.add_argument("--table", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     rows = [int(text) for text in (options.rows or ("30000" if options.quick else "30000,300000,1000000")).split(",")]
+    if options.client is not None:
+        warnings.simplefilter("ignore")
+        print(json.dumps(timed_client(options.client, options.experiment, options.table, rows[0], quick=options.quick)))
+        return
     report = Report(
         "modeldb_overhead", {"rows": rows, "repeats": REPEATS, "mlflow_repeats": MLFLOW_REPEATS, "columns": 23}
     )
-    warnings.simplefilter("ignore")
-    source = data_folder() / "credit_default.csv"
+    source = data_folder("credit_default.csv") / "credit_default.csv"
     build = ROOT / "build"
     build.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=build, prefix="modeldb-overhead-") as name:
-        folder = Path(name)
         for count in rows:
-            path = replicate(pd.read_csv(source), count, folder)
-            for experiment, run in experiments(count, quick=options.quick).items():
-                measure(report, folder, path, count, experiment, run, quick=options.quick)
+            path = replicate(pd.read_csv(source), count, Path(name))
+            for experiment in experiments(count, quick=options.quick):
+                measure(report, path, count, experiment, quick=options.quick)
     summarize(report)
     if options.plot is not None:
         plot(report, options.plot)
@@ -154,39 +163,53 @@ def workflow(frame: pd.DataFrame, model: Any) -> None:
     f1_score(test_label, predictions)
 
 
-def measure(
-    report: Report, folder: Path, path: Path, rows: int, experiment: str, run: Experiment, *, quick: bool
-) -> None:
-    """Time an experiment in three ways, in turn."""
-    repeats = 3 if quick else REPEATS[experiment]
-    run(path)  # so that nobody pays for imports and the first read of the file
-    seconds: dict[str, list[float]] = {"plain": [], "ours": [], "mlflow": []}
-    size: dict[str, int] = {}
-    for number in range(repeats):
-        seconds["plain"].append(_timed(lambda: run(path)))
-        with Mistique.open(folder / f"store-{rows}-{experiment}-{number}") as store:
-            seconds["ours"].append(_timed(lambda store=store: _with_autolog(store, experiment, run, path)))
-            size["ours"] = _folder_bytes(Path(str(store.config.folder)))
-        if number < (1 if quick else MLFLOW_REPEATS[experiment]):
-            place = folder / f"mlflow-{rows}-{experiment}-{number}"
-            place.mkdir()
-            with mlflow_in(place):
-                seconds["mlflow"].append(_timed(lambda: _with_mlflow(run, path)))
-            size["mlflow"] = _folder_bytes(place)
-    typical = {name: statistics.median(values) for name, values in seconds.items()}
+def measure(report: Report, path: Path, rows: int, experiment: str, *, quick: bool) -> None:
+    """Time an experiment with each client, in a process of its own, beside the plain one in the same process."""
+    found: dict[str, Any] = {}
+    for client in CLIENTS:
+        command = [sys.executable, "-m", "benchmarks.modeldb_overhead", "--client", client, "--experiment", experiment]
+        command += ["--table", str(path), "--rows", str(rows), *(["--quick"] if quick else [])]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        found[client] = json.loads(done.stdout.splitlines()[-1])
+    typical = {
+        client: {name: statistics.median(values) for name, values in item["seconds"].items()}
+        for client, item in found.items()
+    }
+    added = {client: item["with"] - item["plain"] for client, item in typical.items()}
     report.add(
         f"{experiment}, {rows:,} rows",
         experiment=experiment,
         rows=rows,
-        plain_seconds=typical["plain"],
-        ours=typical["ours"] / typical["plain"] - 1,
-        mlflow=typical["mlflow"] / typical["plain"] - 1,
-        ours_seconds=typical["ours"] - typical["plain"],
-        mlflow_seconds=typical["mlflow"] - typical["plain"],
-        ours_bytes=size["ours"],
-        mlflow_bytes=size["mlflow"],
-        all_seconds=seconds,
+        plain_seconds=typical["ours"]["plain"],
+        ours=added["ours"] / typical["ours"]["plain"],
+        mlflow=added["mlflow"] / typical["mlflow"]["plain"],
+        ours_seconds=added["ours"],
+        mlflow_seconds=added["mlflow"],
+        ours_bytes=found["ours"]["bytes"],
+        mlflow_bytes=found["mlflow"]["bytes"],
     )
+    report.rows[-1]["all_seconds"] = {client: item["seconds"] for client, item in found.items()}
+
+
+def timed_client(client: str, experiment: str, path: Path, rows: int, *, quick: bool) -> dict[str, Any]:
+    """Time an experiment without and with a client, in turn; return all seconds, and the bytes that it wrote."""
+    run = experiments(rows, quick=quick)[experiment]
+    run(path)  # so that nobody pays for imports and the first read of the file
+    repeats = 3 if quick else (REPEATS if client == "ours" else MLFLOW_REPEATS)[experiment]
+    seconds: dict[str, list[float]] = {"plain": [], "with": []}
+    size = 0
+    for _ in range(repeats):
+        seconds["plain"].append(_timed(lambda: run(path)))
+        with tempfile.TemporaryDirectory(dir=path.parent) as name:
+            folder = Path(name)
+            if client == "ours":
+                with Mistique.open(folder / "store") as store:
+                    seconds["with"].append(_timed(lambda store=store: _with_autolog(store, experiment, run, path)))
+            else:
+                with mlflow_in(folder):
+                    seconds["with"].append(_timed(lambda: _with_mlflow(run, path)))
+            size = _folder_bytes(folder)
+    return {"seconds": seconds, "bytes": size}
 
 
 def _timed(action: Callable[[], object]) -> float:

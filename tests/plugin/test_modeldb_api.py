@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -299,3 +300,30 @@ def test_openapi_describes_every_route(client: Any, auth_manager: Any, store: Mi
         assert nobody.get("/mistique/api/openapi.json").status_code == 401
         assert nobody.get(f"{API}/runs").status_code == 401
         assert nobody.put(f"{API}/tags/run/1/t").status_code == 401
+
+
+def test_the_page_of_a_script_shows_what_is_not_stored(client: Any, store: Mistique, recorded: Recorded) -> None:
+    """Data frames and models of a client have their shape, and no bytes; parts say what they are a part of."""
+    whole = StageEvent(StageKind.CROSS_VALIDATION, "cv", "sklearn:cv", "cross_validate", facts={"folds": 1})
+    fold = StageEvent(StageKind.METRIC, "fold", "sklearn:cv", "Fold", metrics={"auc": 0.5}, parent=whole)
+    with RunRecorder(store.catalogue, "people", "page", name="script.py", run_id="once") as run:
+        run.record(
+            [
+                StageEvent(
+                    StageKind.READ, "read", "pandas:read_csv", "read_csv", frames={"": FrameEntity(7, None, "raw")}
+                )
+            ]
+        )
+        run.record([recorded_fit()])
+        run.record([whole, fold])
+    page = client.get("/mistique/run", params={"dag_id": "script.py", "run_id": "once"})
+    assert page.status_code == 200
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text))
+    assert "raw 7 – not stored" in text
+    assert "LinearRegression not stored fitted" in text
+    assert "part of cv" in text
+
+
+def recorded_fit() -> StageEvent:
+    facts = FitFacts("LinearRegression", ProblemType.REGRESSION)
+    return StageEvent(StageKind.FIT, "fit", "sklearn:L", "L", fitted={"model": TransformerEntity(facts)})
