@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from blake3 import blake3
 
-from mistique_core.catalogue.database import insert_ignore
+from mistique_core.catalogue.database import insert_ignore, insert_returning_ids
 from mistique_core.catalogue.modeldb_tables import data_frame, frame_schema
 from mistique_core.catalogue.tables import model_version
 from mistique_core.model.event import FrameEntity
 
 Columns = Sequence[tuple[str, str]]
+_BATCH = 500
 
 
 def add_stored_frame(
@@ -46,38 +48,64 @@ def frames_of(connection: sa.Connection, intermediate_ids: Collection[int]) -> d
     return {row.intermediate_id: row.id for row in connection.execute(query)}
 
 
-def add_frame(
-    connection: sa.Connection, run_id: int, entity: FrameEntity, *, stage_id: int | None = None, output: str = ""
-) -> int:
-    """Insert a data frame that the store does not hold; return its id, which `entity` gets too."""
-    inserted = connection.execute(
-        sa.insert(data_frame).values(
-            run_id=run_id,
-            stage_id=stage_id,
-            output=output,
-            rows=entity.rows,
-            schema_id=None if entity.columns is None else schema_id(connection, entity.columns),
-            tag=entity.tag or None,
-            filepath=entity.filepath or None,
-            metadata=dict(entity.metadata) or None,
-        )
-    )
-    assert inserted.inserted_primary_key is not None
-    entity.id = int(inserted.inserted_primary_key[0])
-    return entity.id
+@dataclass(frozen=True)
+class MadeFrame:
+    """A data frame to be inserted, the stage that made it (``None`` for none), and the name of its output."""
+
+    entity: FrameEntity
+    stage_id: int | None = None
+    output: str = ""
 
 
-def schema_id(connection: sa.Connection, columns: Columns) -> int:
-    """Return the id of names and types of columns, which all data frames that have them share."""
+def add_frames(connection: sa.Connection, run_id: int, frames: Sequence[MadeFrame]) -> None:
+    """Insert data frames that the store does not hold; the entities get their ids."""
+    if not frames:
+        return
+    schemas = schema_ids(connection, [item.entity.columns for item in frames if item.entity.columns is not None])
+    rows = [
+        {
+            "run_id": run_id,
+            "stage_id": item.stage_id,
+            "output": item.output,
+            "rows": item.entity.rows,
+            "schema_id": None if item.entity.columns is None else schemas[tuple(item.entity.columns)],
+            "tag": item.entity.tag or None,
+            "filepath": item.entity.filepath or None,
+            "metadata": dict(item.entity.metadata) or None,
+        }
+        for item in frames
+    ]
+    for item, row in zip(frames, insert_returning_ids(connection, data_frame, rows), strict=True):
+        item.entity.id = row
+
+
+def schema_ids(connection: sa.Connection, columns: Iterable[Columns]) -> dict[tuple[tuple[str, str], ...], int]:
+    """Return names and types of columns -> the id that all data frames share which have them."""
+    documents = {tuple(item): _document(item) for item in columns}
+    addresses = {key: blake3(b"frame schema\0" + data).digest() for key, data in documents.items()}
+    found = _known(connection, addresses.values())
+    new = {address: documents[key] for key, address in addresses.items() if address not in found}
+    if new:
+        rows = [{"address": address, "document": zlib.compress(data)} for address, data in new.items()]
+        insert_ignore(connection, frame_schema, rows)
+        found |= _known(connection, new)
+    return {key: found[address] for key, address in addresses.items()}
+
+
+def _document(columns: Columns) -> bytes:
     text = json.dumps([list(column) for column in columns], ensure_ascii=False, separators=(",", ":"))
-    data = text.encode("utf-8", "surrogatepass")
-    address = blake3(b"frame schema\0" + data).digest()
-    query = sa.select(frame_schema.c.id).where(frame_schema.c.address == address)
-    found = connection.scalar(query)
-    if found is None:
-        insert_ignore(connection, frame_schema, [{"address": address, "document": zlib.compress(data)}])
-        found = connection.execute(query).scalar_one()
-    return int(found)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _known(connection: sa.Connection, addresses: Iterable[bytes]) -> dict[bytes, int]:
+    wanted = list(addresses)
+    found: dict[bytes, int] = {}
+    for start in range(0, len(wanted), _BATCH):
+        query = sa.select(frame_schema.c.address, frame_schema.c.id).where(
+            frame_schema.c.address.in_(wanted[start : start + _BATCH])
+        )
+        found.update((bytes(row.address), row.id) for row in connection.execute(query))
+    return found
 
 
 def read_schema(document: bytes) -> tuple[tuple[str, str], ...]:

@@ -115,6 +115,14 @@ def insert_ignore(connection: sa.Connection, table: sa.Table, rows: Sequence[Map
     connection.execute(insert(table).on_conflict_do_nothing(), list(rows))
 
 
+def insert_returning_ids(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Insert rows with one statement, and return their ids in the order of the rows."""
+    if not rows:
+        return []
+    statement = sa.insert(table).returning(table.c.id, sort_by_parameter_order=True)
+    return [int(row) for row in connection.scalars(statement, list(rows))]
+
+
 def upsert(connection: sa.Connection, table: sa.Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     """Insert one row, or update `values` of the row with that unique `key`."""
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert

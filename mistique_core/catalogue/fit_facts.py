@@ -34,81 +34,100 @@ from mistique_core.model.fit_facts import (
 
 _NODE_ARRAYS = ("left", "right", "feature", "threshold", "prediction", "impurity", "gain")
 _LONGEST = 200
+_BATCH = 500
 
 
-def facts_id(connection: sa.Connection, facts: FitFacts) -> int:
-    """Return the id of what is known about a model, inserting it when it is new.
+def facts_ids(connection: sa.Connection, facts: Sequence[FitFacts]) -> list[int]:
+    """Return the ids of what is known about models, inserting what is new.
 
     The type, the hyperparameters and the history are not part of it: they belong to the transformer and its stage.
     """
-    nodes = None if facts.trees is None else _pack(facts.trees.components)
-    address = _address(facts, nodes)
-    query = sa.select(fit_facts.c.id).where(fit_facts.c.address == address)
-    found = connection.scalar(query)
-    if found is not None:
-        return int(found)
-    values = {
+    nodes = [None if item.trees is None else _pack(item.trees.components) for item in facts]
+    addresses = [_address(item, packed) for item, packed in zip(facts, nodes, strict=True)]
+    found = _known(connection, addresses)
+    new = {
+        address: (item, packed)
+        for address, item, packed in zip(addresses, facts, nodes, strict=True)
+        if address not in found
+    }
+    if new:
+        insert_ignore(connection, fit_facts, [_head(address, item) for address, (item, _) in new.items()])
+        rows = _known(connection, list(new))
+        _add_details(connection, [(rows[address], item, packed) for address, (item, packed) in new.items()])
+        found |= rows
+    return [found[address] for address in addresses]
+
+
+def _known(connection: sa.Connection, addresses: Sequence[bytes]) -> dict[bytes, int]:
+    found: dict[bytes, int] = {}
+    for start in range(0, len(addresses), _BATCH):
+        query = sa.select(fit_facts.c.address, fit_facts.c.id).where(
+            fit_facts.c.address.in_(addresses[start : start + _BATCH])
+        )
+        found.update((bytes(row.address), row.id) for row in connection.execute(query))
+    return found
+
+
+def _head(address: bytes, facts: FitFacts) -> dict[str, Any]:
+    return {
         "address": address,
         "problem_type": facts.problem_type.value,
         "label_columns": list(facts.label_columns),
         "prediction_columns": list(facts.prediction_columns),
     }
-    insert_ignore(connection, fit_facts, [values])
-    row = int(connection.execute(query).scalar_one())
-    insert_ignore(
-        connection,
-        feature,
-        [
-            {
-                "facts_id": row,
-                "position": position,
-                "name": item.name[:_LONGEST],
-                "importance": _finite(item.importance),
-            }
-            for position, item in enumerate(facts.features)
-        ],
-    )
-    if facts.linear is not None:
-        _add_linear(connection, row, facts.linear)
-    if facts.trees is not None:
-        trees: dict[str, Any] = {
+
+
+def _add_details(connection: sa.Connection, new: Sequence[tuple[int, FitFacts, bytes | None]]) -> None:
+    """Insert features, coefficients and trees; a table at a time."""
+    features = [
+        {
+            "facts_id": row,
+            "position": position,
+            "name": item.name[:_LONGEST],
+            "importance": _finite(item.importance),
+        }
+        for row, facts, _ in new
+        for position, item in enumerate(facts.features)
+    ]
+    linear = [(row, facts.linear) for row, facts, _ in new if facts.linear is not None]
+    heads = [
+        {
+            "facts_id": row,
+            "rmse": _finite(item.rmse),
+            "explained_variance": _finite(item.explained_variance),
+            "r2": _finite(item.r2),
+            "is_standardized": item.is_standardized,
+        }
+        for row, item in linear
+    ]
+    terms = [
+        {
+            "facts_id": row,
+            "target": term.target[:_LONGEST],
+            "term_index": term.index,
+            "name": term.name[:_LONGEST],
+            "coefficient": float(term.coefficient),
+            "std_err": _finite(term.std_err),
+            "t_stat": _finite(term.t_stat),
+            "p_value": _finite(term.p_value),
+        }
+        for row, item in linear
+        for term in item.terms
+        if math.isfinite(term.coefficient)
+    ]
+    trees = [
+        {
             "facts_id": row,
             "model_type": facts.trees.model_type,
             "weights": list(facts.trees.weights),
             "sizes": list(facts.trees.sizes),
-            "nodes": nodes,
+            "nodes": packed,
         }
-        insert_ignore(connection, tree_model, [trees])
-    return row
-
-
-def _add_linear(connection: sa.Connection, row: int, linear: LinearFacts) -> None:
-    values = {
-        "facts_id": row,
-        "rmse": _finite(linear.rmse),
-        "explained_variance": _finite(linear.explained_variance),
-        "r2": _finite(linear.r2),
-        "is_standardized": linear.is_standardized,
-    }
-    insert_ignore(connection, linear_model, [values])
-    insert_ignore(
-        connection,
-        linear_term,
-        [
-            {
-                "facts_id": row,
-                "target": term.target[:_LONGEST],
-                "term_index": term.index,
-                "name": term.name[:_LONGEST],
-                "coefficient": float(term.coefficient),
-                "std_err": _finite(term.std_err),
-                "t_stat": _finite(term.t_stat),
-                "p_value": _finite(term.p_value),
-            }
-            for term in linear.terms
-            if math.isfinite(term.coefficient)
-        ],
-    )
+        for row, facts, packed in new
+        if facts.trees is not None
+    ]
+    for table, rows in ((feature, features), (linear_model, heads), (linear_term, terms), (tree_model, trees)):
+        insert_ignore(connection, table, rows)
 
 
 def _finite(value: float | None) -> float | None:
@@ -160,7 +179,7 @@ def read_facts(connection: sa.Connection, row: int, type_name: str = "") -> FitF
     connection
         A read connection.
     row
-        Id that :func:`facts_id` gave.
+        Id that :func:`facts_ids` gave.
     type_name
         Class name of the model, which is not part of it.
     """

@@ -16,7 +16,8 @@ from mistique_core.catalogue.modeldb_tables import data_frame, stage_input
 from mistique_core.catalogue.tables import fitted, intermediate, model, model_version, project, stage
 from mistique_core.catalogue.transformers import (
     WEIGHTS_FORMAT,
-    add_transformer,
+    MadeTransformer,
+    add_transformers,
     take_over_transformers,
     transformers_of,
 )
@@ -388,5 +389,5 @@ def register_fitted(
     if format_name != WEIGHTS_FORMAT:
         entity = TransformerEntity(facts or FitFacts(type_name.rpartition(".")[2]))
         run_id = run_of_stage(connection, stage_id)
-        add_transformer(connection, run_id, entity, stage_id=stage_id, output=output, fitted_id=fitted_id)
+        add_transformers(connection, run_id, [MadeTransformer(entity, stage_id, output, fitted_id)])
     return fitted_id

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.fit_facts import facts_id
+from mistique_core.catalogue.database import insert_returning_ids
+from mistique_core.catalogue.fit_facts import facts_ids
 from mistique_core.catalogue.modeldb_tables import history, transformer
 from mistique_core.catalogue.tables import fitted
 from mistique_core.catalogue.values import history_rows, name_ids
@@ -16,37 +18,42 @@ WEIGHTS_FORMAT = "weights"
 """Format of a layer's weights, which are no transformer by themselves."""
 
 
-def add_transformer(
-    connection: sa.Connection,
-    run_id: int,
-    entity: TransformerEntity,
-    *,
-    stage_id: int | None = None,
-    output: str = "",
-    fitted_id: int | None = None,
-) -> int:
-    """Insert a transformer with what is known about it; return its id, which `entity` gets too."""
-    facts = entity.facts
-    inserted = connection.execute(
-        sa.insert(transformer).values(
-            run_id=run_id,
-            stage_id=stage_id,
-            output=output,
-            type_name=facts.type_name,
-            facts_id=facts_id(connection, facts),
-            fitted_id=fitted_id,
-            tag=entity.tag or None,
-            filepath=entity.filepath or None,
-            metadata=dict(entity.metadata) or None,
-        )
-    )
-    assert inserted.inserted_primary_key is not None
-    entity.id = int(inserted.inserted_primary_key[0])
-    if stage_id is not None and facts.history:
-        rows = history_rows(stage_id, facts.history, name_ids(connection, facts.history))
-        if rows:
-            connection.execute(sa.insert(history), rows)
-    return entity.id
+@dataclass(frozen=True)
+class MadeTransformer:
+    """A transformer to be inserted, the stage that fitted it, the name of its output, and its stored object."""
+
+    entity: TransformerEntity
+    stage_id: int | None = None
+    output: str = ""
+    fitted_id: int | None = None
+
+
+def add_transformers(connection: sa.Connection, run_id: int, made: Sequence[MadeTransformer]) -> None:
+    """Insert transformers with what is known about them; the entities get their ids."""
+    if not made:
+        return
+    facts = facts_ids(connection, [item.entity.facts for item in made])
+    rows = [
+        {
+            "run_id": run_id,
+            "stage_id": item.stage_id,
+            "output": item.output,
+            "type_name": item.entity.facts.type_name,
+            "facts_id": known,
+            "fitted_id": item.fitted_id,
+            "tag": item.entity.tag or None,
+            "filepath": item.entity.filepath or None,
+            "metadata": dict(item.entity.metadata) or None,
+        }
+        for item, known in zip(made, facts, strict=True)
+    ]
+    for item, row in zip(made, insert_returning_ids(connection, transformer, rows), strict=True):
+        item.entity.id = row
+        curves = item.entity.facts.history
+        if item.stage_id is not None and curves:
+            values = history_rows(item.stage_id, curves, name_ids(connection, curves))
+            if values:
+                connection.execute(sa.insert(history), values)
 
 
 def take_over_transformers(connection: sa.Connection, source: int, stage_id: int, run_id: int) -> None:

@@ -31,7 +31,7 @@ from mistique_core.catalogue.stages import (
     take_over_outputs,
 )
 from mistique_core.catalogue.tables import chunk, fitted, intermediate
-from mistique_core.catalogue.transformers import add_transformer
+from mistique_core.catalogue.transformers import MadeTransformer, add_transformers
 from mistique_core.catalogue.values import metrics_of_stage
 from mistique_core.config import StoreConfig
 from mistique_core.engine.commit import Committer, Pending
@@ -257,8 +257,8 @@ class StageRunner:
             )
             for output in result.about.keys() - result.fitted.keys():
                 entity = TransformerEntity(result.about[output])
-                add_transformer(
-                    connection, run_of_stage(connection, stage_id), entity, stage_id=stage_id, output=output
+                add_transformers(
+                    connection, run_of_stage(connection, stage_id), [MadeTransformer(entity, stage_id, output)]
                 )
             finish_stage(
                 connection,
