@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
 from mistique_core.catalogue.intermediates import find_version
+from mistique_core.catalogue.modeldb_tables import tag
 from mistique_core.errors import InvalidInputError
 from mistique_core.model import IntermediateKey
 from mistique_core.modeldb.browse.records import ExperimentSummary, RunContents
@@ -16,7 +19,7 @@ from mistique_core.modeldb.edit.annotation_records import AnnotationRecord
 from mistique_core.modeldb.record_document import record_document
 from mistique_core.modeldb.reproduce import recorded_workflow, verdict_of_version, workflow_yaml
 from mistique_core.modeldb.search_records import SearchPage
-from mistique_ui.modeldb_context import Asked, Id, ItemPage, Limit, Offset, answer, ids_of, page
+from mistique_ui.modeldb_context import MOST_ITEMS, Asked, Id, ItemPage, Limit, Offset, answer, ids_of, page
 
 _IDS = Query(description="ids, such as 1,2,3", min_length=1, max_length=12_000)
 Ids = Annotated[str, _IDS]
@@ -75,8 +78,12 @@ def _add_runs(router: APIRouter, ask: Any) -> None:
 
     @router.get("/tags")
     def tags(asked: Asked = ask, entity: str = "run") -> JSONResponse:
-        """Return tag -> how many rows carry it."""
-        return answer(asked.db.tags.known(entity))
+        """Return tag -> how many rows carry it, of those that the user may read."""
+        kind = _kind(entity)
+        with asked.catalogue.read() as connection:
+            rows = connection.execute(sa.select(tag.c.name, tag.c.entity_id).where(tag.c.entity == entity)).all()
+        visible = set(asked.may.visible(kind, {row.entity_id for row in rows}))
+        return answer(dict(sorted(Counter(row.name for row in rows if row.entity_id in visible).items())))
 
     @router.get("/tags/{entity}/{row}")
     def tags_of(entity: str, row: Id, asked: Asked = ask) -> JSONResponse:
@@ -141,7 +148,7 @@ def _add_projects(router: APIRouter, ask: Any) -> None:
     @router.get("/projects/ids")
     def project_ids(key: str, value: str, asked: Asked = ask) -> JSONResponse:
         """Return the ids of projects with a name, author, description, or value of their metadata."""
-        return answer(asked.db.find.project_ids({key: value}))
+        return answer(asked.may.visible("project", asked.db.find.project_ids({key: value})))
 
     @router.get("/projects/{project_id}/experiments", response_model=ItemPage)
     def experiments(project_id: Id, asked: Asked = ask, limit: Limit = 50, offset: Offset = 0) -> JSONResponse:
@@ -181,7 +188,7 @@ def _add_models(router: APIRouter, ask: Any) -> None:
             if key
             else asked.db.find.models_with_features([name.strip() for name in features.split(",")])
         )
-        return page(found, limit, offset)
+        return page(asked.may.visible("model", found), limit, offset)
 
     @router.get("/models/rank")
     def rank(ids: Ids, metric: str, asked: Asked = ask, on: str | None = None, descending: bool = True) -> JSONResponse:
@@ -221,19 +228,25 @@ def _add_models(router: APIRouter, ask: Any) -> None:
     def ancestry(model_id: Id, asked: Asked = ask) -> JSONResponse:
         """Return the event that fitted a model, and those behind its data, in order."""
         asked.may.see("model", [model_id])
-        return answer(asked.db.lineage.model_ancestry(model_id))
+        found = asked.db.lineage.model_ancestry(model_id)
+        asked.may.see_runs_of(found)
+        return answer(found)
 
     @router.get("/models/{model_id}/pipeline")
     def pipeline(model_id: Id, asked: Asked = ask) -> JSONResponse:
         """Return the transformers and specifications that lead from source data to a model, in order."""
         asked.may.see("model", [model_id])
-        return answer(asked.db.lineage.extract_pipeline(model_id))
+        found = asked.db.lineage.extract_pipeline(model_id)
+        asked.may.see_runs_of(found)
+        return answer(found)
 
     @router.get("/models/{model_id}/original-features")
     def original_features(model_id: Id, asked: Asked = ask) -> JSONResponse:
         """Return the columns of source data that a model's features come from."""
         asked.may.see("model", [model_id])
-        return answer(asked.db.lineage.original_features(model_id))
+        found = asked.db.lineage.original_features(model_id)
+        asked.may.see_runs_of(found)
+        return answer(found)
 
     @router.get("/models/{model_id}/feature-importances", response_model=list[str])
     def importances(model_id: Id, asked: Asked = ask) -> JSONResponse:
@@ -251,7 +264,8 @@ def _add_models(router: APIRouter, ask: Any) -> None:
     def similar(model_id: Id, by: str, asked: Asked = ask, limit: Limit = 10) -> JSONResponse:
         """Return the models most similar by ``model type,auc`` and so on: the first selects, others break ties."""
         asked.may.see("model", [model_id])
-        return answer(asked.db.find.similar_models(model_id, [item.strip() for item in by.split(",")], limit))
+        found = asked.db.find.similar_models(model_id, [item.strip() for item in by.split(",")], MOST_ITEMS)
+        return answer(asked.may.visible("model", found)[:limit])
 
     @router.get("/models/{model_id}/annotations", response_model=list[AnnotationRecord])
     def annotations_of_model(model_id: Id, asked: Asked = ask) -> JSONResponse:
@@ -287,7 +301,9 @@ def _add_comparisons(router: APIRouter, ask: Any) -> None:
         asked.may.see(kind, [first, second])
         lineage = asked.db.lineage
         call = lineage.common_ancestor if kind == "data frame" else lineage.common_ancestor_of_models
-        return answer(call(first, second))
+        found = call(first, second)
+        asked.may.see_runs_of(found)
+        return answer(found)
 
 
 def _add_data_frames(router: APIRouter, ask: Any) -> None:
@@ -301,13 +317,17 @@ def _add_data_frames(router: APIRouter, ask: Any) -> None:
     def frame_ancestry(frame_id: Id, asked: Asked = ask) -> JSONResponse:
         """Return what a data frame was made from, the nearest first, and the events between."""
         asked.may.see("data frame", [frame_id])
-        return answer(asked.db.lineage.frame_ancestry(frame_id))
+        found = asked.db.lineage.frame_ancestry(frame_id)
+        asked.may.see_runs_of(found)
+        return answer(found)
 
     @router.get("/data-frames/{frame_id}/models", response_model=ItemPage)
     def derived_models(frame_id: Id, asked: Asked = ask, limit: Limit = 50, offset: Offset = 0) -> JSONResponse:
         """Return the models of the project that were fitted on data that comes from a data frame."""
         asked.may.see("data frame", [frame_id])
-        return page(asked.db.lineage.models_derived_from(frame_id), limit, offset)
+        found = asked.db.lineage.models_derived_from(frame_id)
+        visible = set(asked.may.visible("run", {model.run_id for model in found}))
+        return page([model for model in found if model.run_id in visible], limit, offset)
 
     @router.get("/data-frames/{frame_id}/annotations", response_model=list[AnnotationRecord])
     def annotations_of_frame(frame_id: Id, asked: Asked = ask) -> JSONResponse:

@@ -6,7 +6,8 @@ recorded may be read by everybody who is logged in, and changed by whoever may e
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -37,6 +38,20 @@ _OWNERS: dict[str, sa.Select[Any]] = {
     .join(model_version, model_version.c.model_id == model.c.id),
 }
 """Kind -> query for (id, run) of the runs that a row belongs to."""
+
+
+def _runs_in(value: Any) -> Iterator[int]:
+    """Yield the runs of all records in an answer."""
+    if is_dataclass(value) and not isinstance(value, type):
+        for item in fields(value):
+            found = getattr(value, item.name)
+            if item.name == "run_id" and isinstance(found, int):
+                yield found
+            else:
+                yield from _runs_in(found)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _runs_in(item)
 
 
 class Permissions:
@@ -74,6 +89,20 @@ class Permissions:
         for row, dags in self._dags(kind, ids).items():
             if not any(dag is None or dag in self.readable for dag in dags):
                 raise HTTPException(403, f"You may not read {kind} {row}; ask an administrator for access to its DAG")
+
+    def see_runs_of(self, answer: Any) -> None:
+        """Raise 403 unless the user may see every run that an answer has something of, such as one upstream."""
+        hidden = set(_runs_in(answer)) - set(self.visible("run", _runs_in(answer)))
+        if hidden:
+            raise HTTPException(
+                403, f"The answer leads to run {min(hidden)}, which you may not read; ask for access to its DAG"
+            )
+
+    def visible(self, kind: str, ids: Iterable[int]) -> list[int]:
+        """Return those rows of which the user may see some run, in their order."""
+        wanted = list(ids)
+        dags = self._dags(kind, wanted)
+        return [row for row in wanted if any(dag is None or dag in self.readable for dag in dags.get(row, ()))]
 
     def change(self, kind: str, ids: Iterable[int]) -> None:
         """Raise 403 unless the user may change every run of each row."""

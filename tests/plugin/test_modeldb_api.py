@@ -10,12 +10,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 import yaml
 
 from mistique_core import Mistique
+from mistique_core.catalogue.intermediates import intermediate_by_id
+from mistique_core.catalogue.tables import intermediate
 from mistique_core.model import FrameEntity, StageEvent, StageKind, TransformerEntity
 from mistique_core.model.fit_facts import Feature, FitFacts, LinearFacts, LinearTerm, ProblemType
-from mistique_core.modeldb import RunRecorder
+from mistique_core.modeldb import ModelDB, RunRecorder
 from mistique_core.workflows.evaluate import EvaluateStage
 from mistique_core.workflows.fit import FitStage
 from mistique_core.workflows.predict import PredictStage
@@ -219,6 +222,37 @@ def test_hidden_rows_are_refused(client: Any, recorded: Recorded) -> None:
         assert client.get(f"{API}{path}").status_code == 404, path
     assert client.get(f"{API}/runs/compare?ids=1,x").status_code == 400
     assert client.get(f"{API}/runs?limit=100000").status_code == 422
+
+
+def test_what_leads_to_hidden_runs(client: Any, editor: Any, store: Mistique, recorded: Recorded) -> None:
+    """Lineage through a run that may not be read is refused; lists leave its rows out."""
+    with store.catalogue.read() as connection:
+        upstream = intermediate_by_id(
+            connection,
+            int(
+                connection.scalar(
+                    sa.select(intermediate.c.id)
+                    .where(intermediate.c.name == "split_train")
+                    .order_by(intermediate.c.id.desc())
+                )
+            ),
+        ).ref
+    with store.run("wine", "train_more", key=airflow_key("train", "later")) as run:
+        tree = FitStage("sklearn.tree.DecisionTreeClassifier", "target", {"max_depth": 1, "random_state": 0})
+        run.stage("tree", tree, {"data": upstream})
+    with store.catalogue.read() as connection:
+        model = int(connection.execute(sa.text("SELECT max(id) FROM transformer")).scalar_one())
+    assert get(client, f"/models/{model}")["model"]["type_name"] == "DecisionTreeClassifier"
+    for path in (f"/models/{model}/ancestry", f"/models/{model}/original-features"):
+        assert client.get(f"{API}{path}").status_code == 403, path
+    similar = get(client, f"/models/{model}/similar", by="model type", limit=10)
+    assert recorded.models["train"] in similar
+    assert recorded.models["secret"] not in similar
+    features = ",".join(["alcohol", "hue"])
+    assert recorded.models["secret"] not in get(client, "/models/ids", features=features)["items"]
+    ModelDB(store).tags.add("run", recorded.secret, "hidden-tag")
+    ModelDB(store).tags.add("run", recorded.train, "seen-tag")
+    assert get(client, "/tags") == {"seen-tag": 1}
 
 
 def test_edits(editor: Any, recorded: Recorded) -> None:
