@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from mistique_core import Mistique
+from mistique_core.catalogue.modeldb_tables import data_frame
 from mistique_core.catalogue.tables import chunk, intermediate, partition
 from mistique_core.errors import CorruptPartitionError, NotFoundError
 
@@ -36,6 +37,7 @@ def answer(store: Mistique, key: str = KEY) -> list[float]:
 def delete(store: Mistique) -> None:
     """Delete every intermediate's rows, as another process would."""
     with store.catalogue.write() as connection:
+        connection.execute(sa.delete(data_frame))
         connection.execute(sa.delete(intermediate))
 
 
