@@ -20,6 +20,7 @@ from mistique_core.catalogue.modeldb_tables import (
     value_name,
 )
 from mistique_core.catalogue.tables import experiment, experiment_run, project
+from mistique_core.model import StageKind
 from mistique_core.model.fit_facts import FitFacts
 from mistique_core.modeldb.browse.overviews import project_overviews
 from mistique_core.modeldb.browse.records import ExperimentSummary, ModelDetail, ProjectOverview, RunContents
@@ -100,7 +101,8 @@ class Browser:
                 names[table.name] = list(connection.scalars(query))
             head = found_runs(connection, [run_id], metrics=names["metric"], hyperparameters=names["hyperparameter"])[0]
             events = read_events(connection, [run_id])
-            specs = read_specs(connection, [event.id for event in events if event.fitted])
+            specified = [event.id for event in events if event.fitted or event.kind in _SPECIFIED]
+            specs = read_specs(connection, specified)
             return RunContents(
                 head,
                 row.code_version,
@@ -163,6 +165,8 @@ class Browser:
 
 
 _BATCH = 1000
+_SPECIFIED = (StageKind.FIT, StageKind.CROSS_VALIDATION)
+"""Kinds of events that are about a specification, also where no model of theirs is recorded."""
 
 
 def _runs(connection: sa.Connection, run_ids: Sequence[int]) -> tuple[FoundRun, ...]:

@@ -57,7 +57,7 @@ class RunContents:
     events
         Every try of every stage, in the order in which they started.
     specs
-        Of each event that fitted something, what was fitted.
+        Of each event that fitted or cross-validated something, what that was.
     frames, models
         Its data frames, and its models and transformers.
     annotations
