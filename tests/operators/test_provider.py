@@ -18,6 +18,7 @@ pytestmark = pytest.mark.airflow
 HEAVY = ("pandas", "sklearn", "xgboost", "tensorflow", "keras", "skops", "h5py")
 CANCER_IDS = {"cancer_logistic_regression", "cancer_random_forest", "cancer_xgboost"}
 ZILLOW_IDS = {f"zillow_p{template}_v{variation}" for template in range(1, 11) for variation in range(1, 6)}
+SEARCH_IDS = {"cancer_trees", "cancer_trees_search"}
 CIFAR_IDS = {"cifar10_cnn", "cifar10_vgg16"}
 OWN_IDS = {
     "mistique_query",
@@ -92,7 +93,7 @@ print(json.dumps({{"heavy": heavy, "errors": bag.import_errors, "stages": stages
 """
     found = json.loads(python(code))
     assert found["errors"] == {}
-    assert set(found["stages"]) == CANCER_IDS | ZILLOW_IDS | CIFAR_IDS | OWN_IDS
+    assert set(found["stages"]) == CANCER_IDS | ZILLOW_IDS | CIFAR_IDS | SEARCH_IDS | OWN_IDS
     assert found["heavy"] == []
     assert all(found["stages"][dag_id] == [] for dag_id in OWN_IDS)
     for dag_id in CIFAR_IDS:

@@ -11,6 +11,7 @@ BUILTIN = {
     "UnsupportedColumnError": ValueError,
     "UntrustedTypeError": ValueError,
     "RunInProgressError": ValueError,
+    "IllegalOperationError": ValueError,
     "NotFoundError": KeyError,
     "NotMaterializedError": KeyError,
     "RerunError": RuntimeError,

@@ -128,7 +128,9 @@ class RunFilter:
         if field.group == "params":
             return self._exists(hyperparameter, field.name, lambda row: _outside_params(row, values))
         if field_type(field) is FieldType.NUMBER:
-            return self._holds(field, lambda column: sa.type_coerce(column, sa.Float).not_in(values), "number")
+            # PostgreSQL takes the type of the first for all: beside an integer, 0.95 would be 1.
+            numbers = [float(value) for value in values if isinstance(value, int | float)]
+            return self._holds(field, lambda column: sa.type_coerce(column, sa.Float).not_in(numbers), "number")
         return self._holds(field, lambda column: column.not_in(values), "text")
 
     def _matches(self, field: Field, pattern: str, is_negated: bool) -> sa.ColumnElement[bool]:

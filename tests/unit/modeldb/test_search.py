@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import math
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mistique_core.catalogue import Catalogue
@@ -268,16 +269,16 @@ def test_conditions_find_what_plain_values_say(sqlite: tuple[Catalogue, list[Kno
 
 
 def test_conditions_on_postgresql(postgres_url: str) -> None:
-    catalogue = empty_catalogue(postgres_url)
-    runs = fill(catalogue)
+    with closing(empty_catalogue(postgres_url)) as catalogue:
+        runs = fill(catalogue)
 
-    @CHECKED
-    @given(CONDITIONS)
-    def check(condition: Condition) -> None:
-        check_condition(catalogue, runs, condition)
+        @CHECKED
+        @given(CONDITIONS)
+        @example(OneOf(Field("", "seconds"), (0, 0.95), True))
+        def check(condition: Condition) -> None:
+            check_condition(catalogue, runs, condition)
 
-    check()
-    catalogue.close()
+        check()
 
 
 def expected_order(runs: list[Known], order: tuple[Order, ...]) -> list[int]:
