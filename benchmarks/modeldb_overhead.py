@@ -233,6 +233,7 @@ def mlflow_in(folder: Path) -> Iterator[None]:
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
     mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    mlflow.create_experiment("credit", artifact_location=str(folder / "artifacts"))
     mlflow.set_experiment("credit")
     yield
 
