@@ -1,6 +1,7 @@
 """What recording costs: modelling with and without autolog, and with MLflow's (thesis Fig. 4-13 and 4-14).
 
-Run ``python -m benchmarks.modeldb_overhead [--quick] [--json PATH] [--rows N,N] [--plot PATH]``. On the credit-default
+Run ``python -m benchmarks.modeldb_overhead [--quick] [--json PATH] [--rows N,N] [--experiments E,E] [--plot PATH]``.
+On the credit-default
 table, replicated to so many rows, three experiments of the thesis: *simple*, one workflow; *full*, ten hyperparameter
 settings of it; *exploratory*, many workflows of several model types and feature sets (200, and 15 of more than
 100,000 rows; a million rows are for *simple* only). Each is run plainly and with our autolog, in turn, several times in
@@ -60,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="30,000 rows only, done within 45 seconds")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the results there")
     parser.add_argument("--rows", metavar="N,N", help="rows (default 30000,300000,1000000, quick 30000)")
+    parser.add_argument("--experiments", metavar="E,E", help="which (default simple,full,exploratory)")
     parser.add_argument("--plot", type=Path, metavar="PATH", help="draw the overheads there")
     parser.add_argument("--client", choices=CLIENTS, help=argparse.SUPPRESS)
     parser.add_argument("--experiment", choices=tuple(REPEATS), help=argparse.SUPPRESS)
@@ -79,7 +81,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(dir=build, prefix="modeldb-overhead-") as name:
         for count in rows:
             path = replicate(pd.read_csv(source), count, Path(name))
-            for experiment in experiments(count, quick=options.quick):
+            wanted = (options.experiments or ",".join(REPEATS)).split(",")
+            for experiment in (name for name in experiments(count, quick=options.quick) if name in wanted):
                 measure(report, path, count, experiment, quick=options.quick)
     summarize(report)
     if options.plot is not None:
