@@ -274,6 +274,8 @@ def plot(report: Report, path: Path) -> None:
     for experiment, colour in (("simple", "C0"), ("full", "C1"), ("exploratory", "C2")):
         for client, style in (("ours", "-o"), ("mlflow", "--x")):
             rows = [row for row in report.rows if row["experiment"] == experiment]
+            if not rows:
+                continue
             values = [max(row[client], 1e-4) * 100 for row in rows]
             axes.plot([row["rows"] for row in rows], values, style, color=colour, label=f"{experiment}, {client}")
     axes.set(xscale="log", yscale="log", xlabel="rows", ylabel="overhead (% of modelling)")
