@@ -356,6 +356,8 @@ def test_the_page_of_a_script_shows_what_is_not_stored(client: Any, store: Misti
     assert "raw 7 – not stored" in text
     assert "LinearRegression not stored fitted" in text
     assert "part of cv" in text
+    strip = page.text.partition('aria-label="Pipeline"')[2].partition("</ol>")[0]
+    assert re.findall(r"<strong>(\w+)", strip) == ["read", "fit", "cv"], "parts are not steps of their own"
 
 
 def recorded_fit() -> StageEvent:
