@@ -46,7 +46,7 @@ class MistiquePlugin(AirflowPlugin):
     external_views: ClassVar[list[dict[str, Any]]] = [
         {
             "name": "MISTIQUE",
-            "href": "/mistique/runs",
+            "href": "/mistique/app/projects",
             "destination": "nav",
             "url_route": "mistique",
             "nav_top_level": True,

@@ -18,4 +18,6 @@ def build() -> FastAPI:
     def reconcile() -> None:
         reconcile_from_database(store.catalogue())
 
-    return make_app(store.catalogue, location=store.location, access=AirflowAccess(), before_read=reconcile)
+    return make_app(
+        store.catalogue, store=store.store, location=store.location, access=AirflowAccess(), before_read=reconcile
+    )

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse
 from starlette.exceptions import HTTPException as RoutingError
 
+from mistique_core import Mistique
 from mistique_core.catalogue import Catalogue
 from mistique_core.errors import (
     CatalogueUnavailableError,
@@ -23,6 +24,8 @@ from mistique_core.errors import (
 from mistique_ui.access import Access, LoginGuard
 from mistique_ui.api import api_router
 from mistique_ui.downloads import download_router
+from mistique_ui.interactive.dash_server import MOUNTED_AT, InteractivePages
+from mistique_ui.interactive.viewer import Sources
 from mistique_ui.modeldb_api import modeldb_router
 from mistique_ui.modeldb_context import asked_by
 from mistique_ui.modeldb_edits import edit_router
@@ -37,6 +40,7 @@ STATIC_FILES = {
     "style.css": "text/css",
     "figure.css": "text/css",
     "nav.js": "text/javascript",
+    "times.js": "text/javascript",
     "figure.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
@@ -53,9 +57,11 @@ SECURITY_HEADERS = {
 def make_app(
     catalogue: Callable[[], Catalogue],
     *,
+    store: Callable[[], Mistique],
     location: Callable[[], str],
     access: Access,
     before_read: Callable[[], None] | None = None,
+    airflow: bool = True,
 ) -> FastAPI:
     """Return the application.
 
@@ -63,12 +69,16 @@ def make_app(
     ----------
     catalogue
         Gives the catalogue; called on each request, so that an outage heals by itself.
+    store
+        Gives the opened store, for pages that show values.
     location
         Gives the folder of the partitions, to be shown.
     access
         Login and roles.
     before_read
         Called before runs are read, at most every 5 s; an error is logged and otherwise ignored.
+    airflow
+        Whether Airflow's UI and REST API stand beside the pages.
     """
     app = FastAPI(
         title="MISTIQUE",
@@ -92,6 +102,7 @@ def make_app(
     if script is not None:
         serve = _static(script, "text/javascript", 86_400)
         app.add_api_route("/plotly.js", serve, response_class=FileResponse, include_in_schema=False)
+    app.mount(MOUNTED_AT, InteractivePages(Sources(catalogue, store, location, access, refresh, airflow)))
     _explain_errors(app)
     app.middleware("http")(_add_headers)
     app.add_middleware(LoginGuard, access=access)
@@ -143,6 +154,6 @@ def _status(error: Exception) -> int:
 async def _add_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     response = await call_next(request)
     for name, value in SECURITY_HEADERS.items():
-        response.headers[name] = value
+        response.headers.setdefault(name, value)
     response.headers.setdefault("Cache-Control", "private, no-store")
     return response

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from mistique_core import Mistique
 from mistique_core.catalogue import Catalogue, ensure_schema
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mistique_core.config import StoreConfig
 
 BUSY_SECONDS = 5.0
+MOST_CACHE_BYTES = 128 * 1024 * 1024
+"""Of chunks, in each process of the web server."""
 
 
 class StoreConnection:
-    """The store that Airflow's connection ``mistique_default`` names.
+    """The store that some settings name, by default those of Airflow's connection ``mistique_default``.
 
     A failure is not remembered: the next request tries again.
+
+    Parameters
+    ----------
+    settings
+        Gives the settings; called once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Callable[[], StoreConfig] | None = None) -> None:
         self._lock = threading.Lock()
+        self._find_settings = _airflow_settings if settings is None else settings
         self._config: StoreConfig | None = None
         self._catalogue: Catalogue | None = None
+        self._store: Mistique | None = None
 
     def catalogue(self) -> Catalogue:
         """Return the catalogue, creating its schema when it is new.
@@ -41,6 +54,28 @@ class StoreConnection:
                 self._catalogue = catalogue
             return self._catalogue
 
+    def store(self) -> Mistique:
+        """Return the opened store, to read values from.
+
+        Raises
+        ------
+        CatalogueUnavailableError, StorageError
+            If it cannot be reached.
+        InvalidInputError
+            If the connection is wrong.
+        """
+        with self._lock:
+            if self._store is None:
+                found = self._settings()
+                given = {
+                    field.name: getattr(found, field.name)
+                    for field in fields(found)
+                    if field.name not in ("location", "catalogue_url")
+                }
+                given["cache_bytes"] = min(found.cache_bytes, MOST_CACHE_BYTES)
+                self._store = Mistique.open(found.location, found.catalogue_url, **given)
+            return self._store
+
     def location(self) -> str:
         """Return the folder, or the URL, that holds the partitions."""
         with self._lock:
@@ -48,7 +83,11 @@ class StoreConnection:
 
     def _settings(self) -> StoreConfig:
         if self._config is None:
-            from operators.connection import store_config
-
-            self._config = store_config()
+            self._config = self._find_settings()
         return self._config
+
+
+def _airflow_settings() -> StoreConfig:
+    from operators.connection import store_config
+
+    return store_config()

@@ -50,7 +50,7 @@ def asked_by(catalogue: Callable[[], Catalogue], access: Access, refresh: Callab
     def ask(request: Request) -> Asked:
         refresh()
         opened = catalogue()
-        return Asked(ModelDB(opened), opened, Permissions(request, access, opened))
+        return Asked(ModelDB(opened), opened, Permissions(request.state.mistique_user, access, opened))
 
     return Depends(ask)
 

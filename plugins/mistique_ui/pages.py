@@ -21,7 +21,7 @@ def page_router(reader: Reader) -> APIRouter:
 
     @router.get("/", response_class=RedirectResponse)
     def home(request: Request) -> str:
-        return f"{str(request.scope.get('root_path', '')).rstrip('/')}/runs"
+        return f"{str(request.scope.get('root_path', '')).rstrip('/')}/app/projects"
 
     @router.get("/runs", response_class=HTMLResponse)
     def runs(

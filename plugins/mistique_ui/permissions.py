@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from fastapi import HTTPException, Request
+from fastapi import HTTPException
 
 from mistique_core.catalogue.modeldb_tables import annotation, data_frame, transformer
 from mistique_core.catalogue.tables import experiment, experiment_run, model, model_version, project, stage
@@ -55,10 +55,20 @@ def _runs_in(value: Any) -> Iterator[int]:
 
 
 class Permissions:
-    """Answers for the user of one request."""
+    """Answers for one user.
 
-    def __init__(self, request: Request, access: Access, catalogue: Catalogue) -> None:
-        self._user = request.state.mistique_user
+    Parameters
+    ----------
+    user
+        As :meth:`~mistique_ui.access.Access.user` returned it.
+    access
+        Asked for the DAGs that the user may read and edit, once each.
+    catalogue
+        Says which runs a row belongs to.
+    """
+
+    def __init__(self, user: Any, access: Access, catalogue: Catalogue) -> None:
+        self._user = user
         self._access = access
         self._catalogue = catalogue
         self._readable: set[str] | None = None

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mistique_ui import formats
+from mistique_ui.navigation import SECTIONS
 
 URL_PREFIX = "/mistique"
 STATIC = Path(__file__).parent / "static"
@@ -34,6 +35,7 @@ _environment.filters.update(
     pretty=formats.format_json,
     literal=formats.format_literal,
 )
+_environment.globals.update(sections=SECTIONS)
 _environment.tests.update(numeric=formats.is_number, table=formats.is_table)
 
 

@@ -80,7 +80,10 @@ def make_client(
     from mistique_ui.access import AirflowAccess
     from mistique_ui.app import make_app
 
-    app = make_app(catalogue, location=lambda: str(location), access=AirflowAccess(), **options)
+    def store() -> Any:
+        return Mistique.open(location)
+
+    app = make_app(catalogue, store=store, location=lambda: str(location), access=AirflowAccess(), **options)
     root = FastAPI()
     root.mount("/mistique", app)
     client = TestClient(root, base_url="http://testserver", follow_redirects=False)

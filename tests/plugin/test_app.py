@@ -88,7 +88,7 @@ def test_a_viewer_sees_the_pages(client: Any) -> None:
     for path in ("/run", "/api/run"):
         assert client.get("/mistique" + path, params=RUN).status_code == 200
     assert client.get("/mistique/docs").status_code == client.get("/mistique/openapi.json").status_code == 404
-    assert client.get("/mistique/").headers["location"] == "/mistique/runs"
+    assert client.get("/mistique/").headers["location"] == "/mistique/app/projects"
     assert client.post("/mistique/runs").status_code == 405
 
 

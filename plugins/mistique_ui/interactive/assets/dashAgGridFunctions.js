@@ -1,0 +1,19 @@
+// Functions that columns of tables may name; AG Grid is given no other code.
+window.dashAgGridFunctions = window.dashAgGridFunctions || {};
+(() => {
+  const moment = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
+  const absent = (value) => value === null || value === undefined || value === "";
+  Object.assign(window.dashAgGridFunctions, {
+    localTime: (seconds) => (absent(seconds) ? "–" : moment.format(new Date(seconds * 1000))),
+    significant: (value) => (typeof value === "number" ? Number(value.toPrecision(5)).toString() : absent(value) ? "–" : String(value)),
+    whole: (value) => (absent(value) ? "–" : Number(value).toLocaleString("en-US")),
+    bytes: (count) => {
+      if (absent(count)) return "–";
+      const units = ["B", "kB", "MB", "GB", "TB"];
+      let at = 0;
+      let size = count;
+      while (size >= 1000 && at < units.length - 1) { size /= 1000; at += 1; }
+      return `${at === 0 ? size : size.toFixed(1)} ${units[at]}`;
+    },
+  });
+})();

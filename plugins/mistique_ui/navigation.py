@@ -1,0 +1,21 @@
+"""The sections of all pages, in the order of the navigation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Section:
+    """One entry: its name in code, its label, and its address below the application's."""
+
+    name: str
+    label: str
+    path: str
+
+
+SECTIONS = (
+    Section("projects", "Projects", "/app/projects"),
+    Section("runs", "Runs", "/runs"),
+    Section("storage", "Storage", "/storage"),
+)

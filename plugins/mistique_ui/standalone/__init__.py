@@ -1,0 +1,1 @@
+"""The pages without Airflow: ``mistique ui``."""
