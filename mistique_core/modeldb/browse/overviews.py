@@ -19,7 +19,7 @@ _NEWEST_RUNS = 20
 def project_overviews(
     connection: sa.Connection, readable_dags: Collection[str] | None = None, most_metrics: int = 20
 ) -> tuple[ProjectOverview, ...]:
-    """Return every project, by name, with so many metrics of its newest runs."""
+    """Return projects, by name, with so many metrics of their newest runs; those with hidden runs only are left out."""
     runs = _runs(readable_dags)
     per_project: dict[int, tuple[int, float | None]] = {}
     last = sa.func.max(sa.func.coalesce(experiment_run.c.ended_at, experiment_run.c.started_at))
@@ -30,6 +30,9 @@ def project_overviews(
     )
     for row in connection.execute(counted):
         per_project[row.project_id] = (int(row.runs), row.last)
+    hidden: set[int] = set()
+    if readable_dags is not None:
+        hidden = {*connection.scalars(sa.select(_runs(None).c.project_id).distinct())} - per_project.keys()
     types: dict[int, dict[str, int]] = defaultdict(dict)
     by_type = (
         sa.select(runs.c.project_id, transformer.c.type_name, sa.func.count().label("models"))
@@ -59,6 +62,7 @@ def project_overviews(
             metrics[row.id],
         )
         for row in connection.execute(sa.select(project).order_by(project.c.name))
+        if row.id not in hidden
     )
 
 

@@ -8,6 +8,7 @@ from dash import Dash, Input, Output, dcc, html
 
 from mistique_core.modeldb.browse.records import ProjectOverview
 from mistique_ui.formats import format_number
+from mistique_ui.interactive import given
 from mistique_ui.interactive.page import Arguments, Page
 from mistique_ui.interactive.parts import badge, heading, labelled, moment, nothing
 from mistique_ui.interactive.theme import SERIES
@@ -37,10 +38,11 @@ def register(app: Dash) -> None:
     """Add the callback of the search."""
 
     @app.callback(Output("projects-cards", "children"), Input("projects-search", "value"), prevent_initial_call=True)
-    def search(text: str | None) -> Any:
+    def search(value: Any) -> Any:
+        wanted = given.text(value, "search")
         viewer = current_viewer()
         found = viewer.db.browse.projects(readable_dags=viewer.readable, most_metrics=MOST_METRICS)
-        return _cards(viewer, found, text or "")
+        return _cards(viewer, found, wanted)
 
 
 def _cards(viewer: Viewer, found: tuple[ProjectOverview, ...], search: str) -> Any:

@@ -11,6 +11,7 @@ from dash import Dash, Input, Output, dcc, html
 from fastapi import HTTPException
 
 from mistique_core.errors import MistiqueError
+from mistique_ui.interactive import given
 from mistique_ui.interactive.page import Arguments, Page
 from mistique_ui.interactive.parts import nothing
 from mistique_ui.interactive.viewer import current_viewer
@@ -60,10 +61,10 @@ def register(app: Dash, pages: Sequence[Page]) -> None:
         Input(PLACE, "pathname"),
         Input(PLACE, "search"),
     )
-    def show(pathname: str | None, search: str | None) -> tuple[Any, list[Any], None]:
+    def show(pathname: Any, search: Any) -> tuple[Any, list[Any], None]:
         viewer = current_viewer()
-        path = (pathname or "/").removeprefix(viewer.address("/app")).rstrip("/") or "/projects"
-        page, arguments = find(pages, path, search or "")
+        path = (given.text(pathname, "address") or "/").removeprefix(viewer.address("/app")).rstrip("/") or "/projects"
+        page, arguments = find(pages, path, given.text(search, "address"))
         section = "" if page is None else page.section
         return _content(page, arguments), _navigation(section), None
 

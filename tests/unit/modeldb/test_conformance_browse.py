@@ -119,6 +119,14 @@ def test_get_project_overviews(catalogue: Catalogue) -> None:
     assert secret.run
 
 
+def test_a_project_with_hidden_runs_only_is_left_out(catalogue: Catalogue) -> None:
+    record(catalogue, "open", "m", source="airflow", dag_id="mine")
+    record(catalogue, "closed", "m", source="airflow", dag_id="theirs")
+    db = ModelDB(catalogue)
+    assert [item.name for item in db.browse.projects(readable_dags={"mine"})] == ["open"]
+    assert [item.name for item in db.browse.projects()] == ["closed", "open"]
+
+
 def test_a_run_without_an_experiment_counts_where_its_models_do(catalogue: Catalogue) -> None:
     run = record(catalogue, "p", "m", [StageEvent(StageKind.METRIC, "e", "e", "e", metrics={"a": 1.0})])
     with catalogue.write() as connection:
