@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import secrets
+import socket
 import webbrowser
 from typing import TYPE_CHECKING
 
@@ -75,14 +76,16 @@ def serve(settings: StoreConfig, *, port: int, open_browser: bool) -> None:
     Raises
     ------
     InvalidInputError
-        If the port is taken.
+        If the port cannot be used.
     """
     token = secrets.token_urlsafe(24)
-    config = uvicorn.Config(make_site(settings, token), host=HOST, port=port, log_level="warning", server_header=False)
     try:
-        listener = config.bind_socket()
-    except SystemExit as taken:
-        raise InvalidInputError(f"port {port} is taken; name another one with --port, or 0 for a free one") from taken
+        listener = socket.create_server((HOST, port))
+    except (OSError, OverflowError) as refused:
+        raise InvalidInputError(
+            f"port {port} of {HOST} cannot be used ({refused}); name another one with --port, or 0 for a free one"
+        ) from refused
+    config = uvicorn.Config(make_site(settings, token), log_level="warning", server_header=False)
     address = f"http://{HOST}:{listener.getsockname()[1]}/login?token={token}"
     say(f"The pages of {settings.location}, on this machine only, until Ctrl+C:\n\n    {address}\n")
     if open_browser:
