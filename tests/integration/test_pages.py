@@ -39,10 +39,14 @@ def page(pipelines: Site) -> Iterator[object]:
         browser.close()
 
 
-def test_the_navigation_opens_the_runs_with_their_metrics(pipelines: Site, page: object) -> None:
+def test_the_navigation_opens_the_projects_and_from_there_the_runs_with_their_metrics(
+    pipelines: Site, page: object
+) -> None:
     page.goto(f"{pipelines.environment.url}/")
     page.get_by_role("link", name="MISTIQUE").or_(page.get_by_role("button", name="MISTIQUE")).first.click()
     frame = page.frame_locator("iframe")
+    frame.get_by_role("heading", name="cancer").wait_for()
+    frame.get_by_role("link", name="Runs", exact=True).click()
     for model in MODELS:
         frame.get_by_role("table").get_by_text(model).first.wait_for()
     text = frame.locator("body").inner_text()
@@ -131,7 +135,14 @@ def test_the_figure_of_an_answer_is_drawn_and_saved_without_any_other_host(
 
 
 @pytest.mark.parametrize(
-    "path", ["/mistique/runs", "/mistique/run?dag_id=cancer_xgboost&run_id=x", "/mistique/api/runs"]
+    "path",
+    [
+        "/mistique/app/projects",
+        "/mistique/app/_dash-layout",
+        "/mistique/runs",
+        "/mistique/run?dag_id=cancer_xgboost&run_id=x",
+        "/mistique/api/runs",
+    ],
 )
 def test_pages_demand_airflows_login(pipelines: Site, path: str) -> None:
     address = f"{pipelines.environment.url}{path}"
