@@ -66,6 +66,7 @@ def found_runs(
             tags=tuple(sorted(tags[row.id])),
             metrics=measured[row.id],
             hyperparameters=chosen[row.id],
+            run_type=row.run_type,
         )
         for row in (rows[run_id] for run_id in run_ids if run_id in rows)
     )

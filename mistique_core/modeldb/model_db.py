@@ -14,6 +14,7 @@ from mistique_core.modeldb.edit.life_stages import LifeStages
 from mistique_core.modeldb.edit.metadata import Metadata
 from mistique_core.modeldb.edit.projects import Projects
 from mistique_core.modeldb.edit.tags import Tags
+from mistique_core.modeldb.explore.explorer import Explorer
 from mistique_core.modeldb.filter.syntax import FilterQuery
 from mistique_core.modeldb.find.finder import Finder
 from mistique_core.modeldb.lineage.lineage import Lineage
@@ -36,7 +37,7 @@ class ModelDB:
 
     Attributes
     ----------
-    browse, lineage, compare, find
+    browse, lineage, compare, find, explore
         Questions.
     annotations, tags, life_stages, metadata, projects
         Edits.
@@ -55,6 +56,7 @@ class ModelDB:
         self.lineage = Lineage(catalogue)
         self.compare = Comparisons(catalogue)
         self.find = Finder(catalogue)
+        self.explore = Explorer(catalogue)
         self.annotations = Annotations(catalogue)
         self.tags = Tags(catalogue)
         self.life_stages = LifeStages(catalogue)

@@ -64,7 +64,7 @@ def search_runs(
         raise InvalidInputError(f"limit {limit}, offset {offset}: ask for 1 to {MAX_LIMIT} runs, from offset 0 on")
     asked = parse_filter(query) if isinstance(query, str) else query
     shown = asked.fields() if columns is None else tuple(parse_field(column) for column in columns)
-    numbers, hints = _names(connection, [*asked.fields(), *shown])
+    numbers, hints = name_numbers(connection, [*asked.fields(), *shown])
     compiled = RunFilter(numbers, time.time() if now is None else now, connection.dialect.name)
     conditions = readable(readable_dags)
     if asked.where is not None:
@@ -80,7 +80,7 @@ def search_runs(
     return SearchPage(runs, total, limit, offset, write_filter(asked), hints)
 
 
-def _names(connection: sa.Connection, fields: Iterable[Field]) -> tuple[dict[str, int], tuple[str, ...]]:
+def name_numbers(connection: sa.Connection, fields: Iterable[Field]) -> tuple[dict[str, int], tuple[str, ...]]:
     """Return the numbers of the named metrics and hyperparameters, and hints about those that no run has."""
     asked = {field.name: field for field in fields if field.group in _NAMED}
     if not asked:

@@ -34,6 +34,8 @@ class FoundRun:
         Tags of the run and of its versions, sorted.
     metrics, hyperparameters
         Name -> value, of the names that were asked for. A name that several stages use is given as ``stage.name``.
+    run_type
+        Its kind in Airflow, such as ``manual``; ``trial`` and ``refit`` for parts of a search; ``None`` for others.
     """
 
     id: int
@@ -52,6 +54,7 @@ class FoundRun:
     tags: tuple[str, ...]
     metrics: dict[str, float]
     hyperparameters: dict[str, Any]
+    run_type: str | None = None
 
     @property
     def label(self) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Collection
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.modeldb_tables import metric, tag, transformer, value_name
+from mistique_core.catalogue.modeldb_tables import fit_facts, metric, tag, transformer, value_name
 from mistique_core.catalogue.tables import experiment, experiment_run, model, model_version, project
 from mistique_core.modeldb.browse.records import MetricSummary, ProjectOverview
 from mistique_core.modeldb.entities import select_batches
+from mistique_core.modeldb.explore.main_models import PLAIN_STATE, predicts
 from mistique_core.modeldb.visibility import readable
 
 _NEWEST_RUNS = 20
@@ -33,15 +34,7 @@ def project_overviews(
     hidden: set[int] = set()
     if readable_dags is not None:
         hidden = {*connection.scalars(sa.select(_runs(None).c.project_id).distinct())} - per_project.keys()
-    types: dict[int, dict[str, int]] = defaultdict(dict)
-    by_type = (
-        sa.select(runs.c.project_id, transformer.c.type_name, sa.func.count().label("models"))
-        .select_from(runs.join(transformer, transformer.c.run_id == runs.c.run_id))
-        .group_by(runs.c.project_id, transformer.c.type_name)
-        .order_by(sa.desc("models"), transformer.c.type_name)
-    )
-    for row in connection.execute(by_type):
-        types[row.project_id][row.type_name] = int(row.models)
+    types = _types(connection, runs)
     metrics = _metrics(connection, runs, most_metrics)
     tags: dict[int, list[str]] = defaultdict(list)
     tagged = sa.select(tag.c.entity_id, tag.c.name).where(tag.c.entity == "project").order_by(tag.c.name)
@@ -81,6 +74,23 @@ def _runs(readable_dags: Collection[str] | None) -> sa.Subquery:
         .where(*conditions)
     )
     return sa.union(by_experiment, by_version).subquery("runs")
+
+
+def _types(connection: sa.Connection, runs: sa.Subquery) -> dict[int, dict[str, int]]:
+    """Return project -> class -> how many: what predicts first, then transformers; plain state is no model."""
+    does = predicts()
+    made = runs.join(transformer, transformer.c.run_id == runs.c.run_id)
+    query = (
+        sa.select(runs.c.project_id, transformer.c.type_name, sa.func.count().label("models"))
+        .select_from(made.outerjoin(fit_facts, fit_facts.c.id == transformer.c.facts_id))
+        .where(transformer.c.type_name.not_in(PLAIN_STATE))
+        .group_by(runs.c.project_id, transformer.c.type_name)
+        .order_by(sa.func.max(sa.case((does, 1), else_=0)).desc(), sa.desc("models"), transformer.c.type_name)
+    )
+    found: dict[int, dict[str, int]] = defaultdict(dict)
+    for row in connection.execute(query):
+        found[row.project_id][row.type_name] = int(row.models)
+    return found
 
 
 def _metrics(connection: sa.Connection, runs: sa.Subquery, most: int) -> dict[int, dict[str, MetricSummary]]:

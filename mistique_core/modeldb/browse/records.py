@@ -133,9 +133,10 @@ class ProjectOverview:
     metadata, tags
         Free JSON, and tags, sorted.
     models
-        Number of its fitted models and transformers.
+        Number of its fitted models and transformers; plain state of a stage, such as the categories of a one-hot
+        encoding, is none.
     model_types
-        Class name -> how many of them.
+        Class name -> how many of them: those that predict first.
     runs
         Number of its runs.
     updated_at

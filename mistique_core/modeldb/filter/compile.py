@@ -217,12 +217,13 @@ class RunFilter:
 
     def order(self, key: Order) -> list[sa.ColumnElement[Any]]:
         """Return what to order runs by for one key; runs without a value come last."""
-        keys = self._keys(key)
+        keys = self.values(key)
         if field_type(key.field) is FieldType.TEXT:
             keys = [self._by_bytes(column) for column in keys]
         return [(column.desc() if key.is_descending else column.asc()).nulls_last() for column in keys]
 
-    def _keys(self, key: Order) -> list[sa.ColumnElement[Any]]:
+    def values(self, key: Order) -> list[sa.ColumnElement[Any]]:
+        """Return the values that order runs, one a run: of a hyperparameter its number, and its text."""
         field = key.field
         best = sa.func.max if key.is_descending else sa.func.min
         if field.group in ("metrics", "params"):

@@ -38,6 +38,7 @@ FACTS = {
     "tag": FieldType.TEXT,
     "state": FieldType.TEXT,
     "source": FieldType.TEXT,
+    "run_type": FieldType.TEXT,
     "dag_id": FieldType.TEXT,
     "run_id": FieldType.TEXT,
     "author": FieldType.TEXT,
