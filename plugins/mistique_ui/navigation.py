@@ -16,6 +16,7 @@ class Section:
 
 SECTIONS = (
     Section("projects", "Projects", "/app/projects"),
+    Section("models", "Models", "/app/models"),
     Section("runs", "Runs", "/runs"),
     Section("storage", "Storage", "/storage"),
 )

@@ -18,7 +18,7 @@ def test_every_project_shows_its_models_and_the_range_of_its_metrics(
     [project] = ModelDB(site.store).browse.projects()
     card = page.get_by_role("article")
     text = card.inner_text()
-    assert f"{project.models} models in {project.runs} runs" in text
+    assert f"{project.models} models and transformers in {project.runs} runs" in text
     for name, summary in project.metrics.items():
         cells = card.get_by_role("row").filter(has_text=name).get_by_role("cell").all_inner_texts()
         assert cells[-3:] == [f"{value:.4f}" for value in (summary.minimum, summary.mean, summary.maximum)]

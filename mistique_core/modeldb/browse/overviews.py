@@ -11,7 +11,7 @@ from mistique_core.catalogue.modeldb_tables import fit_facts, metric, tag, trans
 from mistique_core.catalogue.tables import experiment, experiment_run, model, model_version, project
 from mistique_core.modeldb.browse.records import MetricSummary, ProjectOverview
 from mistique_core.modeldb.entities import select_batches
-from mistique_core.modeldb.explore.main_models import PLAIN_STATE, predicts
+from mistique_core.modeldb.filter.main_type import PLAIN_STATE, predicts
 from mistique_core.modeldb.visibility import readable
 
 _NEWEST_RUNS = 20

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from mistique_core.catalogue.modeldb_tables import hyperparameter, tag
 from mistique_core.catalogue.tables import experiment, experiment_run, model, model_version, project
 from mistique_core.errors import InvalidInputError
-from mistique_core.modeldb.explore.main_models import main_type
 from mistique_core.modeldb.explore.matching import Matching, matching
 from mistique_core.modeldb.explore.records import RunGroup, RunGroups
+from mistique_core.modeldb.filter.main_type import main_type
 from mistique_core.modeldb.filter.parse import parse_field
 from mistique_core.modeldb.filter.syntax import Comparison, Condition, Field, FilterQuery, IsNull, Not, Operator, Value
 from mistique_core.modeldb.filter.write import write_condition, write_field

@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.tables import experiment_run
 from mistique_core.errors import InvalidInputError
-from mistique_core.modeldb.explore.main_models import main_type
 from mistique_core.modeldb.explore.matching import Matching, matching
 from mistique_core.modeldb.explore.records import RunValues
 from mistique_core.modeldb.filter.parse import parse_field
@@ -76,8 +75,6 @@ def run_values(
 
 
 def _columns(field: Field, found: Matching) -> list[sa.ColumnElement[Any]]:
-    if field == Field("", "type"):
-        return [main_type()]
     if field.group == "tags":
         raise InvalidInputError(f"tags.{field.name} is no value; ask for tag")
     return found.compiled.values(Order(field, is_descending=True))

@@ -15,6 +15,7 @@ from mistique_core.catalogue.modeldb_tables import fit_facts, hyperparameter, me
 from mistique_core.catalogue.tables import experiment, experiment_run, model, model_version, project, stage
 from mistique_core.modeldb.filter.fields import FieldType, field_type
 from mistique_core.modeldb.filter.json_value import JsonValue
+from mistique_core.modeldb.filter.main_type import main_type
 from mistique_core.modeldb.filter.moment import parse_moment
 from mistique_core.modeldb.filter.syntax import (
     And,
@@ -247,6 +248,8 @@ class RunFilter:
         if field.name == "tag":
             tagged = sa.select(best(tag.c.name)).where(tag.c.entity == "run", tag.c.entity_id == _RUN)
             return [tagged.correlate(experiment_run).scalar_subquery()]
+        if field.name == "type":
+            return [main_type()]
         source = _facts().get(field.name)
         if source is not None:
             rows, column = source

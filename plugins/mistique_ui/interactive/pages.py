@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from mistique_ui.interactive.modeldb.models_page import MODELS, PROJECT_MODELS
+from mistique_ui.interactive.modeldb.projects_page import PROJECTS
 from mistique_ui.interactive.page import Page
-from mistique_ui.interactive.projects_page import PROJECTS
 
-PAGES: tuple[Page, ...] = (PROJECTS,)
+PAGES: tuple[Page, ...] = (PROJECTS, MODELS, PROJECT_MODELS)

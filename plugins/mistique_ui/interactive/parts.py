@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,3 +66,11 @@ def card(content: Any, *, title: str | None = None, **options: Any) -> html.Sect
 def labelled(label: str, control: Any, hint: str = "") -> html.Label:
     """Return a control with its label."""
     return html.Label([html.Span(label), control], className="field", title=hint or None)
+
+
+def breakable(name: str) -> list[Any]:
+    """Return a name that may break after ``_``, ``.``, ``/`` and ``-``, and not within a word."""
+    parts: list[Any] = []
+    for part in re.split(r"(?<=[_./-])", name):
+        parts += [part, html.Wbr()]
+    return parts[:-1]

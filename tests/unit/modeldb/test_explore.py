@@ -62,10 +62,40 @@ def fill(catalogue: Catalogue) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-@pytest.fixture
-def filled(catalogue_url: str) -> Iterator[tuple[ModelDB, pd.DataFrame]]:
-    with closing(empty_catalogue(catalogue_url)) as catalogue:
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ModelDB, pd.DataFrame]]:
+    with closing(empty_catalogue(tmp_path_factory.mktemp("explore") / "catalogue.db")) as catalogue:
         yield ModelDB(catalogue), fill(catalogue)
+
+
+def test_postgresql_answers_the_same(filled: tuple[ModelDB, pd.DataFrame], postgres_url: str) -> None:
+    ours, frame = filled
+    fields = ["metrics.auc", "params.depth", "type", "author"]
+    with closing(empty_catalogue(postgres_url)) as catalogue:
+        fill(catalogue)
+        theirs = ModelDB(catalogue)
+        for by in (
+            "type",
+            "author",
+            "state",
+            "run_type",
+            "tag",
+            "model",
+            "project",
+            "life",
+            "experiment",
+            "params.depth",
+        ):
+            assert set(theirs.explore.groups("", by).groups) == set(ours.explore.groups("", by).groups)
+        found, expected = (db.explore.values("", fields) for db in (theirs, ours))
+        for field in fields:
+            np.testing.assert_array_equal(found.numbers[field], expected.numbers[field])
+            assert found.texts[field].tolist() == expected.texts[field].tolist()
+        assert theirs.explore.names() == ours.explore.names()
+        assert [project.model_types for project in theirs.browse.projects()] == [
+            project.model_types for project in ours.browse.projects()
+        ]
+    assert len(found.run_ids) == len(frame)
 
 
 @pytest.mark.parametrize("by", ["type", "author", "state", "run_type", "tag", "model"])

@@ -10,7 +10,7 @@ from mistique_core.modeldb.browse.records import ProjectOverview
 from mistique_ui.formats import format_number
 from mistique_ui.interactive import given
 from mistique_ui.interactive.page import Arguments, Page
-from mistique_ui.interactive.parts import badge, heading, labelled, moment, nothing
+from mistique_ui.interactive.parts import badge, breakable, heading, labelled, moment, nothing
 from mistique_ui.interactive.theme import SERIES
 from mistique_ui.interactive.viewer import Viewer, current_viewer
 
@@ -76,7 +76,7 @@ def _card(viewer: Viewer, item: ProjectOverview) -> html.Article:
             html.P(" · ".join(about), className="soft") if about else None,
             html.P(
                 [
-                    f"{item.models:,} {'model' if item.models == 1 else 'models'} in {item.runs:,} "
+                    f"{item.models:,} {'model' if item.models == 1 else 'models and transformers'} in {item.runs:,} "
                     f"{'run' if item.runs == 1 else 'runs'}, last ",
                     moment(item.updated_at),
                 ]
@@ -118,7 +118,7 @@ def _metrics(item: ProjectOverview) -> Any:
     rows = [
         html.Tr(
             [
-                html.Th(name, scope="row"),
+                html.Th(breakable(name), scope="row", title=name),
                 *(
                     html.Td(format_number(value), className="num")
                     for value in (summary.minimum, summary.mean, summary.maximum)

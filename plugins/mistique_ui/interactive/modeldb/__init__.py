@@ -1,0 +1,1 @@
+"""Pages of ModelDB: projects, one project, its models, one model, comparison."""
