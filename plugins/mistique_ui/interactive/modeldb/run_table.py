@@ -12,16 +12,18 @@ from mistique_core.modeldb.explore.groups import GROUPED
 from mistique_core.modeldb.explore.records import NamedValues
 from mistique_core.modeldb.filter.syntax import Field
 from mistique_core.modeldb.filter.write import write_field
+from mistique_ui.interactive import given
 from mistique_ui.interactive.modeldb.group_bar import BLOCK, group_bar
 from mistique_ui.interactive.modeldb.project_of import project_name
 from mistique_ui.interactive.modeldb.run_rows import FACTS, column_definitions, row
-from mistique_ui.interactive.modeldb.table_view import TableView, checked_columns, merged, sorted_by, view_of
+from mistique_ui.interactive.modeldb.table_view import LONGEST, TableView, checked_columns, merged, sorted_by, view_of
 from mistique_ui.interactive.parts import labelled, problem
 from mistique_ui.interactive.theme import grid
 from mistique_ui.interactive.viewer import Viewer, current_viewer
 
 ADDRESS = "modeldb-address"
-PAGE_ROWS = 100
+MOST_ROWS = 1_000
+MOST_SELECTED = 100_000
 MOST_COMPARED = 1_000
 FIRST_METRICS = 5
 _OPTIONS = 50
@@ -113,9 +115,14 @@ def register(app: Dash) -> None:
         search: Any, text: Any, invert: Any, group: Any, columns: Any, state: Any, scope: Any, address: Any
     ) -> tuple[Any, ...]:
         viewer = current_viewer()
-        said = {"filter": text or "", "search": search or "", "invert": "1" if invert else "", "group": group or "none"}
+        said = {
+            "filter": given.text(text, "filter", LONGEST),
+            "search": given.text(search, "search"),
+            "invert": "1" if invert else "",
+            "group": given.text(group, "group") or "none",
+        }
         view = replace(view_of(said), columns=checked_columns(columns or []), sort=view_of(_said(state)).sort)
-        state, bar, definitions, error = _answer(viewer, view, _project(viewer, scope))
+        state, bar, definitions, error = _answer(viewer, view, project_of_scope(viewer, scope))
         if error is not None:
             return no_update, no_update, no_update, error, no_update
         same_columns = ctx.triggered_id != "models-columns"
@@ -135,13 +142,16 @@ def register(app: Dash) -> None:
         if not isinstance(request, dict):
             return no_update, no_update, no_update
         viewer = current_viewer()
-        start, end = request.get("startRow"), request.get("endRow")
-        if not isinstance(start, int) or not isinstance(end, int) or start < 0 or not 0 < end - start <= 1_000:
-            raise InvalidInputError(f"rows {start!r} to {end!r}: ask for at most 1,000 at once")
+        start = given.number(request.get("startRow"), "startRow")
+        end = given.number(request.get("endRow"), "endRow", start + 1, start + MOST_ROWS)
         view = sorted_by(view_of(_said(state)), request.get("sortModel") or [])
+        try:
+            query = view.query(project_of_scope(viewer, scope))
+        except InvalidInputError:  # what is wrong with the filter is said beside it
+            return {"rowData": [], "rowCount": 0}, "", no_update
         shown = view.columns or ()
         found = viewer.db.search(
-            view.query(_project(viewer, scope)),
+            query,
             readable_dags=viewer.readable,
             columns=[name for name in shown if name.startswith(("metrics.", "params."))],
             limit=end - start,
@@ -164,9 +174,10 @@ def register(app: Dash) -> None:
     )
     def restrict(clicks: Any, text: Any) -> Any:
         chosen = ctx.triggered_id
-        if not any(clicks or []) or chosen is None:
+        if not isinstance(clicks, list) or not any(clicks) or not isinstance(chosen, dict):
             return no_update
-        return view_of({"filter": text or ""}).restricted(str(chosen["condition"])[:1_000])
+        filtered = view_of({"filter": given.text(text, "filter", LONGEST)})
+        return filtered.restricted(given.text(chosen["condition"], "condition"))
 
     @app.callback(
         Output("models-columns", "options"),
@@ -177,13 +188,16 @@ def register(app: Dash) -> None:
     )
     def find_columns(search: Any, chosen: Any, scope: Any) -> Any:
         viewer = current_viewer()
-        names = viewer.db.explore.names(TableView().query(_project(viewer, scope)), readable_dags=viewer.readable)
-        return _options(names, checked_columns(chosen or []), str(search or "")[:200])
+        names = viewer.db.explore.names(
+            TableView().query(project_of_scope(viewer, scope)), readable_dags=viewer.readable
+        )
+        return _options(names, checked_columns(chosen or []), given.text(search, "search"))
 
     @app.callback(Output("models-compare", "children"), Input("models-grid", "selectedRows"), prevent_initial_call=True)
     def select(selected: Any) -> Any:
-        found = [item.get("run") for item in selected or [] if isinstance(item, dict)]
-        return _selection(current_viewer(), [item for item in found if isinstance(item, int)])
+        rows = selected if isinstance(selected, list) else []
+        found = given.numbers([item.get("run") for item in rows if isinstance(item, dict)], "runs", MOST_SELECTED)
+        return _selection(current_viewer(), found)
 
     app.clientside_callback(
         ClientsideFunction("modeldb", "reload"), Output("models-grid", "id"), Input("models-state", "data"),
@@ -304,7 +318,9 @@ def _said(state: Any) -> dict[str, str]:
     return state
 
 
-def _project(viewer: Viewer, scope: Any) -> str | None:
+def project_of_scope(viewer: Viewer, scope: Any) -> str | None:
     """Return the name of the project of the table, which the user may see."""
-    row = scope.get("project") if isinstance(scope, dict) else None
-    return None if row is None else project_name(viewer, row)
+    if not isinstance(scope, dict) or "project" not in scope:
+        raise InvalidInputError("the scope of the table is not what the page wrote; reload the page")
+    row = scope["project"]
+    return None if row is None else project_name(viewer, given.number(row, "project"))

@@ -119,9 +119,9 @@ def view_of(arguments: Mapping[str, str]) -> TableView:
         if len(text) > LONGEST:
             raise InvalidInputError(f"{name} has {len(text)} characters; shorten it to {LONGEST}")
     columns = texts.get("columns", "").strip()
-    chosen = None if not columns else () if columns == "none" else checked_columns(_parts(columns))
+    chosen = None if not columns else () if columns == "none" else checked_columns(names_of(columns))
     sort = []
-    for part in _parts(texts.get("sort", "")):
+    for part in names_of(texts.get("sort", "")):
         name, colon, direction = part.rpartition(":")
         if not colon or direction not in ("asc", "desc"):
             raise InvalidInputError(f"sort={part!r} is no order; write it as metrics.auc:desc")
@@ -163,15 +163,16 @@ def sorted_by(view: TableView, model: Any) -> TableView:
     return replace(view, sort=tuple(sort))
 
 
-def merged(search: str | None, said: Mapping[str, str]) -> str:
+def merged(search: Any, said: Mapping[str, str]) -> str:
     """Return the part of an address behind the question mark, with some of its names said anew."""
-    kept = dict(parse_qsl((search or "").lstrip("?"), max_num_fields=200))
+    kept = dict(parse_qsl(search.lstrip("?"), max_num_fields=200)) if isinstance(search, str) else {}
     kept.update(said)
     text = urlencode({name: value for name, value in kept.items() if value})
     return f"?{text}" if text else ""
 
 
-def _parts(text: str) -> Sequence[str]:
+def names_of(text: str) -> Sequence[str]:
+    """Return the names of a list such as ``metrics.auc, params."a, b"``."""
     return [match.group(1).strip() for match in _PART.finditer(text) if match.group(1).strip()]
 
 
