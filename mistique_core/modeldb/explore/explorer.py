@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from mistique_core.catalogue.database import Catalogue
+from mistique_core.modeldb.explore.curves import Curve, run_curves
 from mistique_core.modeldb.explore.groups import run_groups
 from mistique_core.modeldb.explore.main_models import main_models
 from mistique_core.modeldb.explore.records import MainModel, NamedValues, RunGroups, RunValues
@@ -42,10 +43,11 @@ class Explorer:
         *,
         readable_dags: Collection[str] | None = None,
         most: int | None = None,
+        run_ids: Sequence[int] | None = None,
     ) -> RunValues:
         """Return values of fields; see :func:`mistique_core.modeldb.explore.run_values.run_values`."""
         with self._catalogue.read() as connection:
-            return run_values(connection, query, fields, readable_dags=readable_dags, most=most)
+            return run_values(connection, query, fields, readable_dags=readable_dags, most=most, run_ids=run_ids)
 
     def names(self, query: str | FilterQuery = "", *, readable_dags: Collection[str] | None = None) -> NamedValues:
         """Return names of values; see :func:`mistique_core.modeldb.explore.value_names.named_values`."""
@@ -56,3 +58,8 @@ class Explorer:
         """Return run -> its models, the main one first; see :mod:`mistique_core.modeldb.explore.main_models`."""
         with self._catalogue.read() as connection:
             return main_models(connection, run_ids)
+
+    def curves(self, run_ids: Sequence[int]) -> tuple[Curve, ...]:
+        """Return histories of runs; see :func:`mistique_core.modeldb.explore.curves.run_curves`."""
+        with self._catalogue.read() as connection:
+            return run_curves(connection, run_ids)

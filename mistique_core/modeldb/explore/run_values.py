@@ -27,6 +27,7 @@ def run_values(
     *,
     readable_dags: Collection[str] | None = None,
     most: int | None = None,
+    run_ids: Sequence[int] | None = None,
 ) -> RunValues:
     """Return the values of fields of all runs that fit a filter, in the order in which they started.
 
@@ -45,6 +46,8 @@ def run_values(
         DAGs whose runs may be shown; those of scripts always are. ``None`` means all.
     most
         Most runs to return, the newest; ``None`` for all.
+    run_ids
+        Of these runs only; ``None`` for all.
 
     Raises
     ------
@@ -63,6 +66,8 @@ def run_values(
         columns += made
     labelled = [column.label(f"v{number}") for number, column in enumerate(columns)]
     order = [experiment_run.c.started_at.desc().nulls_first(), experiment_run.c.id.desc()]
+    if run_ids is not None:
+        found.conditions.append(experiment_run.c.id.in_(sorted(set(run_ids))))
     asked = sa.select(experiment_run.c.id, experiment_run.c.started_at, *labelled).where(*found.conditions)
     rows = connection.execute(asked.order_by(*order).limit(most)).all()[::-1]
     values = list(zip(*rows, strict=True)) if rows else [()] * (2 + len(columns))

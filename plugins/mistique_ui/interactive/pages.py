@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from mistique_ui.interactive.modeldb.compare_page import COMPARE
 from mistique_ui.interactive.modeldb.model_page import MODEL
 from mistique_ui.interactive.modeldb.models_page import MODELS, PROJECT_MODELS
 from mistique_ui.interactive.modeldb.project_page import PROJECT
 from mistique_ui.interactive.modeldb.projects_page import PROJECTS
 from mistique_ui.interactive.page import Page
 
-PAGES: tuple[Page, ...] = (PROJECTS, PROJECT, MODELS, PROJECT_MODELS, MODEL)
+PAGES: tuple[Page, ...] = (PROJECTS, PROJECT, MODELS, PROJECT_MODELS, MODEL, COMPARE)

@@ -100,10 +100,11 @@ def _points(
             hovertemplate="%{y:.5g} at %{x}<br>run %{customdata}<extra></extra>",
         )
     left = len(numbers) - int(np.count_nonzero(known))
-    note = f"{np.count_nonzero(known):,} runs"
+    count = int(np.count_nonzero(known))
+    note = f"{count:,} {'run' if count == 1 else 'runs'}"
     if len(rows) < len(ordered):
         note += f", of which {len(rows):,} are drawn, those that keep the outline"
-    return note + (f"; {left:,} runs lack one of the values" if left else "")
+    return note + (f"; {left:,} {'lacks' if left == 1 else 'lack'} one of the values" if left else "")
 
 
 def _statistics(

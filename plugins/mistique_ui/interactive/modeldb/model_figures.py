@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from mistique_core.errors import IllegalOperationError, NotFoundError
 from mistique_core.model.fit_facts import FitFacts
+from mistique_core.modeldb.compare.importances import INTERCEPT
 from mistique_core.modeldb.compare.records import ConfidenceInterval
 from mistique_core.modeldb.explore.thinning import thinned
 from mistique_ui.interactive.modeldb.timeline import escaped
@@ -74,13 +75,16 @@ def coefficients_figure(facts: FitFacts, intervals: Sequence[ConfidenceInterval]
     known = {(item.index, item.target): item for item in intervals}
     largest: dict[str, float] = {}
     for term in facts.linear.terms:
+        if term.index == INTERCEPT:
+            continue
         largest[term.name] = max(largest.get(term.name, 0.0), abs(term.coefficient))
     names = sorted(largest, key=lambda name: -largest[name])[:MOST_FEATURES][::-1]
     place = {name: at for at, name in enumerate(names)}
     figure = go.Figure()
     targets = list(dict.fromkeys(term.target for term in facts.linear.terms))[: len(SERIES)]
     for number, target in enumerate(targets):
-        terms = [term for term in facts.linear.terms if term.target == target and term.name in place]
+        terms = [term for term in facts.linear.terms if term.target == target and term.index != INTERCEPT]
+        terms = [term for term in terms if term.name in place]
         terms.sort(key=lambda term: place[term.name])
         bounds = [known.get((term.index, term.target)) for term in terms]
         error: dict[str, Any] | None = None

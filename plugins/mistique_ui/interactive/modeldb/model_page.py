@@ -10,6 +10,7 @@ import dash_cytoscape as cyto
 from dash import Dash, Input, Output, dcc, html, no_update
 
 from mistique_core.modeldb.browse.records import ModelDetail, RunContents
+from mistique_core.modeldb.compare.importances import INTERCEPT
 from mistique_core.modeldb.entity_records import FrameRecord
 from mistique_core.modeldb.filter.main_type import PLAIN_STATE
 from mistique_core.modeldb.records import StageRecord
@@ -116,9 +117,7 @@ def _head(viewer: Viewer, found: ModelDetail, contents: RunContents) -> Any:
 
 def _metrics(found: ModelDetail, contents: RunContents) -> Any:
     if not found.metrics:
-        return card(
-            html.P("No metric of this model is recorded; add an Evaluate stage.", className="soft"), title="Metrics"
-        )
+        return card(_metrics_of_run(contents), title="Metrics")
     frames = {frame.id: frame for frame in (*contents.frames, *found.training_frames)}
     columns = list(dict.fromkeys(frame for values in found.metrics.values() for frame in values))
     head = html.Thead(
@@ -135,6 +134,18 @@ def _metrics(found: ModelDetail, contents: RunContents) -> Any:
     ]
     table = html.Div(html.Table([head, html.Tbody(rows)], className="compact"), className="bounded", tabIndex=0)
     return card(table, title="Metrics by data set")
+
+
+def _metrics_of_run(contents: RunContents) -> list[Any]:
+    said = "No metric is recorded for this model alone"
+    if not contents.run.metrics:
+        return [html.P(f"{said}, nor for its run; add an Evaluate stage.", className="soft")]
+    rows = [
+        html.Tr([html.Th(breakable(name), scope="row"), html.Td(format_number(value), className="num")])
+        for name, value in contents.run.metrics.items()
+    ]
+    table = html.Div(html.Table(html.Tbody(rows), className="compact"), className="bounded", tabIndex=0)
+    return [html.P(f"{said}. Of the whole run:", className="soft"), table]
 
 
 def _frame_name(row: int | None, frames: dict[int, FrameRecord]) -> str:
@@ -192,7 +203,8 @@ def _figures(viewer: Viewer, found: ModelDetail) -> Any:
     if found.facts.linear is not None and found.facts.linear.terms:
         intervals = intervals_of(viewer, found.model.id)
         figure = coefficients_figure(found.facts, intervals)
-        count = len({term.name for term in found.facts.linear.terms})
+        count = len({term.name for term in found.facts.linear.terms if term.index != INTERCEPT})
+        constants = [format_number(term.coefficient) for term in found.facts.linear.terms if term.index == INTERCEPT]
         said = (
             "with 95 % confidence intervals"
             if intervals
@@ -201,7 +213,10 @@ def _figures(viewer: Viewer, found: ModelDetail) -> Any:
         shown.append(
             card(
                 [
-                    html.P(f"{_first(count, 'coefficients')}, {said}.", className="soft"),
+                    html.P(
+                        f"{_first(count, 'coefficients')}, {said}. Intercept: {', '.join(constants[:8]) or 'none'}.",
+                        className="soft",
+                    ),
                     graph("model-coefficients", figure, height=height_of(count), label="Coefficients"),
                 ],
                 title="Coefficients",
@@ -214,6 +229,10 @@ def _figures(viewer: Viewer, found: ModelDetail) -> Any:
         note = html.P(f"{_first(len(ranked), 'features')}.", className="soft")
         shown.append(card([note, figure], title="Feature importances"))
     return html.Div(shown, className="columns") if shown else None
+
+
+def _said(count: int, intervals: str, constants: list[str]) -> str:
+    return f"{_first(count, 'coefficients')}, {intervals}. Intercept: {', '.join(constants[:8]) or 'none'}."
 
 
 def _first(count: int, what: str) -> str:
