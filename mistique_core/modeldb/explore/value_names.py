@@ -12,7 +12,7 @@ from mistique_core.modeldb.explore.matching import matching
 from mistique_core.modeldb.explore.records import NamedValues
 from mistique_core.modeldb.filter.syntax import FilterQuery
 
-NEWEST_RUNS = 100
+NEWEST_RUNS = 20
 
 
 def named_values(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -51,7 +51,7 @@ class Arguments:
         return int(text)
 
     def numbers(self, name: str, at_most: int = 1_000) -> list[int]:
-        """Return the numbers of a list such as ``1,2,3``, empty where the name is missing.
+        """Return the numbers of a list such as ``1,2,7-12``, empty where the name is missing.
 
         Raises
         ------
@@ -60,11 +60,30 @@ class Arguments:
         """
         text = self.query.get(name, "")
         parts = [part.strip() for part in text.split(",")] if text.strip() else []
-        if not all(part.isdecimal() and int(part) <= MOST for part in parts):
-            raise InvalidInputError(f"{name}={text[:80]!r} is no list of numbers; write them as 1,2,3")
-        if len(parts) > at_most:
-            raise InvalidInputError(f"{len(parts)} {name} are too many; name at most {at_most}")
-        return [int(part) for part in parts]
+        found: list[int] = []
+        for part in parts:
+            first, _, last = part.partition("-")
+            ends = (first.strip(), (last or first).strip())
+            if not all(end.isdecimal() and int(end) <= MOST for end in ends) or int(ends[0]) > int(ends[1]):
+                raise InvalidInputError(f"{name}={text[:80]!r} is no list of numbers; write them as 1,2,7-12")
+            size = len(found) + int(ends[1]) - int(ends[0]) + 1
+            if size > at_most:
+                raise InvalidInputError(f"{size} {name} are too many; name at most {at_most}")
+            found += range(int(ends[0]), int(ends[1]) + 1)
+        return found
+
+
+def written(numbers: Iterable[int]) -> str:
+    """Return ascending numbers as an address says them: ``1,2,7-12``."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(
+        str(low) if low == high else f"{low},{high}" if high == low + 1 else f"{low}-{high}" for low, high in runs
+    )
 
 
 @dataclass(frozen=True)

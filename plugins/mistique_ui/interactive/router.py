@@ -24,6 +24,8 @@ PLACE = "place"
 ``refresh=False``, which does not lay out the page again."""
 CONTENT = "main"
 PROBLEM = "problem"
+MOST_ADDRESS = 16_000
+"""Characters behind the question mark; the lists and filters in it have limits of their own."""
 
 
 def frame() -> html.Div:
@@ -64,7 +66,7 @@ def register(app: Dash, pages: Sequence[Page]) -> None:
     def show(pathname: Any, search: Any) -> tuple[Any, list[Any], None]:
         viewer = current_viewer()
         path = (given.text(pathname, "address") or "/").removeprefix(viewer.address("/app")).rstrip("/") or "/projects"
-        page, arguments = find(pages, path, given.text(search, "address"))
+        page, arguments = find(pages, path, given.text(search, "address", MOST_ADDRESS))
         section = "" if page is None else page.section
         return _content(page, arguments), _navigation(section), None
 

@@ -17,6 +17,7 @@ from mistique_ui.interactive.modeldb.group_bar import BLOCK, group_bar
 from mistique_ui.interactive.modeldb.project_of import project_name
 from mistique_ui.interactive.modeldb.run_rows import FACTS, column_definitions, row
 from mistique_ui.interactive.modeldb.table_view import LONGEST, TableView, checked_columns, merged, sorted_by, view_of
+from mistique_ui.interactive.page import written
 from mistique_ui.interactive.parts import labelled, problem
 from mistique_ui.interactive.theme import grid
 from mistique_ui.interactive.viewer import Viewer, current_viewer
@@ -308,7 +309,7 @@ def _selection(viewer: Viewer, runs: list[int]) -> Any:
         return html.Span(
             f"{len(runs):,} runs are too many to compare; select at most {MOST_COMPARED:,}", className="bad"
         )
-    address = viewer.address("/app/compare", runs=",".join(map(str, runs)))
+    address = viewer.address("/app/compare", runs=written(runs))
     return dcc.Link(f"Compare {len(runs):,} runs", href=address, className="button")
 
 
