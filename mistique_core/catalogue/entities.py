@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.driver_statements import find_row, insert_new
+from mistique_core.catalogue.driver_statements import find_largest, find_row, insert_new
 from mistique_core.catalogue.tables import experiment, experiment_run, model, model_version, project
 
 RUNNING, SUCCESS, FAILED = "running", "success", "failed"
@@ -123,10 +123,7 @@ def model_version_of(connection: sa.Connection, project_name: str, model_name: s
     if row is None:
         if connection.dialect.name != "sqlite":  # there, a transaction that writes is the only one
             connection.execute(sa.select(model.c.id).where(model.c.id == owner).with_for_update())
-        last = connection.scalar(
-            sa.select(sa.func.max(model_version.c.number)).where(model_version.c.model_id == owner)
-        )
-        number = (last or 0) + 1
+        number = find_largest(connection, model_version, "number", {"model_id": owner}) + 1
         made = insert_new(connection, model_version, {**key, "number": number, "created_at": time.time()})
         if made is not None:
             return made, number
