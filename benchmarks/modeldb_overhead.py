@@ -1,18 +1,20 @@
 """What recording costs: modelling with and without autolog, and with MLflow's (thesis Fig. 4-13 and 4-14).
 
-Run ``python -m benchmarks.modeldb_overhead [--quick] [--json PATH] [--rows N,N] [--experiments E,E] [--plot PATH]``.
-On the credit-default
-table, replicated to so many rows, three experiments of the thesis: *simple*, one workflow; *full*, ten hyperparameter
-settings of it; *exploratory*, many workflows of several model types and feature sets (200, and 15 of more than
-100,000 rows; a million rows are for *simple* only). Each is run plainly and with our autolog, in turn, several times in
-one process, and so with MLflow's in another. The overhead is the median time with it over the median without it, less
-1; starting and ending the run and waiting for what is written are included. MLflow stores no models here either
-(``log_models=False``).
+Run ``python -m benchmarks.modeldb_overhead [--quick] [--json PATH] [--rows N,N] [--experiments E,E] [--clients C,C]
+[--plot PATH]``. On the credit-default table, replicated to so many rows, three experiments of the thesis: *simple*, one
+workflow; *full*, ten hyperparameter settings of it; *exploratory*, many workflows of several model types and feature
+sets (200, and 15 of more than 100,000 rows; a million rows are for *simple* only). Each is run plainly and with our
+autolog, in pairs in one process, and so with MLflow's in another; every second pair begins with the recorded run. The
+overhead is the median of the differences of the pairs, over the median time of the plain runs: what slows down the
+machine for longer than a pair slows down both of its runs. Quartiles of the differences tell how sure that is; every
+run's seconds are in the document. Starting and ending the run and waiting for what is written are included. MLflow
+stores no models here either (``log_models=False``).
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -41,9 +43,10 @@ LABEL = "default.payment.next.month"
 SMALL_ROWS = 30_000
 MANY_ROWS = 100_000
 MOST_ROWS = 300_000
-REPEATS = {"simple": (15, 9), "full": (7, 3), "exploratory": (3, 3)}
-MLFLOW_REPEATS = {"simple": (5, 3), "full": (3, 1), "exploratory": (1, 1)}
-"""With fewer than 100,000 rows, and with more."""
+REPEATS = {"simple": (30, 14), "full": (10, 6), "exploratory": (4, 4)}
+MLFLOW_REPEATS = {"simple": (6, 4), "full": (4, 2), "exploratory": (2, 2)}
+"""Pairs with fewer than 100,000 rows, and with more."""
+QUICK_REPEATS = 4
 CLIENTS = ("ours", "mlflow")
 EXPLORATORY, EXPLORATORY_LARGE, EXPLORATORY_QUICK = 200, 15, 10
 BUDGETS = (
@@ -62,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the results there")
     parser.add_argument("--rows", metavar="N,N", help="rows (default 30000,300000,1000000, quick 30000)")
     parser.add_argument("--experiments", metavar="E,E", help="which (default simple,full,exploratory)")
+    parser.add_argument("--clients", metavar="C,C", default=",".join(CLIENTS), help="which (default ours,mlflow)")
     parser.add_argument("--plot", type=Path, metavar="PATH", help="draw the overheads there")
     parser.add_argument("--client", choices=CLIENTS, help=argparse.SUPPRESS)
     parser.add_argument("--experiment", choices=tuple(REPEATS), help=argparse.SUPPRESS)
@@ -83,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             path = replicate(pd.read_csv(source), count, Path(name))
             wanted = (options.experiments or ",".join(REPEATS)).split(",")
             for experiment in (name for name in experiments(count, quick=options.quick) if name in wanted):
-                measure(report, path, count, experiment, quick=options.quick)
+                measure(report, path, count, experiment, options.clients.split(","), quick=options.quick)
     summarize(report)
     if options.plot is not None:
         plot(report, options.plot)
@@ -167,53 +171,60 @@ def workflow(frame: pd.DataFrame, model: Any) -> None:
     f1_score(test_label, predictions)
 
 
-def measure(report: Report, path: Path, rows: int, experiment: str, *, quick: bool) -> None:
+def measure(report: Report, path: Path, rows: int, experiment: str, clients: Sequence[str], *, quick: bool) -> None:
     """Time an experiment with each client, in a process of its own, beside the plain one in the same process."""
-    found: dict[str, Any] = {}
-    for client in CLIENTS:
+    numbers: dict[str, Any] = {}
+    seconds: dict[str, Any] = {}
+    for client in clients:
         command = [sys.executable, "-m", "benchmarks.modeldb_overhead", "--client", client, "--experiment", experiment]
         command += ["--table", str(path), "--rows", str(rows), *(["--quick"] if quick else [])]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        found[client] = json.loads(done.stdout.splitlines()[-1])
-    typical = {
-        client: {name: statistics.median(values) for name, values in item["seconds"].items()}
-        for client, item in found.items()
-    }
-    added = {client: item["with"] - item["plain"] for client, item in typical.items()}
-    report.add(
-        f"{experiment}, {rows:,} rows",
-        experiment=experiment,
-        rows=rows,
-        plain_seconds=typical["ours"]["plain"],
-        ours=added["ours"] / typical["ours"]["plain"],
-        mlflow=added["mlflow"] / typical["mlflow"]["plain"],
-        ours_seconds=added["ours"],
-        mlflow_seconds=added["mlflow"],
-        ours_bytes=found["ours"]["bytes"],
-        mlflow_bytes=found["mlflow"]["bytes"],
-    )
-    report.rows[-1]["all_seconds"] = {client: item["seconds"] for client, item in found.items()}
+        found = json.loads(done.stdout.splitlines()[-1])
+        seconds[client] = found["seconds"]
+        plain, added, (low, high) = paired(found["seconds"]["plain"], found["seconds"]["with"])
+        numbers.setdefault("plain_seconds", plain)
+        numbers |= {client: added / plain, f"{client}_low": low / plain, f"{client}_high": high / plain}
+        numbers |= {f"{client}_seconds": added, f"{client}_bytes": found["bytes"]}
+    report.add(f"{experiment}, {rows:,} rows", experiment=experiment, rows=rows, **numbers)
+    report.rows[-1]["all_seconds"] = seconds
+
+
+def paired(plain: Sequence[float], recorded: Sequence[float]) -> tuple[float, float, tuple[float, float]]:
+    """Return the median plain seconds, the median of what the pairs add to them, and the quartiles of that."""
+    added = [one - other for one, other in zip(recorded, plain, strict=True)]
+    low, middle, high = np.quantile(added, [0.25, 0.5, 0.75]).tolist()
+    return statistics.median(plain), middle, (low, high)
 
 
 def timed_client(client: str, experiment: str, path: Path, rows: int, *, quick: bool) -> dict[str, Any]:
-    """Time an experiment without and with a client, in turn; return all seconds, and the bytes that it wrote."""
+    """Time an experiment without and with a client, in pairs; return all seconds, and the bytes that it wrote."""
     run = experiments(rows, quick=quick)[experiment]
     run(path)  # so that nobody pays for imports and the first read of the file
-    repeats = 3 if quick else (REPEATS if client == "ours" else MLFLOW_REPEATS)[experiment][rows >= MANY_ROWS]
+    repeats = (REPEATS if client == "ours" else MLFLOW_REPEATS)[experiment][rows >= MANY_ROWS]
     seconds: dict[str, list[float]] = {"plain": [], "with": []}
     size = 0
-    for _ in range(repeats):
-        seconds["plain"].append(_timed(lambda: run(path)))
-        with tempfile.TemporaryDirectory(dir=path.parent) as name:
-            folder = Path(name)
-            if client == "ours":
-                with Mistique.open(folder / "store") as store:
-                    seconds["with"].append(_timed(lambda store=store: _with_autolog(store, experiment, run, path)))
+    for number in range(QUICK_REPEATS if quick else repeats):
+        for name in ("plain", "with") if number % 2 == 0 else ("with", "plain"):
+            gc.collect()
+            if name == "plain":
+                seconds[name].append(_timed(lambda: run(path)))
             else:
-                with mlflow_in(folder):
-                    seconds["with"].append(_timed(lambda: _with_mlflow(run, path)))
-            size = _folder_bytes(folder)
+                taken, size = _recorded(client, experiment, run, path)
+                seconds[name].append(taken)
     return {"seconds": seconds, "bytes": size}
+
+
+def _recorded(client: str, experiment: str, run: Experiment, path: Path) -> tuple[float, int]:
+    """Run an experiment with a client, which writes to a new place; return the seconds, and the bytes there."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as name:
+        folder = Path(name)
+        if client == "ours":
+            with Mistique.open(folder / "store") as store:
+                taken = _timed(lambda: _with_autolog(store, experiment, run, path))
+        else:
+            with mlflow_in(folder):
+                taken = _timed(lambda: _with_mlflow(run, path))
+        return taken, _folder_bytes(folder)
 
 
 def _timed(action: Callable[[], object]) -> float:
@@ -258,12 +269,13 @@ def _folder_bytes(folder: Path) -> int:
 
 def summarize(report: Report) -> None:
     """Set the ratios: without a number of rows they are those of 300,000 rows."""
-    for row in report.rows:
+    for row in (row for row in report.rows if "ours" in row):
         report.ratios[f"{row['experiment']}_{row['rows']}"] = row["ours"]
         if row["rows"] == 300_000 or len(report.sizes["rows"]) == 1:
             report.ratios[row["experiment"]] = row["ours"]
-    both = [row["mlflow_seconds"] / max(row["ours_seconds"], 1e-4) for row in report.rows]
-    report.ratios["mlflow_over_ours"] = min(both)
+    both = [row["mlflow_seconds"] / max(row["ours_seconds"], 1e-4) for row in report.rows if {*CLIENTS} <= row.keys()]
+    if both:
+        report.ratios["mlflow_over_ours"] = min(both)
 
 
 def plot(report: Report, path: Path) -> None:
@@ -273,7 +285,7 @@ def plot(report: Report, path: Path) -> None:
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     for experiment, colour in (("simple", "C0"), ("full", "C1"), ("exploratory", "C2")):
         for client, style in (("ours", "-o"), ("mlflow", "--x")):
-            rows = [row for row in report.rows if row["experiment"] == experiment]
+            rows = [row for row in report.rows if row["experiment"] == experiment and client in row]
             if not rows:
                 continue
             values = [max(row[client], 1e-4) * 100 for row in rows]

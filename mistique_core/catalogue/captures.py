@@ -16,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.database import insert_ignore
+from mistique_core.catalogue.driver_statements import insert_ignore
 from mistique_core.catalogue.entities import RunKey
 from mistique_core.catalogue.tables import (
     capture,

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.database import insert_ignore
+from mistique_core.catalogue.driver_statements import insert_ignore
 from mistique_core.catalogue.tables import (
     chunk,
     column_chunk,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.database import insert_ignore
+from mistique_core.catalogue.driver_statements import insert_ignore
 from mistique_core.catalogue.tables import intermediate, intermediate_use
 from mistique_core.errors import CatalogueError
 

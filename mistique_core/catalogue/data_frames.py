@@ -10,13 +10,12 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from blake3 import blake3
 
-from mistique_core.catalogue.database import insert_ignore, insert_returning_ids
+from mistique_core.catalogue.driver_statements import find_ids, insert_ignore, insert_returning_ids
 from mistique_core.catalogue.modeldb_tables import data_frame, frame_schema
 from mistique_core.catalogue.tables import model_version
 from mistique_core.model.event import FrameEntity
 
 Columns = Sequence[tuple[str, str]]
-_BATCH = 500
 
 
 def add_stored_frame(
@@ -83,29 +82,18 @@ def schema_ids(connection: sa.Connection, columns: Iterable[Columns]) -> dict[tu
     """Return names and types of columns -> the id that all data frames share which have them."""
     documents = {tuple(item): _document(item) for item in columns}
     addresses = {key: blake3(b"frame schema\0" + data).digest() for key, data in documents.items()}
-    found = _known(connection, addresses.values())
+    found = find_ids(connection, frame_schema, "address", list(addresses.values()))
     new = {address: documents[key] for key, address in addresses.items() if address not in found}
     if new:
         rows = [{"address": address, "document": zlib.compress(data)} for address, data in new.items()]
         insert_ignore(connection, frame_schema, rows)
-        found |= _known(connection, new)
+        found |= find_ids(connection, frame_schema, "address", list(new))
     return {key: found[address] for key, address in addresses.items()}
 
 
 def _document(columns: Columns) -> bytes:
     text = json.dumps([list(column) for column in columns], ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "surrogatepass")
-
-
-def _known(connection: sa.Connection, addresses: Iterable[bytes]) -> dict[bytes, int]:
-    wanted = list(addresses)
-    found: dict[bytes, int] = {}
-    for start in range(0, len(wanted), _BATCH):
-        query = sa.select(frame_schema.c.address, frame_schema.c.id).where(
-            frame_schema.c.address.in_(wanted[start : start + _BATCH])
-        )
-        found.update((bytes(row.address), row.id) for row in connection.execute(query))
-    return found
 
 
 def read_schema(document: bytes) -> tuple[tuple[str, str], ...]:

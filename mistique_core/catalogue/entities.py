@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.database import insert_ignore
+from mistique_core.catalogue.driver_statements import find_largest, find_row, insert_new
 from mistique_core.catalogue.tables import experiment, experiment_run, model, model_version, project
 
 RUNNING, SUCCESS, FAILED = "running", "success", "failed"
@@ -56,12 +56,14 @@ def experiment_id(connection: sa.Connection, project_name: str, name: str) -> in
 
 
 def _get_or_create(connection: sa.Connection, table: sa.Table, key: Mapping[str, Any]) -> int:
-    query = sa.select(table.c.id).where(*(table.c[name] == value for name, value in key.items()))
-    found = connection.scalar(query)
+    found = find_row(connection, table, key)
     if found is None:
-        insert_ignore(connection, table, [{**key, "created_at": time.time()}])
-        found = connection.execute(query).scalar_one()
-    return int(found)
+        made = insert_new(connection, table, {**key, "created_at": time.time()})
+        if made is not None:
+            return made
+        found = find_row(connection, table, key)  # another writer was first
+        assert found is not None
+    return int(found[0])
 
 
 def save_run(
@@ -97,7 +99,9 @@ def save_run(
     known = {name: value for name, value in values.items() if value is not None}
     if project_name is not None:
         known["experiment_id"] = experiment_id(connection, project_name, experiment_name or key.dag_id)
-    insert_ignore(connection, experiment_run, [{**key.columns(), "state": RUNNING, **known}])
+    made = insert_new(connection, experiment_run, {**key.columns(), "state": RUNNING, **known})
+    if made is not None:
+        return made
     row = connection.execute(
         sa.select(experiment_run).where(*(experiment_run.c[n] == v for n, v in key.columns().items()))
     ).one()
@@ -114,19 +118,18 @@ def save_run(
 def model_version_of(connection: sa.Connection, project_name: str, model_name: str, run: int) -> tuple[int, int]:
     """Return (id, number) of the model version that a run makes, opening it when it is new."""
     owner = model_id(connection, project_name, model_name)
-    query = sa.select(model_version.c.id, model_version.c.number).where(
-        model_version.c.model_id == owner, model_version.c.run_id == run
-    )
-    row = connection.execute(query).first()
+    key = {"model_id": owner, "run_id": run}
+    row = find_row(connection, model_version, key, ("id", "number"))
     if row is None:
-        connection.execute(sa.select(model.c.id).where(model.c.id == owner).with_for_update())
-        last = connection.scalar(
-            sa.select(sa.func.max(model_version.c.number)).where(model_version.c.model_id == owner)
-        )
-        values = {"model_id": owner, "run_id": run, "number": (last or 0) + 1, "created_at": time.time()}
-        insert_ignore(connection, model_version, [values])
-        row = connection.execute(query).one()
-    return int(row.id), int(row.number)
+        if connection.dialect.name != "sqlite":  # there, a transaction that writes is the only one
+            connection.execute(sa.select(model.c.id).where(model.c.id == owner).with_for_update())
+        number = find_largest(connection, model_version, "number", {"model_id": owner}) + 1
+        made = insert_new(connection, model_version, {**key, "number": number, "created_at": time.time()})
+        if made is not None:
+            return made, number
+        row = find_row(connection, model_version, key, ("id", "number"))
+        assert row is not None
+    return int(row[0]), int(row[1])
 
 
 def lock_version(connection: sa.Connection, version_id: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mistique_core.catalogue.data_frames import MadeFrame, add_frames
-from mistique_core.catalogue.database import insert_ignore, insert_returning_ids
+from mistique_core.catalogue.driver_statements import insert_ignore, insert_returning_ids
 from mistique_core.catalogue.entities import FAILED, SUCCESS
 from mistique_core.catalogue.modeldb_tables import hyperparameter, metric, stage_input
 from mistique_core.catalogue.tables import stage

@@ -13,7 +13,7 @@ import numpy as np
 import sqlalchemy as sa
 from blake3 import blake3
 
-from mistique_core.catalogue.database import insert_ignore
+from mistique_core.catalogue.driver_statements import find_ids, insert_ignore
 from mistique_core.catalogue.modeldb_tables import (
     feature,
     fit_facts,
@@ -34,7 +34,6 @@ from mistique_core.model.fit_facts import (
 
 _NODE_ARRAYS = ("left", "right", "feature", "threshold", "prediction", "impurity", "gain")
 _LONGEST = 200
-_BATCH = 500
 
 
 def facts_ids(connection: sa.Connection, facts: Sequence[FitFacts]) -> list[int]:
@@ -44,7 +43,7 @@ def facts_ids(connection: sa.Connection, facts: Sequence[FitFacts]) -> list[int]
     """
     nodes = [None if item.trees is None else _pack(item.trees.components) for item in facts]
     addresses = [_address(item, packed) for item, packed in zip(facts, nodes, strict=True)]
-    found = _known(connection, addresses)
+    found = find_ids(connection, fit_facts, "address", addresses)
     new = {
         address: (item, packed)
         for address, item, packed in zip(addresses, facts, nodes, strict=True)
@@ -52,20 +51,10 @@ def facts_ids(connection: sa.Connection, facts: Sequence[FitFacts]) -> list[int]
     }
     if new:
         insert_ignore(connection, fit_facts, [_head(address, item) for address, (item, _) in new.items()])
-        rows = _known(connection, list(new))
+        rows = find_ids(connection, fit_facts, "address", list(new))
         _add_details(connection, [(rows[address], item, packed) for address, (item, packed) in new.items()])
         found |= rows
     return [found[address] for address in addresses]
-
-
-def _known(connection: sa.Connection, addresses: Sequence[bytes]) -> dict[bytes, int]:
-    found: dict[bytes, int] = {}
-    for start in range(0, len(addresses), _BATCH):
-        query = sa.select(fit_facts.c.address, fit_facts.c.id).where(
-            fit_facts.c.address.in_(addresses[start : start + _BATCH])
-        )
-        found.update((bytes(row.address), row.id) for row in connection.execute(query))
-    return found
 
 
 def _head(address: bytes, facts: FitFacts) -> dict[str, Any]:

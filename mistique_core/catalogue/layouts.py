@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from mistique_core.catalogue.database import insert_ignore
+from mistique_core.catalogue.driver_statements import insert_ignore
 from mistique_core.catalogue.tables import intermediate, layout
 from mistique_core.dedup import bytes_hash, frame_hash
 from mistique_core.errors import CatalogueError

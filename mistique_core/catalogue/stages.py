@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mistique_core.catalogue.data_frames import add_stored_frame, frames_of
-from mistique_core.catalogue.database import insert_ignore
+from mistique_core.catalogue.driver_statements import insert_ignore
 from mistique_core.catalogue.entities import FAILED, RUNNING, SUCCESS, lock_version
 from mistique_core.catalogue.modeldb_tables import data_frame, stage_input
 from mistique_core.catalogue.tables import fitted, intermediate, model, model_version, project, stage

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.database import insert_returning_ids
+from mistique_core.catalogue.driver_statements import insert_returning_ids
 from mistique_core.catalogue.fit_facts import facts_ids
 from mistique_core.catalogue.modeldb_tables import history, transformer
 from mistique_core.catalogue.tables import fitted

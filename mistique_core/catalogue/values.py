@@ -9,12 +9,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.database import insert_ignore
+from mistique_core.catalogue.driver_statements import find_ids, insert_ignore
 from mistique_core.catalogue.modeldb_tables import history, hyperparameter, metric, value_name
 from mistique_core.catalogue.tables import stage
 
 _LONGEST = 200
-_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -37,21 +36,11 @@ class StageOwner:
 def name_ids(connection: sa.Connection, names: Iterable[str]) -> dict[str, int]:
     """Return the numbers of names, adding those that are new; longer ones are cut after 200 characters."""
     wanted = sorted({name[:_LONGEST] for name in names})
-    found = _known(connection, wanted)
-    new = [{"name": name} for name in wanted if name not in found]
+    found = find_ids(connection, value_name, "name", wanted)
+    new = [name for name in wanted if name not in found]
     if new:
-        insert_ignore(connection, value_name, new)
-        found |= _known(connection, [item["name"] for item in new])
-    return found
-
-
-def _known(connection: sa.Connection, names: list[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for start in range(0, len(names), _BATCH):
-        query = sa.select(value_name.c.name, value_name.c.id).where(
-            value_name.c.name.in_(names[start : start + _BATCH])
-        )
-        found.update((row.name, row.id) for row in connection.execute(query))
+        insert_ignore(connection, value_name, [{"name": name} for name in new])
+        found |= find_ids(connection, value_name, "name", new)
     return found
 
 

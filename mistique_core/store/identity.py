@@ -11,7 +11,8 @@ import uuid
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.database import Catalogue, insert_ignore
+from mistique_core.catalogue.database import Catalogue
+from mistique_core.catalogue.driver_statements import insert_ignore
 from mistique_core.catalogue.tables import partition, setting
 from mistique_core.errors import InvalidInputError, StorageError
 from mistique_core.storage import STORE_ID, StorageBackend

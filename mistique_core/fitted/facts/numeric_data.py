@@ -98,15 +98,23 @@ class NumericData:
         Some thousand rows tell it for most columns; where they leave a doubt, all rows are looked at.
         """
         rows = slice(None, None, max(1, self.rows // _SAMPLE_ROWS))
-        sample = np.asarray(self.X.iloc[rows] if hasattr(self.X, "iloc") else self.X[rows], dtype=np.float64)
-        off = np.maximum(np.abs(sample.mean(axis=0)), np.abs(sample.std(axis=0) - 1.0))
+        part = self.X.iloc[rows] if hasattr(self.X, "iloc") else self.X[rows]
+        sample = np.array(part, dtype=np.float64, order="F")
+        means = sample.mean(axis=0)
+        sample -= means
+        spread = np.sqrt(np.einsum("ij,ij->j", sample, sample) / len(sample))
+        off = np.maximum(np.abs(means), np.abs(spread - 1.0))
         if np.any(off > _FAR):
             return False
         return all(self._is_standard(int(number)) for number in np.flatnonzero(~(off <= _CLOSE_IN_SAMPLE)))
 
     def _is_standard(self, number: int) -> bool:
         column = np.asarray(self.X.iloc[:, number] if hasattr(self.X, "iloc") else self.X[:, number], dtype=np.float64)
-        return bool(abs(column.mean()) <= _CLOSE and abs(column.std() - 1.0) <= _CLOSE)
+        mean = column.mean()
+        if not abs(mean) <= _CLOSE:
+            return False
+        variance = column @ column / len(column) - mean**2  # the mean is small: nothing cancels
+        return bool(abs(np.sqrt(max(variance, 0.0)) - 1.0) <= _CLOSE)
 
 
 def _share_explained(left: _Floats, total: _Floats) -> float:
@@ -116,6 +124,7 @@ def _share_explained(left: _Floats, total: _Floats) -> float:
 
 
 def _is_numeric(X: Any) -> bool:
-    if hasattr(X, "dtypes") and hasattr(X, "iloc"):
-        return all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in X.dtypes)
+    dtypes = getattr(X, "dtypes", None)
+    if dtypes is not None and hasattr(X, "iloc"):
+        return all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in dtypes)
     return isinstance(X, np.ndarray) and X.dtype.kind in "biuf"

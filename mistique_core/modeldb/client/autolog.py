@@ -58,7 +58,8 @@ def autolog(
     InvalidInputError
         If a name cannot be used in keys.
     CatalogueUnavailableError
-        If the store's catalogue cannot be reached.
+        If `store` is no open store, and its catalogue cannot be reached. Later it may come and go: the run is begun in
+        the background, and what cannot be written is logged and tried again.
     """
     stop_active()
     recorder, _, close = open_recorder(project, model, store, experiment=experiment, description=description)

@@ -7,7 +7,7 @@ import sys
 from functools import lru_cache
 from typing import Any
 
-from mistique_core.fitted.facts.hyperparameters import as_json
+from mistique_core.fitted.facts.hyperparameters import as_json, params_of
 from mistique_core.lineage.code import library_versions
 from mistique_core.model import Stage
 from mistique_core.model.event import StageEvent
@@ -50,7 +50,7 @@ def versions(packages: tuple[str, ...]) -> dict[str, str]:
 
 def given_params(estimator: Any) -> dict[str, Any]:
     """Return the constructor arguments of an estimator that are not their defaults."""
-    params = estimator.get_params(deep=False)
+    params = params_of(estimator)
     cls: Any = type(estimator)
     defaults = _defaults(cls)
     return {name: value for name, value in sorted(params.items()) if not _is_same(value, defaults.get(name, _UNKNOWN))}

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from mistique_core.model.event import FrameEntity, StageEvent, TransformerEntity
 
@@ -100,18 +103,28 @@ def columns_of(data: Any, prefix: str = "x") -> tuple[dict[str, str] | None, boo
         What to call them.
     """
     labels = getattr(data, "columns", None)
-    if labels is not None and hasattr(data, "dtypes"):
-        return dict(zip(map(str, labels), map(str, data.dtypes), strict=True)), True
-    if hasattr(data, "name") and hasattr(data, "dtype"):
-        return {prefix if data.name is None else str(data.name): str(data.dtype)}, data.name is not None
+    dtypes: Any = None if labels is None else getattr(data, "dtypes", None)  # pandas makes a Series of them every time
+    if labels is not None and dtypes is not None:
+        return dict(zip(map(str, labels), map(_type_name, dtypes), strict=True)), True
     shape, dtype = getattr(data, "shape", None), getattr(data, "dtype", None)
+    if dtype is not None and hasattr(data, "name"):
+        return {prefix if data.name is None else str(data.name): _type_name(dtype)}, data.name is not None
     if shape is None or dtype is None:
         return None, False
     if len(shape) == 1:
-        return {prefix: str(dtype)}, False
+        return {prefix: _type_name(dtype)}, False
     if len(shape) == 2:
-        return {f"{prefix}{number}": str(dtype) for number in range(shape[1])}, False
+        return {f"{prefix}{number}": _type_name(dtype) for number in range(shape[1])}, False
     return None, False
+
+
+def _type_name(dtype: Any) -> str:
+    return _name_of_numpy_type(dtype) if isinstance(dtype, np.dtype) else str(dtype)
+
+
+@lru_cache(maxsize=1_000)
+def _name_of_numpy_type(dtype: np.dtype[Any]) -> str:
+    return str(dtype)
 
 
 def rows_of(data: Any) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,16 +20,20 @@ _FIRST_INTERVAL_SECONDS = 0.05
 """The first statements take longest: a short script need not wait for them at its end."""
 _MOST_OPEN = 64
 _LIBRARIES = ("numpy", "pandas", "sklearn")
+_FURTHER_LIBRARIES = ("keras", "lightgbm", "xgboost")
 
 
 class EventSink(Protocol):
     """What records events; :class:`mistique_core.modeldb.run_recorder.RunRecorder` is one."""
 
+    def begin(self) -> None:
+        """Record the begin of the run, unless that is done."""
+
     def record(self, events: Sequence[StageEvent]) -> None:
         """Record events in one transaction, in order."""
 
-    def finish(self, error: str | None = None) -> None:
-        """Record the end of the run."""
+    def finish(self, error: str | None = None, events: Sequence[StageEvent] = ()) -> None:
+        """Record the last events and the end of the run, in one transaction."""
 
 
 class EventBuffer:
@@ -87,9 +92,11 @@ class EventBuffer:
                 if not event.libraries and event.parent is None:
                     event.libraries = versions((*_LIBRARIES, event.operator.partition(":")[0].partition(".")[0]))
             self._events.extend(events)
-            if self._thread is None and not self._stopped.is_set():
-                self._thread = threading.Thread(target=self._work, name="mistique-modeldb", daemon=True)
-                self._thread.start()
+
+    def start(self) -> None:
+        """Begin the run and write from now on, in a thread of its own."""
+        self._thread = threading.Thread(target=self._work, name="mistique-modeldb", daemon=True)
+        self._thread.start()
 
     @contextmanager
     def between_writes(self) -> Iterator[None]:
@@ -125,37 +132,58 @@ class EventBuffer:
             self._open.clear()
         self._write()
 
-    def stop(self) -> None:
-        """Close and write all events, and end the thread; events that cannot be written are lost, and logged."""
+    def stop(self, error: str | None = None) -> None:
+        """Close all events, end the thread, and write them with the end of the run.
+
+        Events that cannot be written are lost, and logged.
+
+        Parameters
+        ----------
+        error
+            Why the script failed; ``None`` for a success.
+        """
         self._stopped.set()
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+        with self._lock:
+            self._open.clear()
         try:
-            self.flush()
+            with self._write_lock:
+                self._sink.finish(error, list(self._events))
+                self._events.clear()
+            return
         except CatalogueUnavailableError:
             log.exception("ModelDB: %d events could not be recorded and are lost", len(self._events))
         except Exception:
             log.exception("ModelDB: events could not be recorded together; each is tried alone")
             self._write_each()
+        try:
+            self._sink.finish(error)
+        except Exception:
+            log.exception("ModelDB: the end of the run could not be recorded")
 
     def _work(self) -> None:
-        interval = _FIRST_INTERVAL_SECONDS
+        # Reading versions takes milliseconds, which no call of the script should wait for.
+        versions((*_LIBRARIES, *(name for name in _FURTHER_LIBRARIES if name in sys.modules)))
+        interval = 0.0
         while not self._stopped.wait(interval):
-            interval = min(2 * interval, self._interval_seconds)
+            interval = min(2 * interval or _FIRST_INTERVAL_SECONDS, self._interval_seconds)
             try:
                 self._write()
             except Exception:
                 # The script goes on, and so does this thread: the events are kept and tried again.
                 if not self._has_complained:
                     self._has_complained = True
-                    log.exception("ModelDB: events could not be recorded; trying again every second")
+                    log.exception(
+                        "ModelDB: the run could not be recorded; the script goes on, trying again every second"
+                    )
 
     def _write(self) -> None:
         with self._write_lock:
             with self._lock:
                 ready = self._ready()
             if not ready:
+                self._sink.begin()
                 return
             self._sink.record(ready)
             with self._lock:

@@ -20,7 +20,12 @@ from mistique_core.modeldb.client.known_models import KnownModel
 from mistique_core.modeldb.client.pipeline_events import add_pipeline_parts, is_pipeline
 from mistique_core.modeldb.client.search_events import add_search_parts, is_search
 from mistique_core.modeldb.client.tracker import Tracker
-from mistique_core.modeldb.client.transform_events import is_transformer, output_source, record_learned_transform
+from mistique_core.modeldb.client.transform_events import (
+    is_transformer,
+    made_columns,
+    output_source,
+    record_learned_transform,
+)
 from mistique_core.workflows.estimators import ALLOWED_PACKAGES
 from mistique_core.workflows.fit import MODEL, FitStage
 from mistique_core.workflows.scale import SCALERS
@@ -69,7 +74,7 @@ def record_fit(tracker: Tracker, call: TracedCall) -> None:
             parts = add_pipeline_parts(tracker, event, estimator, data)
     tracker.buffer.add(event, *parts, begins_fit=True)
     if call.method == "fit_transform":
-        source = output_source(estimator, call.result, data, carries=False)
+        source = output_source(made_columns(estimator, call.result, data), call.result, data, carries=False)
         source.event = event
         event.frames = {"": source.entity}
         tracker.views.adopt(call.result, source)

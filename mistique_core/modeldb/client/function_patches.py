@@ -49,9 +49,11 @@ def trace_functions(replaced: Replaced, tracker: Tracker) -> None:
 
 
 def _is_metric(function: Any) -> bool:
+    """Return whether a function takes the truth first: by its code, as signatures take fifty times as long to make."""
     if not inspect.isfunction(function):
         return False
-    return next(iter(inspect.signature(function).parameters), "") in _TRUTH
+    code = inspect.unwrap(function).__code__
+    return code.co_argcount > 0 and code.co_varnames[0] in _TRUTH
 
 
 def _trace(replaced: Replaced, tracker: Tracker, module: ModuleType, name: str) -> None:

@@ -34,7 +34,7 @@ def open_recorder(
     description: str | None = None,
     check: Callable[[Catalogue], None] | None = None,
 ) -> tuple[RunRecorder, Catalogue, Callable[[], None] | None]:
-    """Begin an ExperimentRun.
+    """Return what records an ExperimentRun; it is not added to the catalogue yet.
 
     Parameters
     ----------
@@ -61,7 +61,13 @@ def open_recorder(
         if check is not None:
             check(opened.catalogue)
         recorder = RunRecorder(
-            opened.catalogue, project, model or name, experiment=experiment, name=name, description=description
+            opened.catalogue,
+            project,
+            model or name,
+            experiment=experiment,
+            name=name,
+            description=description,
+            is_begun_later=True,
         )
     except BaseException:
         if close is not None:

@@ -10,8 +10,9 @@ from typing import Any
 _ABSENT = object()
 _NOT_LOOKED_AT = frozenset(
     {
-        *sys.stdlib_module_names, "airflow", "keras", "lightgbm", "matplotlib", "mistique_core", "numpy", "pandas",
-        "pyarrow", "scipy", "sklearn", "sqlalchemy", "tensorflow", "torch", "xgboost",
+        *sys.stdlib_module_names, "airflow", "h5py", "joblib", "keras", "lightgbm", "matplotlib", "mistique_core",
+        "narwhals", "numpy", "pandas", "pyarrow", "rich", "scipy", "sklearn", "sqlalchemy", "tensorflow", "torch",
+        "xgboost",
     }
 )  # fmt: skip
 """Packages whose own use of what is replaced stays as it is."""
@@ -63,12 +64,13 @@ class Replaced:
 
     @staticmethod
     def _swap(replacements: Mapping[int, Any]) -> None:
+        known = replacements.keys()
         for module_name, module in list(sys.modules.items()):
             if module_name.partition(".")[0] in _NOT_LOOKED_AT and module_name != "__main__":
                 continue
             names = getattr(module, "__dict__", None)
-            if not isinstance(names, dict):
+            if not isinstance(names, dict) or known.isdisjoint(map(id, names.values())):
                 continue
             for name, value in list(names.items()):
-                if id(value) in replacements:
+                if id(value) in known:
                     names[name] = replacements[id(value)]

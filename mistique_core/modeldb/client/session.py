@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from mistique_core.modeldb.client.callable_names import versions
 from mistique_core.modeldb.client.event_buffer import EventSink
 from mistique_core.modeldb.client.replaced import Replaced
 from mistique_core.modeldb.client.tracker import Tracker
 
-log = logging.getLogger(__name__)
-
 _lock = threading.RLock()
 _active: list[TracedRun] = []
-
-_LIBRARIES = ("lightgbm", "numpy", "pandas", "sklearn", "xgboost")
 
 Patch = Callable[[Replaced, Tracker], None]
 
@@ -54,7 +48,6 @@ class TracedRun:
         self._close = close
         with _lock:
             stop_active()
-            versions(_LIBRARIES)  # reading them takes milliseconds, which no call of the script should wait for
             try:
                 for patch in patches:
                     patch(self._replaced, self.tracker)
@@ -62,6 +55,7 @@ class TracedRun:
                 self._replaced.put_back()
                 raise
             _active.append(self)
+            self.tracker.buffer.start()
 
     def __enter__(self) -> TracedRun:
         return self
@@ -101,11 +95,7 @@ class TracedRun:
             self._replaced.put_back()
         if os.getpid() != self.tracker.process:
             return  # a fork: the run is its parent's
-        self.tracker.buffer.stop()
-        try:
-            self.run.finish(error)
-        except Exception:
-            log.exception("ModelDB: the end of the run could not be recorded")
+        self.tracker.buffer.stop(error)
         if self._close is not None:
             self._close()
 

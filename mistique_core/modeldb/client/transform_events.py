@@ -34,7 +34,6 @@ def record_learned_transform(tracker: Tracker, call: TracedCall, data: DataView,
         type(estimator).__name__,
         call_path(type(estimator), call.method),
         type(estimator).__name__,
-        params=described(estimator),
         inputs={ONLY_INPUT: data.source.entity},
         hyperparameters=hyperparameters_of(estimator),
         **call.times,
@@ -46,8 +45,10 @@ def record_learned_transform(tracker: Tracker, call: TracedCall, data: DataView,
         columns = None if data.is_whole else list(data.columns or ())
         stage = TransformStage(class_path(type(estimator)), given, columns, label=name)
         describe_as(event, stage)
-    elif label is not None:
-        event.inputs = {**event.inputs, "y": label.source.entity}
+    else:
+        event.params = described(estimator)
+        if label is not None:
+            event.inputs = {**event.inputs, "y": label.source.entity}
     if call.error is None:
         names = data.columns if data.source.has_names else None
         facts = tracker.facts_of(estimator, call.argument(0, "X"), feature_names=names)
@@ -138,22 +139,22 @@ def _name_of(source: DataSource) -> str:
 
 def _add_output(tracker: Tracker, event: StageEvent, estimator: Any, data: DataView, result: Any, output: str) -> None:
     is_stage = event.operator == TransformStage.import_path()
-    source = output_source(estimator, result, data, carries=is_stage)
+    made = made_columns(estimator, result, data)
+    source = output_source(made, result, data, carries=is_stage)
     # Of the split, not of this stage: a further transformer gets its inputs under the same names.
     source.event, source.output = event, output or data.source.output
-    made = made_columns(estimator, result, data)
     event.frames = {**event.frames, output: source.entity}
     event.facts = {"input_columns": list(data.columns or ()), "output_columns": list(made or ())}
     tracker.views.adopt(result, source, None if made is None else tuple(made))
 
 
-def output_source(estimator: Any, result: Any, data: DataView, *, carries: bool) -> DataSource:
+def output_source(columns: dict[str, str] | None, result: Any, data: DataView, *, carries: bool) -> DataSource:
     """Return the data that a transformation made.
 
     Parameters
     ----------
-    estimator
-        What transformed.
+    columns
+        Those of :func:`made_columns`.
     result
         What it returned.
     data
@@ -161,7 +162,6 @@ def output_source(estimator: Any, result: Any, data: DataView, *, carries: bool)
     carries
         Whether the other columns of the data come along, as in a stage of a workflow.
     """
-    columns = made_columns(estimator, result, data)
     if columns is None or not carries:
         return DataSource(rows_of(result), columns, has_names=data.source.has_names)
     taken = set(data.columns or ())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.database import Catalogue, insert_ignore
+from mistique_core.catalogue.database import Catalogue
+from mistique_core.catalogue.driver_statements import insert_ignore
 from mistique_core.catalogue.modeldb_tables import tag
 from mistique_core.errors import InvalidInputError
 from mistique_core.modeldb.edit.targets import TAGGED, target_row

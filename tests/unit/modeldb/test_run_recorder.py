@@ -207,3 +207,33 @@ def test_refused_names(catalogue: Catalogue, names: tuple[str, str]) -> None:
     with pytest.raises(MistiqueError):
         RunRecorder(catalogue, *names)
     assert table(catalogue, "SELECT * FROM experiment_run").empty
+
+
+def test_a_run_that_is_begun_later(catalogue: Catalogue) -> None:
+    """Nothing is recorded until it is needed; then the run, the version and the time of its begin are there."""
+    run = RunRecorder(catalogue, "bank", "default", started_at=5.0, is_begun_later=True)
+    assert table(catalogue, "SELECT * FROM experiment_run").empty
+    run.begin()
+    run.begin()
+    rows = table(catalogue, "SELECT id, state, started_at FROM experiment_run")
+    assert rows.values.tolist() == [[run.id, "running", 5.0]]
+    other = RunRecorder(catalogue, "bank", "default", is_begun_later=True)
+    other.record(workflow())
+    assert (run.label, other.label) == ("bank.default@1", "bank.default@2")
+    assert set(table(catalogue, "SELECT run_id FROM data_frame").run_id) == {other.id}
+
+
+def test_the_last_events_come_with_the_end(catalogue: Catalogue) -> None:
+    """Both are recorded, or neither; what could not be recorded keeps its names for the next try."""
+    events = workflow()
+    run = RunRecorder(catalogue, "bank", "default", is_begun_later=True)
+    with pytest.raises(InvalidInputError, match="'fold' is a part of 'cv'"):
+        run.finish(None, [*events[:3], events[4]])
+    assert table(catalogue, "SELECT * FROM experiment_run").empty
+    run.finish("ValueError: no", events)
+    assert table(catalogue, "SELECT state, error FROM experiment_run").values.tolist() == [["failed", "ValueError: no"]]
+    names = table(catalogue, "SELECT name FROM stage ORDER BY id").name.tolist()
+    assert names == ["read", "fit", "evaluate", "cv", "fold", "fold_2"]
+    run.finish(ended_at=9.0)
+    rows = table(catalogue, "SELECT state, error, ended_at FROM experiment_run")
+    assert rows.values.tolist() == [["success", None, 9.0]]

@@ -20,14 +20,19 @@ class Sink:
         self.is_finished = False
         self.error: str | None = None
 
+    def begin(self) -> None:
+        """Nothing has to be there before the events."""
+
     def record(self, events: Sequence[StageEvent]) -> None:
         self.batches += 1
         self.events += events
         for number, event in enumerate(self.events):
             event.id = number
 
-    def finish(self, error: str | None = None) -> None:
+    def finish(self, error: str | None = None, events: Sequence[StageEvent] = ()) -> None:
         assert not self.is_finished
+        if events:
+            self.record(events)
         self.is_finished, self.error = True, error
 
     def only(self, name: str) -> StageEvent:

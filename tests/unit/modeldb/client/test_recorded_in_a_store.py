@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -16,8 +20,10 @@ from sklearn.metrics import accuracy_score
 from sklearn.model_selection import train_test_split
 
 from mistique_core import Mistique
-from mistique_core.errors import InvalidInputError, NotFoundError
-from mistique_core.modeldb import Syncer, autolog
+from mistique_core.catalogue import Catalogue
+from mistique_core.errors import CatalogueUnavailableError, InvalidInputError, NotFoundError
+from mistique_core.modeldb import RunRecorder, Syncer, autolog
+from mistique_core.modeldb.client.autolog import trace
 from mistique_core.modeldb.sync import Existing
 
 
@@ -55,6 +61,82 @@ def test_a_run_and_its_stages(tmp_path: Path) -> None:
         assert "division by zero" in states.error[1]
         with pytest.raises(InvalidInputError, match=r"model 'a\.b'"):
             autolog("cancer", "a.b", store=store)
+
+
+def test_a_run_is_begun_before_its_first_event(tmp_path: Path) -> None:
+    begun = threading.Event()
+
+    class Recorder(RunRecorder):
+        def begin(self) -> None:
+            super().begin()
+            begun.set()
+
+    with Mistique.open(tmp_path) as store:
+        with trace(Recorder(store.catalogue, "cancer", "m", is_begun_later=True)) as run:
+            assert begun.wait(60)
+            assert table(store, "SELECT state FROM experiment_run").state.tolist() == ["running"]
+        assert table(store, "SELECT id, state FROM experiment_run").to_numpy().tolist() == [[run.run.id, "success"]]
+
+
+def test_a_killed_script_leaves_its_begin_and_what_was_written(tmp_path: Path) -> None:
+    text = f"""
+        import os, signal
+        from sklearn.linear_model import LogisticRegression
+        from mistique_core.modeldb import autolog
+        run = autolog("cancer", store={str(tmp_path)!r})
+        LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+        run.flush()
+        LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    path = tmp_path / "script.py"
+    path.write_text(textwrap.dedent(text))
+    root = Path(__file__).parents[4]
+    ended = subprocess.run([sys.executable, str(path)], cwd=root, env={"PYTHONPATH": str(root)}, capture_output=True)
+    assert ended.returncode == -signal.SIGKILL
+    with Mistique.open(tmp_path) as store:
+        assert table(store, "SELECT state, ended_at FROM experiment_run").to_numpy().tolist() == [["running", None]]
+        assert table(store, "SELECT name FROM stage").name.tolist()[:1] == ["LogisticRegression"]
+
+
+def test_a_catalogue_that_is_away_at_first(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A run that cannot be begun is logged; the script goes on, and is recorded as soon as that is possible."""
+    Mistique.open(tmp_path).close()
+    catalogue = Catalogue(f"sqlite:///{tmp_path / 'catalogue.db'}", busy_seconds=0.0)
+    other = sqlite3.connect(tmp_path / "catalogue.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with trace(RunRecorder(catalogue, "cancer", "m", is_begun_later=True)) as run:
+        accuracy = script()
+        with pytest.raises(CatalogueUnavailableError, match="locked"):
+            run.flush()
+        with pytest.raises(CatalogueUnavailableError, match="locked"):
+            _ = run.run.label
+        while "the script goes on" not in caplog.text:
+            time.sleep(0.01)
+        other.execute("ROLLBACK")
+    other.close()
+    with Mistique.open(tmp_path) as store:
+        assert table(store, "SELECT state FROM experiment_run").state.tolist() == ["success"]
+        assert table(store, "SELECT value FROM metric").value.tolist() == [accuracy]
+        names = table(store, "SELECT name FROM stage ORDER BY id").name.tolist()
+        assert names == ["train_test_split", "LogisticRegression", "predict", "evaluate"]
+    catalogue.close()
+
+
+def test_a_catalogue_that_stays_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Mistique.open(tmp_path).close()
+    catalogue = Catalogue(f"sqlite:///{tmp_path / 'catalogue.db'}", busy_seconds=0.0)
+    other = sqlite3.connect(tmp_path / "catalogue.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with trace(RunRecorder(catalogue, "cancer", "m", is_begun_later=True)):
+        accuracy = script()
+    other.close()
+    assert accuracy > 0.8
+    assert "4 events could not be recorded and are lost" in caplog.text
+    assert "the end of the run could not be recorded" in caplog.text
+    with Mistique.open(tmp_path) as store:
+        assert table(store, "SELECT id FROM experiment_run").empty
+    catalogue.close()
 
 
 def test_the_interpreter_ends_a_run(tmp_path: Path) -> None:
