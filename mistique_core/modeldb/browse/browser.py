@@ -150,8 +150,8 @@ class Browser:
         Parameters
         ----------
         readable_dags
-            DAGs whose runs count; runs of scripts always do. ``None`` means all. Projects of which no run counts are left
-            out, those without any run are not.
+            DAGs whose runs count; runs of scripts always do. ``None`` means all. Projects of which no run counts are
+            left out, those without any run are not.
         most_metrics
             Most metrics to summarise of each project: the first by name of those that its twenty newest runs measured.
         """
