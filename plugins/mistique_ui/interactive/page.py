@@ -62,8 +62,8 @@ class Arguments:
         parts = [part.strip() for part in text.split(",")] if text.strip() else []
         found: list[int] = []
         for part in parts:
-            first, _, last = part.partition("-")
-            ends = (first.strip(), (last or first).strip())
+            first, dash, last = part.partition("-")
+            ends = (first.strip(), (last if dash else first).strip())
             if not all(end.isdecimal() and int(end) <= MOST for end in ends) or int(ends[0]) > int(ends[1]):
                 raise InvalidInputError(f"{name}={text[:80]!r} is no list of numbers; write them as 1,2,7-12")
             size = len(found) + int(ends[1]) - int(ends[0]) + 1

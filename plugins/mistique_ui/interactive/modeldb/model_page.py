@@ -27,6 +27,7 @@ from mistique_ui.interactive.modeldb.model_figures import (
     intervals_of,
 )
 from mistique_ui.interactive.modeldb.pipeline_graph import STYLE, PipelineGraph, pipeline_graph
+from mistique_ui.interactive.modeldb.project_of import project_id
 from mistique_ui.interactive.page import Arguments, Page
 from mistique_ui.interactive.parts import badge, breakable, card, crumbs, facts, heading, moment, nothing
 from mistique_ui.interactive.theme import graph
@@ -88,11 +89,11 @@ def _stages(viewer: Viewer, found: ModelDetail) -> tuple[StageRecord, ...]:
 
 def _head(viewer: Viewer, found: ModelDetail, contents: RunContents) -> Any:
     run = found.run
-    project = next((item for item in viewer.db.browse.projects(most_metrics=0) if item.name == run.project), None)
+    project = project_id(viewer, run.project)
     links = [("Projects", viewer.address("/app/projects"))]
     if project is not None:
-        links.append((project.name, viewer.address(f"/app/projects/{project.id}")))
-        links.append(("Models", viewer.address(f"/app/projects/{project.id}/models")))
+        links.append((str(run.project), viewer.address(f"/app/projects/{project}")))
+        links.append(("Models", viewer.address(f"/app/projects/{project}/models")))
     beside: list[Any] = [
         html.A("The run, stage by stage", href=viewer.address("/run", dag_id=run.dag_id, run_id=run.run_id))
     ]

@@ -25,3 +25,10 @@ def project_name(viewer: Viewer, project_id: int) -> str:
     if name is None:
         raise NotFoundError(f"project {project_id} does not exist; the projects page lists what does")
     return str(name)
+
+
+def project_id(viewer: Viewer, name: str | None) -> int | None:
+    """Return the row of a project; ``None`` where there is none."""
+    with viewer.catalogue.read() as connection:
+        found = connection.scalar(sa.select(project.c.id).where(project.c.name == name))
+    return None if found is None else int(found)
