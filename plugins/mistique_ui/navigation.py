@@ -16,6 +16,7 @@ class Section:
 
 SECTIONS = (
     Section("projects", "Projects", "/app/projects"),
+    Section("predictions", "Predictions", "/app/predictions"),
     Section("runs", "Runs", "/runs"),
     Section("storage", "Storage", "/storage"),
 )
