@@ -22,6 +22,7 @@ from mistique_ui.interactive.router import explained
 from mistique_ui.interactive.viewer import current_viewer
 
 if TYPE_CHECKING:
+    from mistique_core.predictions import PredictionSet
     from mistique_ui.interactive.viewer import Viewer
 
 NEIGHBOURS = 10
@@ -161,7 +162,7 @@ def _predictions(assembler: Assembler, found: Assembled, asked: Asked, position:
     head = html.Tr([html.Th("Model"), html.Th(what), html.Th(detail, className="num"), html.Th("")])
     more = len(found.sets) - len(rows)
     note = [html.P(f"{more} further models are not listed.", className="soft")] if more > 0 else []
-    return html.Div([html.Table([html.Thead(head), html.Tbody(rows)], className="compact"), *note], className="wide")
+    return html.Div([html.Table([html.Thead(head), html.Tbody(rows)], className="compact"), *note], className="scrolls")
 
 
 def _shown(assembler: Assembler, found: Assembled, asked: Asked, at: int, position: int) -> tuple[str, str]:
@@ -231,36 +232,51 @@ def _neighbours(matrix: Matrix, position: int) -> Any:
                 html.Button("Select them, and order all rows by distance", id="predictions-take-neighbours", n_clicks=0)
             ),
         ],
-        className="wide",
+        className="scrolls",
     )
 
 
-def _stages(viewer: Viewer, found: Assembled, item: Any, row: int) -> list[Any]:
+def _stages(viewer: Viewer, found: Assembled, item: PredictionSet, row: int) -> list[Any]:
+    """Return the example at each stage: what that stage has changed, and the rest folded away."""
     _, path = path_of(viewer, item)
-    parts = []
+    parts: list[Any] = []
+    before: dict[str, str] = {}
     for node in path:
         try:
             _, frame = values_at(viewer, item, node.name, [row])
-            content = _values(frame, len(node.columns))
+            values = {str(name): _value(frame[name].iloc[0]) for name in frame.columns}
+            content = _values(values, before, len(node.columns))
+            before |= values
         except MistiqueError as error:
             content = html.P("; ".join(part for part in explained(error) if part), className="soft")
         made = "logged by hand" if node.stage is None else node.stage.operator
-        parts.append(
-            html.Details(
-                [html.Summary([html.Strong(node.name), html.Span(f" {made}", className="soft")]), content], open=True
-            )
-        )
+        title = html.Summary([html.Strong(node.name), html.Span(f" {made}", className="soft")])
+        parts.append(html.Details([title, content], open=True))
     return parts
 
 
-def _values(frame: Any, columns: int) -> Any:
-    cells = [
-        html.Div([html.Dt(str(name)), html.Dd(_value(frame[name].iloc[0]))])
-        for name in list(frame.columns)[:MOST_VALUES]
-    ]
-    more = columns - len(cells)
-    note = html.P(f"{more:,} further columns are not shown.", className="soft") if more > 0 else None
-    return html.Div([html.Dl(cells, className="values"), note])
+def _values(values: Mapping[str, str], before: Mapping[str, str], columns: int) -> Any:
+    new = {name: value for name, value in values.items() if before.get(name) != value}
+    same = {name: value for name, value in values.items() if name not in new}
+    parts: list[Any] = []
+    if new:
+        parts.append(_list(new))
+    else:
+        parts.append(html.P("It changes no value of this example.", className="soft"))
+    if same:
+        more = html.Summary(f"{len(same):,} {'column' if len(same) == 1 else 'columns'} as before", className="soft")
+        parts.append(html.Details([more, _list(same)], className="folded"))
+    if columns > len(values):
+        parts.append(html.P(f"{columns - len(values):,} further columns are not shown.", className="soft"))
+    return html.Div(parts)
+
+
+def _list(values: Mapping[str, str]) -> html.Dl:
+    shown = list(values.items())[:MOST_VALUES]
+    cells = [html.Div([html.Dt(name, title=name), html.Dd(value)]) for name, value in shown]
+    if len(values) > len(shown):
+        cells.append(html.Div([html.Dt("…"), html.Dd(f"and {len(values) - len(shown):,} more")]))
+    return html.Dl(cells, className="values")
 
 
 def _value(value: Any) -> str:

@@ -12,19 +12,20 @@ from mistique_core.predictions import Assembled, churn
 from mistique_core.predictions.groups import group_accuracy, group_correctness
 from mistique_ui.interactive.parts import card, labelled, problem
 from mistique_ui.interactive.predictions.asked import Asked, assembled, text
-from mistique_ui.interactive.predictions.matrix_figure import share_table
 from mistique_ui.interactive.predictions.matrix_pane import column_order
 from mistique_ui.interactive.predictions.rows import groups
+from mistique_ui.interactive.predictions.share_table import share_table
 from mistique_ui.interactive.router import explained
-from mistique_ui.interactive.theme import graph
 from mistique_ui.interactive.viewer import current_viewer
 
 MOST_SHOWN_GROUPS = 60
+SIDE_BY_SIDE = 5
+"""Models up to which both tables fit beside each other."""
 MEASURES = {"right": "share of right decisions", "correctness": "mean correctness"}
 
 
-def pane(options: list[dict[str, str]], group: str | None) -> Any:
-    """Return the frame of the pane."""
+def pane(options: list[dict[str, str]], group: str | None, models: int) -> Any:
+    """Return the frame of the pane: two cards, beside each other where their tables are narrow enough."""
     return html.Div(
         [
             card(
@@ -67,7 +68,7 @@ def pane(options: list[dict[str, str]], group: str | None) -> Any:
                 title="Performance in groups",
             ),
         ],
-        className="columns",
+        className="columns" if models <= SIDE_BY_SIDE else None,
     )
 
 
@@ -123,9 +124,7 @@ def churn_part(found: Assembled, asked: Asked, columns: str) -> Any:
     shares = churn(found.matrix, asked.threshold)[np.ix_(places, places)]
     np.fill_diagonal(shares, np.nan)
     shown = [names[at] for at in places]
-    figure = share_table(shares, shown, shown, title="", name="decide differently")
-    height = int(min(max(260, 110 + 26 * len(names)), 640))
-    return graph("predictions-churn-figure", figure, height=height, label="Churn between models")
+    return share_table("predictions-churn-table", shares, shown, shown, "", "Share of rows decided differently")
 
 
 def _groups(viewer: Any, found: Assembled, asked: Asked, key: str, measure: str, columns: str) -> Any:
@@ -136,12 +135,16 @@ def _groups(viewer: Any, found: Assembled, asked: Asked, key: str, measure: str,
     places = column_order(matrix, columns)
     down = [f"{name} ({size:,})" for name, size in zip(by.names, by.sizes, strict=True)][:MOST_SHOWN_GROUPS]
     what = MEASURES.get(measure, MEASURES["right"])
-    figure = share_table(
-        values[:MOST_SHOWN_GROUPS, places], [matrix.names[at] for at in places], down, title="", name=what
+    table = share_table(
+        "predictions-groups-table",
+        values[:MOST_SHOWN_GROUPS, places],
+        [matrix.names[at] for at in places],
+        down,
+        IntermediateKey.parse(key).column,
+        what,
     )
     more = len(by.names) - len(down)
     note = [html.P(f"{more} further groups are not shown.", className="soft")] if more > 0 else []
     if matrix.problem.kind == "regression" and by_decision:
         note.append(html.P("Right: an error of at most a tenth of the label's standard deviation.", className="soft"))
-    height = int(min(max(260, 110 + 26 * len(down)), 900))
-    return [graph("predictions-groups-figure", figure, height=height, label="Performance in groups"), *note]
+    return [table, *note]

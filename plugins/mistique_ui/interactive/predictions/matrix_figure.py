@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -88,6 +87,7 @@ def matrix_figure(matrix: Matrix, seen: Viewport, first: int, stop: int, models:
             "title": "Rows in the chosen order",
             "tickformat": ",d",
             "zeroline": False,
+            "anchor": "x2",
         },
         margin={"l": 76, "r": 10, "t": 40 if len(names) <= 10 else 120, "b": 14},
         dragmode="zoom",
@@ -122,42 +122,3 @@ def _short(name: str) -> str:
 
 def _plain(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("%{", "% {")
-
-
-def share_table(values: Any, across: Sequence[str], down: Sequence[str], *, title: str, name: str) -> go.Figure:
-    """Return a table of shares as a heatmap with numbers where there is room.
-
-    Parameters
-    ----------
-    values
-        (down, across) float64, 0 to 1; NaN is left empty.
-    across, down
-        Names of columns and rows.
-    title
-        What the shares are of.
-    name
-        What a share is, for the hover text.
-    """
-    cells = np.asarray(values, dtype=np.float64)
-    room = cells.size <= 400 and len(across) <= 16
-    texts = [["" if np.isnan(value) else f"{value:.0%}" for value in row] for row in cells] if room else None
-    top = float(np.nanmax(cells)) if cells.size and not np.isnan(cells).all() else 1.0
-    low = float(np.nanmin(cells)) if cells.size and not np.isnan(cells).all() else 0.0
-    figure = go.Figure(
-        go.Heatmap(
-            z=cells,
-            x=[_short(item) for item in across],
-            y=[_short(item) for item in down],
-            zmin=low,
-            zmax=max(top, low + 1e-9),
-            colorscale="Cividis",
-            text=texts,
-            texttemplate="%{text}" if room else None,
-            hovertemplate=f"%{{y}}<br>%{{x}}<br>{name}: %{{z:.2%}}<extra></extra>",
-            colorbar={"thickness": 12, "tickformat": ".0%", "outlinewidth": 0},
-        )
-    )
-    figure.update_layout(title={"text": title, "font": {"size": 13}}, margin={"t": 40, "l": 40, "r": 8, "b": 30})
-    figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
-    figure.update_xaxes(showgrid=False, type="category", tickangle=0 if len(across) <= 5 else -50)
-    return figure

@@ -260,6 +260,6 @@ def _totals(matrix: Matrix) -> list[int]:
 def _status(matrix: Matrix, span: Span, step: int) -> str:
     each = "a line is one row" if step == 1 else f"a line is the mean of {step:,} rows"
     return (
-        f"Rows {span.first + 1:,} to {span.stop:,} of {matrix.rows:,}, {len(matrix.names):,} models; {each}. "
+        f"Rows {span.first:,} to {span.stop - 1:,} of {matrix.rows:,}, {len(matrix.names):,} models; {each}. "
         "Drag to zoom, double-click for all rows, click a cell for its example."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from mistique_core.errors import MistiqueError, NotFoundError
 from mistique_core.predictions import Assembled, summarise
@@ -82,7 +82,7 @@ def layout(viewer: Viewer, arguments: Arguments) -> Any:
             ]
         ),
         matrix_pane.pane(order, query.get("columns", "chosen"), matrix_pane.order_options(found.matrix, order)),
-        likeness_pane.pane(group_options(viewer, found.sets[0]), query.get("group")),
+        likeness_pane.pane(group_options(viewer, found.sets[0]), query.get("group"), len(found.sets)),
         explorer_pane.pane(query.get("stage")),
         example_pane.pane(),
     ]
@@ -158,13 +158,16 @@ def _register_summary(app: Dash) -> None:
             chosen = selected(viewer, found.matrix, text(selection, "the selection"))
         except Exception as error:
             return problem(*explained(error)), _scopes(None)
+        scopes = _scopes(None if chosen is None else len(chosen))
+        if scope != "selected" and ctx.triggered_id == "predictions-selected":
+            return no_update, scopes
         rows = None
         if scope == "selected" and chosen is not None:
             rows = chosen.copy()
             rows.sort()
         made = summarise(assembler_of(viewer), CACHE, found, threshold=asked.threshold, positions=rows)
         content = summary_pane.summary(made, found.matrix.problem, asked.label or found.sets[0].labels[0])
-        return content, _scopes(None if chosen is None else len(chosen))
+        return content, scopes
 
 
 def _register_address(app: Dash) -> None:

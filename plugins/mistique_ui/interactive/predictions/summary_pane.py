@@ -66,13 +66,14 @@ def _metrics(summaries: Sequence[ModelSummary], problem: Problem) -> Any:
         for name in names
     }
     rows = [{"model": item.name} | {name: _number(item.metrics.get(name)) for name in names} for item in summaries]
+    shown = "significant" if problem.kind == "regression" else "fourDigits"
     columns: list[dict[str, Any]] = [{"field": "model", "headerName": "Model", "pinned": "left", "minWidth": 140}]
     columns += [
         {
             "field": name,
             "headerName": heads[name],
             "type": "rightAligned",
-            "valueFormatter": {"function": "significant(params.value)"},
+            "valueFormatter": {"function": f"{shown}(params.value)"},
             "filter": "agNumberColumnFilter",
             "wrapHeaderText": True,
             "autoHeaderHeight": True,
@@ -168,7 +169,7 @@ def _by_class(summaries: Sequence[ModelSummary], problem: Problem) -> Any:
             shown = "–" if curves is None or math.isnan(curves.roc_auc) else f"{curves.roc_auc:.4f}"
             cells.append(html.Td(shown, className="num"))
         rows.append(html.Tr([html.Th(name, scope="row"), *cells]))
-    return html.Div(html.Table([html.Thead(head), html.Tbody(rows)], className="compact"), className="wide")
+    return html.Div(html.Table([html.Thead(head), html.Tbody(rows)], className="compact"), className="scrolls")
 
 
 def _confusion(item: ModelSummary, problem: Problem, at: int) -> Any:
@@ -193,7 +194,7 @@ def _confusion(item: ModelSummary, problem: Problem, at: int) -> Any:
         rows.append(html.Tr([html.Th(name, scope="row"), *cells]))
     title = html.Caption([html.Span(className="swatch", style={"background": SERIES[at % len(SERIES)]}), item.name])
     return html.Div(
-        html.Table([title, html.Thead(head), html.Tbody(rows)], className="compact confusion"), className="wide"
+        html.Table([title, html.Thead(head), html.Tbody(rows)], className="compact confusion"), className="scrolls"
     )
 
 
