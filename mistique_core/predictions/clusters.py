@@ -7,15 +7,15 @@ import numpy.typing as npt
 
 from mistique_core.predictions.matrix import Matrix
 from mistique_core.predictions.orders import Permutation
-from mistique_core.predictions.problem import Floats
 
 SAMPLE_ROWS = 20_000
 MOST_CLUSTERS = 24
 _PASSES = 12
-_CHUNK = 1 << 15
+Cells = npt.NDArray[np.floating]
+_CHUNK = 1 << 13
 
 
-def leaf_order(distances: Floats) -> list[int]:
+def leaf_order(distances: Cells) -> list[int]:
     """Return items in the order of the leaves of an average-linkage tree, so that similar ones are neighbours.
 
     Parameters
@@ -43,7 +43,7 @@ def leaf_order(distances: Floats) -> list[int]:
     return branches[0] if branches else []
 
 
-def _turned(left: list[int], right: list[int], distances: Floats) -> list[int]:
+def _turned(left: list[int], right: list[int], distances: Cells) -> list[int]:
     choices = [(left, right), (left[::-1], right), (left, right[::-1]), (left[::-1], right[::-1])]
     best = min(choices, key=lambda pair: distances[pair[0][-1], pair[1][0]])
     return best[0] + best[1]
@@ -104,20 +104,24 @@ def cluster_order(matrix: Matrix, codes: npt.NDArray[np.int32]) -> Permutation:
     return np.lexsort((along, codes)).astype(np.int32)
 
 
-def _first_centres(sample: Floats, clusters: int, rng: np.random.Generator) -> Floats:
+def _first_centres(sample: Cells, clusters: int, rng: np.random.Generator) -> Cells:
     """Return centres far from each other: k-means++."""
     centres = sample[[int(rng.integers(len(sample)))]]
     nearest = _distances(sample, centres)[:, 0]
     while len(centres) < clusters and nearest.sum() > 0:
-        chosen = int(rng.choice(len(sample), p=nearest / nearest.sum()))
+        shares = nearest.astype(np.float64)
+        chosen = int(rng.choice(len(sample), p=shares / shares.sum()))
         centres = np.vstack([centres, sample[[chosen]]])
         nearest = np.minimum(nearest, _distances(sample, centres[-1:])[:, 0])
     return centres
 
 
-def _cells(matrix: Matrix, positions: npt.NDArray[np.int64]) -> Floats:
-    """Return (positions, models) float64 correctness in steps of 1 / 200."""
-    return np.stack([matrix.correctness(at, positions) for at in range(len(matrix.columns))], axis=1).astype(np.float64)
+def _cells(matrix: Matrix, positions: npt.NDArray[np.int64]) -> Cells:
+    """Return (positions, models) float32 correctness in steps of 1 / 200."""
+    found = np.empty((len(positions), len(matrix.columns)), np.float32)
+    for at in range(len(matrix.columns)):
+        found[:, at] = matrix.correctness(at, positions)
+    return found
 
 
 def _spread(rows: int, most: int) -> npt.NDArray[np.int64]:
@@ -126,7 +130,7 @@ def _spread(rows: int, most: int) -> npt.NDArray[np.int64]:
     return np.linspace(0, rows - 1, most).astype(np.int64)
 
 
-def _distances(left: Floats, right: Floats) -> Floats:
+def _distances(left: Cells, right: Cells) -> Cells:
     """Return (left, right) squared Euclidean distances, of values from 0 to 200, so that cancelling is mild."""
     squares = (left * left).sum(axis=1)[:, None] + (right * right).sum(axis=1)[None, :] - 2 * left @ right.T
     return np.asarray(np.maximum(squares, 0))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash import ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from mistique_core.errors import InvalidInputError
 from mistique_core.predictions import Matrix, view
@@ -16,10 +15,9 @@ from mistique_core.predictions.ordering import Order
 from mistique_core.predictions.viewport import MOST_BINS
 from mistique_ui.interactive.parts import card, labelled
 from mistique_ui.interactive.predictions.asked import CACHE, Asked, assembled, text
-from mistique_ui.interactive.predictions.matrix_figure import HEIGHT, matrix_figure
+from mistique_ui.interactive.predictions.matrix_view import matrix_view
 from mistique_ui.interactive.predictions.rows import shown_in
 from mistique_ui.interactive.predictions.selection import Selection
-from mistique_ui.interactive.theme import TEMPLATE, graph
 from mistique_ui.interactive.viewer import current_viewer
 
 COLUMN_ORDERS = {"chosen": "by name", "similar": "similar ones together", "worst": "worst first", "best": "best first"}
@@ -56,19 +54,12 @@ class Span:
         first = min(max(self.first + step, 0), max(rows - size, 0))
         return Span(first, min(first + size, rows))
 
-    def dragged(self, change: Any, rows: int) -> Span | None:
-        """Return what Plotly reports of a drag or a wheel; ``None`` where the rows are not concerned."""
-        if not isinstance(change, Mapping):
-            return None
-        if change.get("yaxis.autorange"):
-            return Span(0, rows)
-        ends = change.get("yaxis.range") or [change.get("yaxis.range[0]"), change.get("yaxis.range[1]")]
-        if not isinstance(ends, list) or len(ends) != 2:
-            return None
-        if not all(isinstance(item, int | float) and math.isfinite(item) for item in ends):
-            return None
-        low, high = sorted(min(max(float(item), -1.0), float(rows)) for item in ends)
-        first, stop = max(math.floor(low + 0.5), 0), min(math.ceil(high + 0.5), rows)
+    def asked(self, change: Any, rows: int) -> Span:
+        """Return what a drag, a wheel or a key asks for."""
+        ends = [change.get("first"), change.get("stop")] if isinstance(change, Mapping) else []
+        if len(ends) != 2 or not all(isinstance(item, int) for item in ends):
+            raise InvalidInputError("the matrix does not say which rows to show; press 'All rows'")
+        first, stop = (min(max(item, 0), rows) for item in ends)
         if stop - first < _LEAST_ROWS:
             first = max(min(first, rows - _LEAST_ROWS), 0)
             stop = min(first + _LEAST_ROWS, rows)
@@ -125,12 +116,16 @@ def pane(order: str, columns: str, options: list[dict[str, str]]) -> Any:
                 className="controls",
             ),
             html.P(id="predictions-shown", className="soft", **{"aria-live": "polite"}),
-            graph(
-                "predictions-matrix",
-                height=HEIGHT,
-                label="Prediction matrix: models across, rows down",
-                config={"scrollZoom": True},
+            html.Div(
+                id="predictions-matrix",
+                tabIndex=0,
+                role="application",
+                **{"aria-label": "Prediction matrix. Arrows move the rows, plus and minus zoom, Home shows all"},
             ),
+            dcc.Store(id="predictions-view"),
+            dcc.Store(id="predictions-gesture"),
+            dcc.Store(id="predictions-clicked"),
+            dcc.Store(id="predictions-drawn"),
         ],
         title="Prediction matrix",
     )
@@ -140,13 +135,13 @@ def register(app: Dash) -> None:
     """Add the pane's callbacks."""
 
     @app.callback(
-        Output("predictions-matrix", "figure"),
+        Output("predictions-view", "data"),
         Output("predictions-span", "data"),
         Output("predictions-shown", "children"),
         Input("predictions-asked", "data"),
         Input("predictions-order", "value"),
         Input("predictions-columns", "value"),
-        Input("predictions-matrix", "relayoutData"),
+        Input("predictions-gesture", "data"),
         *(Input(f"predictions-{name}", "n_clicks") for name in BUTTONS),
         State("predictions-span", "data"),
     )
@@ -155,19 +150,21 @@ def register(app: Dash) -> None:
         matrix = assembled(viewer, Asked.from_json(asked)).matrix
         span = Span.of(rest[-1], matrix.rows)
         triggers = {str(name).partition(".")[0].removeprefix("predictions-") for name in ctx.triggered_prop_ids}
-        if triggers == {"matrix"}:
-            moved = span.dragged(change, matrix.rows)
-            if moved is None:
-                return no_update, no_update, no_update
-            span = moved
+        if triggers == {"gesture"}:
+            span = span.asked(change, matrix.rows)
         elif len(triggers) == 1 and triggers <= set(BUTTONS):
             span = span.moved(triggers.pop(), matrix.rows)
         shown = shown_in(viewer, matrix, text(order, "the order"))
         seen = view(shown, span.first, span.stop, MOST_BINS)
         models = column_order(matrix, text(columns, "the order of models") or "chosen")
-        figure = matrix_figure(matrix, seen, span.first, span.stop, models)
-        figure.update_layout(template=TEMPLATE, height=HEIGHT)
-        return figure, [span.first, span.stop], _status(matrix, span, seen.step)
+        picture = matrix_view(matrix, seen, span.first, span.stop, models)
+        return picture, [span.first, span.stop], _status(matrix, span, seen.step)
+
+    app.clientside_callback(
+        ClientsideFunction("predictions", "draw"),
+        Output("predictions-drawn", "data"),
+        Input("predictions-view", "data"),
+    )
 
     @app.callback(
         Output("predictions-order", "options"),
@@ -201,7 +198,7 @@ def register(app: Dash) -> None:
     @app.callback(
         Output("predictions-example", "data", allow_duplicate=True),
         Output("predictions-selected", "data", allow_duplicate=True),
-        Input("predictions-matrix", "clickData"),
+        Input("predictions-clicked", "data"),
         State("predictions-asked", "data"),
         State("predictions-order", "value"),
         State("predictions-columns", "value"),
@@ -215,7 +212,7 @@ def register(app: Dash) -> None:
         shown = shown_in(viewer, found.matrix, text(order, "the order"))
         seen = Span.of(span, found.matrix.rows)
         step = view(shown, seen.first, seen.stop, MOST_BINS).step
-        first = max(min(int(down) // step * step, found.matrix.rows - 1), 0)
+        first = min(down, found.matrix.rows - 1) // step * step
         chosen = found.matrix.row_ids[shown.permutation[first : first + step]]
         name = None
         if across is not None:
@@ -233,15 +230,12 @@ def shown_order(order: Any) -> Order:
     return Order.parse(text(order, "the order") or "error")
 
 
-def _clicked(event: Any) -> tuple[int | None, float]:
+def _clicked(event: Any) -> tuple[int | None, int]:
     """Return the column (``None`` for the truth) and the row of a click."""
-    points = event.get("points") if isinstance(event, Mapping) else None
-    if not isinstance(points, list) or not points or not isinstance(points[0], Mapping):
+    across, down = (event.get("model"), event.get("row")) if isinstance(event, Mapping) else (None, None)
+    if not isinstance(across, int) or not isinstance(down, int) or down < 0:
         raise InvalidInputError("the click names no cell; click into the matrix again")
-    across, down = points[0].get("x"), points[0].get("y")
-    if not isinstance(down, int | float) or not math.isfinite(down) or down < -1:
-        raise InvalidInputError("the click names no row; click into the matrix again")
-    return (int(across) if isinstance(across, int | float) else None), min(float(down), 2.0**62)
+    return (across if across >= 0 else None), down
 
 
 @dataclass(frozen=True)
@@ -261,5 +255,5 @@ def _status(matrix: Matrix, span: Span, step: int) -> str:
     each = "a line is one row" if step == 1 else f"a line is the mean of {step:,} rows"
     return (
         f"Rows {span.first:,} to {span.stop - 1:,} of {matrix.rows:,}, {len(matrix.names):,} models; {each}. "
-        "Drag to zoom, double-click for all rows, click a cell for its example."
+        "Drag to zoom, double-click for all rows, click a cell for its example; shift and wheel zoom, too."
     )
