@@ -27,11 +27,11 @@ window.dash_clientside = window.dash_clientside || {};
     made.height = down;
     const context = made.getContext("2d");
     const image = context.createImageData(across, down);
-    for (let at = 0; at < cells.length; at += 1) {
-      const colour = colours[cells[at]];
-      image.data.set(colour, at * 4);
-      image.data[at * 4 + 3] = 255;
-    }
+    const packed = new Uint32Array(colours.length);
+    const parts = new Uint8Array(packed.buffer);
+    colours.forEach((colour, level) => parts.set([...colour, 255], level * 4));
+    const pixels = new Uint32Array(image.data.buffer);
+    for (let at = 0; at < cells.length; at += 1) pixels[at] = packed[cells[at]];
     context.putImageData(image, 0, 0);
     return made;
   };

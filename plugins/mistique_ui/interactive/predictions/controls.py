@@ -62,7 +62,7 @@ def controls(
                         max=1,
                         step=0.005,
                         value=asked.threshold,
-                        placeholder="as decided",
+                        placeholder="own",
                         debounce=0.4,
                     ),
                     "Probability of the positive class from which on a row is decided for it, in steps of 0.005; "

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dash import ALL, Dash, Input, Output, State, ctx, html, no_update
 
-from mistique_core.errors import MistiqueError
+from mistique_core.errors import MistiqueError, NotFoundError
 from mistique_core.predictions import Assembled, Assembler, Matrix, nearest
 from mistique_core.predictions.levels import STEPS
 from mistique_core.predictions.problem import class_of_column
@@ -24,6 +25,8 @@ from mistique_ui.interactive.viewer import current_viewer
 if TYPE_CHECKING:
     from mistique_core.predictions import PredictionSet
     from mistique_ui.interactive.viewer import Viewer
+
+log = logging.getLogger(__name__)
 
 NEIGHBOURS = 10
 MOST_VALUES = 80
@@ -247,6 +250,9 @@ def _stages(viewer: Viewer, found: Assembled, item: PredictionSet, row: int) -> 
             values = {str(name): _value(frame[name].iloc[0]) for name in frame.columns}
             content = _values(values, before, len(node.columns))
             before |= values
+        except NotFoundError as error:
+            log.debug("%s of row %d: %s", node.name, row, error)
+            content = html.P("It does not hold this example, or nothing but maps.", className="soft")
         except MistiqueError as error:
             content = html.P("; ".join(part for part in explained(error) if part), className="soft")
         made = "logged by hand" if node.stage is None else node.stage.operator

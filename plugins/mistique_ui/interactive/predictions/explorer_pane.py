@@ -88,8 +88,9 @@ def register(app: Dash) -> None:
         Input("predictions-stage", "value"),
         Input("predictions-order", "value"),
         State("predictions-example", "data"),
+        State("predictions-search", "value"),
     )
-    def show(given: Any, selection: Any, stage: Any, order: Any, example: Any) -> Any:
+    def show(given: Any, selection: Any, stage: Any, order: Any, example: Any, words: Any) -> Any:
         name = text(stage, "the stage")
         if name is None:
             return no_update, no_update
@@ -99,7 +100,8 @@ def register(app: Dash) -> None:
             chosen = selected(viewer, found.matrix, text(selection, "the selection"))
             places = shown_in(viewer, found.matrix, text(order, "the order")).permutation if chosen is None else chosen
             item = model_of(found, example)
-            table = _table(viewer, found.matrix, item, name, np.asarray(places[:MOST_ROWS], dtype=np.int64))
+            rows = np.asarray(places[:MOST_ROWS], dtype=np.int64)
+            table = _table(viewer, found.matrix, item, name, rows, text(words, "the search") or "")
         except Exception as error:
             return problem(*explained(error)), ""
         total = found.matrix.rows if chosen is None else len(chosen)
@@ -175,9 +177,7 @@ def values_at(viewer: Viewer, item: PredictionSet, stage: str, row_ids: Any) -> 
         known = viewer.store.get_intermediates(keys[0], strategy="read").row_id
         held = np.asarray(row_ids)[np.isin(row_ids, known)]
         if not len(held):
-            raise NotFoundError(
-                f"{stage!r} holds none of these rows: its row ids are others; choose a later stage"
-            ) from None
+            raise NotFoundError(f"{stage!r} holds none of these rows; choose another stage") from None
         frame = viewer.store.get_intermediates(keys, row_id=held, strategy="read").frame
     return node, frame
 
@@ -202,7 +202,7 @@ def truth_text(matrix: Matrix, position: int) -> Any:
     return matrix.problem.classes[matrix.truth.codes[position]]
 
 
-def _table(viewer: Viewer, matrix: Matrix, item: PredictionSet, stage: str, places: Any) -> Any:
+def _table(viewer: Viewer, matrix: Matrix, item: PredictionSet, stage: str, places: Any, words: str) -> Any:
     node, frame = values_at(viewer, item, stage, matrix.row_ids[places])
     held = matrix.positions(frame.index.to_numpy())
     means = total_correctness(matrix)[held] / (len(matrix.names) * STEPS)
@@ -217,7 +217,14 @@ def _table(viewer: Viewer, matrix: Matrix, item: PredictionSet, stage: str, plac
     columns: list[dict[str, Any]] = [
         {"field": "row_id", "headerName": "Row", "pinned": "left", "width": 92, "type": "rightAligned"},
         {"field": "truth", "headerName": "Truth", "pinned": "left", "width": 96},
-        {"field": "mean", "headerName": "Mean correctness", "pinned": "left", "width": 110, **number},
+        {
+            "field": "mean",
+            "headerName": "Mean correctness",
+            "pinned": "left",
+            "width": 128,
+            "wrapHeaderText": True,
+            **number,
+        },
     ]
     for at, name in enumerate(frame.columns):
         kind = number if frame[name].dtype.kind in "iuf" else {}
@@ -235,6 +242,7 @@ def _table(viewer: Viewer, matrix: Matrix, item: PredictionSet, stage: str, plac
                 "rowSelection": {"mode": "multiRow", "enableClickSelection": False},
                 "pagination": True,
                 "paginationPageSize": 100,
+                "quickFilterText": words,
             },
         ),
         *note,

@@ -51,13 +51,12 @@ def layout(viewer: Viewer, arguments: Arguments) -> Any:
     sets = sets_of(viewer, project)
     if not sets:
         none = nothing("No model of this project has predictions beside a label", f"To see some, {_KEEP}.")
-        return [heading("Predictions"), controls(viewer, asked, sets, (), "", None), none, _state(asked, query)]
-    chosen, label = chosen_sets(sets, asked)
+        return [heading("Predictions"), none, _projects(viewer)]
     try:
+        chosen, label = chosen_sets(sets, asked)
         found = assembled(viewer, asked)
     except MistiqueError as error:
-        head = controls(viewer, asked, sets, chosen, label, None)
-        return [heading("Predictions"), head, nothing(*explained(error)), _state(asked, query)]
+        return [heading("Predictions"), nothing(*explained(error)), _projects(viewer)]
     order = query.get("order", "error")
     return [
         heading("Predictions"),
@@ -244,6 +243,15 @@ def _scopes(rows: int | None) -> list[dict[str, Any]]:
             "disabled": rows is None,
         },
     ]
+
+
+def _projects(viewer: Viewer) -> Any:
+    """Return where to go from a page that shows nothing."""
+    links = [
+        html.Li(dcc.Link(item.name, href=viewer.address("/app/predictions", project=item.id)))
+        for item in viewer.db.browse.projects(readable_dags=viewer.readable, most_metrics=0)
+    ]
+    return html.Section([html.P("All comparable predictions of a project:"), html.Ul(links)], className="elsewhere")
 
 
 def _first_project(viewer: Viewer) -> int:
