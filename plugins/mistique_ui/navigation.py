@@ -18,5 +18,6 @@ SECTIONS = (
     Section("projects", "Projects", "/app/projects"),
     Section("models", "Models", "/app/models"),
     Section("runs", "Runs", "/runs"),
+    Section("predictions", "Predictions", "/app/predictions"),
     Section("storage", "Storage", "/storage"),
 )

@@ -8,5 +8,6 @@ from mistique_ui.interactive.modeldb.models_page import MODELS, PROJECT_MODELS
 from mistique_ui.interactive.modeldb.project_page import PROJECT
 from mistique_ui.interactive.modeldb.projects_page import PROJECTS
 from mistique_ui.interactive.page import Page
+from mistique_ui.interactive.predictions.page import PREDICTIONS
 
-PAGES: tuple[Page, ...] = (PROJECTS, PROJECT, MODELS, PROJECT_MODELS, MODEL, COMPARE)
+PAGES: tuple[Page, ...] = (PROJECTS, PROJECT, MODELS, PROJECT_MODELS, MODEL, COMPARE, PREDICTIONS)

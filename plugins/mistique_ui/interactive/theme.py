@@ -77,6 +77,7 @@ def grid(name: str, columns: list[dict[str, Any]], rows: list[dict[str, Any]] | 
         "animateRows": False,
         "ensureDomOrder": True,
         "enableCellTextSelection": True,
+        "theme": {"function": "themeQuartz"},
         "suppressFieldDotNotation": True,
     }
     if rows is None:
