@@ -33,7 +33,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    extra = (("AIRFLOW_CONN_UNREACHABLE", json.dumps(nowhere)),)
+    extra = (
+        ("AIRFLOW_CONN_UNREACHABLE", json.dumps(nowhere)),
+        ("AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL", "600"),  # nothing here changes a file
+        ("PYTHONDONTWRITEBYTECODE", ""),  # else each process, and so each task, compiles what it imports
+    )
     environment = DemoEnvironment(ROOT, state, port, dags, extra)
     environment.create_folders()
     with running_airflow(environment, print):

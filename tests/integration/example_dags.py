@@ -14,7 +14,7 @@ from tests.integration.airflow_site import MODELS, ROOT
 EVERY = "MISTIQUE_EVERY_DAG"
 """Environment variable: set to ``true``, every DAG runs; else one of each kind, so that a usual run stays short."""
 HOMES = {"rows": 3_000}
-IMAGES = {"rows": 40, "epochs": 1, "every": 1}
+IMAGES = 40
 FEW = ("zillow_p4_v2", "zillow_p5_v2", "zillow_p10_v1")
 """A scaled elastic net; two models, combined; the longest chain of features."""
 
@@ -76,11 +76,85 @@ WORKFLOWS = {
     **(ZILLOW if IS_EVERY else {dag_id: ZILLOW[dag_id] for dag_id in FEW}),
     **({"cancer_trees": Workflow("search/cancer_trees.yaml", None, {})} if IS_EVERY else {}),
 }
-NETWORKS = ("cifar10_cnn", "cifar10_vgg16") if IS_EVERY else ("cifar10_cnn",)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network of ``dags/cifar10.py``, as the thesis describes it.
+
+    Attributes
+    ----------
+    model, optimizer, epochs
+        Name of its model, and how it is trained here.
+    capture
+        The task that captures its layers.
+    layers
+        Of each layer its name, its type, and the units that come out.
+    frozen
+        How many layers, from the first, no training changes.
+    """
+
+    model: str
+    optimizer: str
+    epochs: int
+    capture: str
+    layers: tuple[tuple[str, str, int], ...]
+    frozen: int
+
+    @property
+    def conf(self) -> dict[str, Any]:
+        return {"rows": IMAGES, "epochs": self.epochs, "every": 1}
+
+
+CNN = Network(
+    "cnn",
+    "RMSprop",
+    1,
+    "capture",
+    (
+        *(
+            layer
+            for block, units in ((1, 32), (2, 64))
+            for layer in (
+                (f"block{block}_conv1", "Conv2D", units),
+                (f"block{block}_conv2", "Conv2D", units),
+                (f"block{block}_pool", "MaxPooling2D", units),
+                (f"block{block}_dropout", "Dropout", units),
+            )
+        ),
+        ("flatten", "Flatten", 2_304),
+        ("dense", "Dense", 512),
+        ("dropout", "Dropout", 512),
+        ("logits", "Dense", 10),
+    ),
+    0,
+)
+VGG16 = Network(
+    "vgg16",
+    "Adam",
+    2,
+    "train",
+    (
+        *(
+            layer
+            for block, (units, size) in enumerate(((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)), 1)
+            for layer in (
+                *((f"block{block}_conv{number}", "Conv2D", units) for number in range(1, size + 1)),
+                (f"block{block}_pool", "MaxPooling2D", units),
+            )
+        ),
+        ("flatten", "Flatten", 512),
+        ("dense", "Dense", 256),
+        ("logits", "Dense", 10),
+    ),
+    19,
+)
+"""Two epochs: what the second one shares with the first is taken over."""
+NETWORKS = {f"cifar10_{network.model}": network for network in ((CNN, VGG16) if IS_EVERY else (CNN,))}
 CANCER = tuple(f"cancer_{model}" for model in MODELS)
 CONFS: dict[str, dict[str, Any]] = {
     **{dag_id: workflow.conf for dag_id, workflow in WORKFLOWS.items()},
     **{dag_id: {} for dag_id in CANCER},
-    **dict.fromkeys(NETWORKS, IMAGES),
+    **{dag_id: network.conf for dag_id, network in NETWORKS.items()},
 }
 """DAG id -> what it is triggered with."""

@@ -23,7 +23,7 @@ from mistique_core.modeldb.records import RunDetail, StageRecord
 from mistique_core.modeldb.runs import find_run
 from mistique_core.workflows.operator_names import OPERATORS
 from tests.integration.airflow_site import MODELS, Site
-from tests.integration.example_dags import CANCER, CONFS, NETWORKS, WORKFLOWS
+from tests.integration.example_dags import CANCER, CONFS, IMAGES, NETWORKS, WORKFLOWS
 from tests.integration.expected import ESTIMATORS
 
 pytestmark = pytest.mark.airflow
@@ -243,12 +243,11 @@ def test_stages_are_those_of_the_file(seen: Callable[[str], Seen], dag_id: str) 
         assert instance["rendered_fields"]["stage_params"] == stage.get("params", {}), name
         assert item.operator == f"{implementation.__module__}:{implementation.__qualname__}"
         assert item.version == version
-        signature = inspect.signature(implementation).parameters.values()
-        defaults = {one.name: one.default for one in signature if one.default is not one.empty}
-        given = {**json.loads(json.dumps(defaults)), **entry.fixed, **stage.get("params", {})}
-        assert {key: value for key, value in given.items() if value is not None} == {
-            key: value for key, value in item.params.items() if value is not None
-        }, name
+        given = {**entry.fixed, **stage.get("params", {})}
+        assert {key: item.params[key] for key in given} == given, name
+        for key in item.params.keys() - given.keys():
+            default = inspect.signature(implementation).parameters[key].default
+            assert default is None or item.params[key] == json.loads(json.dumps(default)), (name, key)
         inputs = stage.get("inputs", {})
         if isinstance(inputs, str):
             (taken,) = item.inputs
@@ -272,12 +271,13 @@ def test_hyperparameters_are_those_of_the_estimator(seen: Callable[[str], Seen],
     """All that the library's own estimator has after it was given what stands in the file; no other stage has any."""
     found, fits = seen(dag_id), 0
     for item in found.detail.stages:
-        if "estimator" not in item.params:
+        path = item.params.get("estimator") or item.params.get("transformer")
+        if path is None:
             assert item.hyperparameters == {}, item.name
             continue
-        module, _, name = item.params["estimator"].rpartition(".")
+        module, _, name = path.rpartition(".")
         given = WORKFLOWS[dag_id].stages[item.name]["params"]
-        estimator = getattr(importlib.import_module(module), name)(**given["params"])
+        estimator = getattr(importlib.import_module(module), name)(**given.get("params", {}))
         assert as_text(item.hyperparameters) == as_text(estimator.get_params())
         assert item.label == name
         made = "sklearn.pipeline.Pipeline" if given.get("normalize") else f"{type(estimator).__module__}.{name}"
@@ -340,20 +340,60 @@ def test_the_cancer_pipelines(seen: Callable[[str], Seen], model: str) -> None:
 
 
 @pytest.mark.parametrize("dag_id", NETWORKS)
-def test_a_network_and_its_training(seen: Callable[[str], Seen], ended: Site, dag_id: str) -> None:
-    """The training's settings and last metrics are those of its history; each checkpoint is a model of its own."""
-    detail = seen(dag_id).detail
-    name = dag_id.removeprefix("cifar10_")
+def test_a_training(seen: Callable[[str], Seen], ended: Site, dag_id: str) -> None:
+    """Its settings, its layers and their weights; its metrics are those of its history and of the stored logits."""
+    detail, network = seen(dag_id).detail, NETWORKS[dag_id]
     train = next(item for item in detail.stages if item.name == "train")
-    optimizer = {"cnn": "RMSprop", "vgg16": "Adam"}[name]
-    assert (train.hyperparameters["epochs"], train.hyperparameters["optimizer"]) == (1, optimizer)
+    settings = train.hyperparameters
+    assert (settings["epochs"], settings["optimizer"]) == (network.epochs, network.optimizer)
     assert [(item.type_name, item.bytes) for item in train.fitted] == [("Functional", None)]
+    layers = settings["architecture"][1:]
+    assert [(item["name"], item["type"], item["shape"][-1]) for item in layers] == [*network.layers]
+    before = 3
+    for place, (item, (_, kind, units)) in enumerate(zip(layers, network.layers, strict=True)):
+        taps = {"Conv2D": 9 * before + 1, "Dense": before + 1}.get(kind, 0)
+        assert item["weights"] == taps * units, item
+        assert item["trainable"] == (place >= network.frozen) or not taps, item
+        before = units
+    last = f"cifar10.{network.model}_epoch{network.epochs:02d}@1.logits"
     with ended.store() as store:
-        curve = store.get_intermediates(f"cifar10.{name}@1.train_history", strategy="read").to_pandas()
-    assert train.metrics.keys() == set(curve.columns)
-    for metric, value in train.metrics.items():
-        assert value == curve[metric].iloc[-1]
-    assert {str(label) for label in detail.run.versions} == {f"cifar10.{name}@1", f"cifar10.{name}_epoch01@1"}
+        curve = store.get_intermediates(f"cifar10.{network.model}@1.train_history", strategy="read").to_pandas()
+        labels = store.get_intermediates(f"cifar10.{network.model}@1.labels", strategy="read").to_pandas()["label"]
+        found = store.get_intermediates(last, strategy="read")
+    assert train.metrics == curve.iloc[-1].to_dict()
+    logits = found.to_pandas()
+    validated = logits.index[-IMAGES // 5 :]
+    values, truth = logits.loc[validated].to_numpy(np.float64), labels.loc[validated].to_numpy()
+    assert train.metrics["val_accuracy"] == pytest.approx((values.argmax(axis=1) == truth).mean())
+    loss = np.log(np.exp(values).sum(axis=1)) - values[np.arange(len(values)), truth]
+    assert train.metrics["val_loss"] == pytest.approx(loss.mean(), rel=1e-3)
+
+
+@pytest.mark.parametrize("dag_id", NETWORKS)
+def test_layers(seen: Callable[[str], Seen], dag_id: str) -> None:
+    """Each checkpoint is a model; each layer takes what the one before gave, and ran while its task did."""
+    found, network = seen(dag_id), NETWORKS[dag_id]
+    models = [f"{network.model}_epoch{epoch:02d}" for epoch in range(1, network.epochs + 1)]
+    assert {str(label) for label in found.detail.run.versions} == {
+        f"cifar10.{model}@1" for model in (network.model, *models)
+    }
+    assert [frame.label for frame in found.detail.frames] == [f"cifar10.{model}@1.images" for model in models]
+    for epoch, model in enumerate(models):
+        layers = [item for item in found.detail.stages if item.version.model == model]
+        assert [(item.name, item.label, item.outputs[0].columns) for item in layers] == [*network.layers]
+        names = ["images", *(name for name, *_ in network.layers)]
+        assert [[taken.label for taken in item.inputs] for item in layers] == [
+            [f"cifar10.{model}@1.{name}"] for name in names[:-1]
+        ]
+        assert [item.is_reused for item in layers] == [
+            bool(epoch) and place < network.frozen for place in range(len(layers))
+        ]
+        instance = found.instances[network.capture, -1 if network.capture == "train" else epoch]
+        for item in layers:
+            assert (item.task_id, item.state, item.try_number) == (network.capture, "success", 1)
+            assert item.outputs[0].rows == IMAGES
+            assert seconds(instance["start_date"]) <= item.started_at <= (item.ended_at or 0.0)
+            assert (item.ended_at or np.inf) <= seconds(instance["end_date"])
 
 
 def test_a_cleared_task_is_a_further_try(ended: Site, seen: Callable[[str], Seen]) -> None:
