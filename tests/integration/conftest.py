@@ -35,7 +35,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         port = probe.getsockname()[1]
     extra = (
         ("AIRFLOW_CONN_UNREACHABLE", json.dumps(nowhere)),
-        ("AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL", "600"),  # nothing here changes a file
+        # Nothing here changes a file, but fifty DAGs of one file take a minute on a busy machine.
+        ("AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL", "120"),
+        ("AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT", "300"),
+        ("AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT", "240"),
         ("PYTHONDONTWRITEBYTECODE", ""),  # else each process, and so each task, compiles what it imports
     )
     environment = DemoEnvironment(ROOT, state, port, dags, extra)
