@@ -18,7 +18,7 @@ unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME
 COMPILE := $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	$(if $(UPGRADE),--upgrade)
 
-.PHONY: help env test modes lint check format lock demo bench clean
+.PHONY: help env test modes records lint check format lock demo bench clean
 
 # One optimisation switched off, and the tests on whose path it lies. Not among them: all eight combinations of the three
 # are compared, question by question, in tests/store/test_same_answers.py, and sweeps over every failure and every kill
@@ -86,6 +86,9 @@ mode-%: env
 	@echo "== the store's tests with $($*_setting)"
 	@env $($*_setting) .venv/bin/python -m pytest -q -n $(PROCESSES) $($*_tests) \
 		-k "$(MODES_LEFT_OUT) and not ($($*_left_out))" $(ARGS)
+
+records: env ## Run all example DAGs in a real Airflow: ModelDB's records must be what its REST API says (about 10 minutes)
+	@MISTIQUE_EVERY_DAG=true .venv/bin/python -m pytest -n 0 tests/integration/test_modeldb_records.py $(ARGS)
 
 lint: env ## Run the static checks: ruff, mypy, import-linter
 	@echo "[lint 1/4] ruff check"

@@ -19,7 +19,9 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
+from benchmarks.bulk_rows import insert_columns
 from benchmarks.harness import Budget, Report, arguments, finish, seconds
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.entities import experiment_id, model_id
@@ -179,41 +181,46 @@ def fill(catalogue: Catalogue, runs: int, width: int) -> None:
                 for i in range(1, runs + 1)
             ],
         )
-    for start in range(1, runs + 1, BATCH):
-        ids = range(start, min(start + BATCH, runs + 1))
-        values = rng.random((len(ids), width))
-        settings = rng.integers(0, 20, (len(ids), HYPERPARAMETERS))
-        with catalogue.write() as connection:
-            _insert(
-                connection,
-                metric,
-                [
-                    {"run_id": run, "name_id": j + 1, "stage_id": run, "value": value, "is_own": True}
-                    for i, run in enumerate(ids)
-                    for j, value in enumerate(values[i].tolist())
-                ],
-            )
-            _insert(
-                connection,
-                hyperparameter,
-                [
-                    {
-                        "run_id": run,
-                        "name_id": width + j + 1,
-                        "stage_id": run,
-                        "kind": "int",
-                        "value": value,
-                        "number": float(value),
-                        "text": str(value),
-                        "is_own": True,
-                    }
-                    for i, run in enumerate(ids)
-                    for j, value in enumerate(settings[i].tolist())
-                ],
-            )
+    insert_columns(catalogue, metric, _metrics(rng, runs, width))
+    with catalogue.write() as connection:
+        settings = np.random.default_rng(SEED + 1).integers(0, 20, (runs, HYPERPARAMETERS))
+        _insert(
+            connection,
+            hyperparameter,
+            [
+                {
+                    "run_id": run,
+                    "name_id": width + j + 1,
+                    "stage_id": run,
+                    "kind": "int",
+                    "value": value,
+                    "number": float(value),
+                    "text": str(value),
+                    "is_own": True,
+                }
+                for run, values in enumerate(settings.tolist(), 1)
+                for j, value in enumerate(values)
+            ],
+        )
     if catalogue.dialect == "postgresql":
         with catalogue.write() as connection:
             connection.exec_driver_sql("ANALYZE")
+
+
+def _metrics(rng: np.random.Generator, runs: int, width: int) -> Iterator[dict[str, NDArray[Any]]]:
+    """Yield the rows of some runs at a time."""
+    names = np.arange(1, width + 1)
+    for start in range(1, runs + 1, BATCH):
+        ids = np.arange(start, min(start + BATCH, runs + 1))
+        values = rng.random((len(ids), width)).ravel()
+        owners = np.repeat(ids, width)
+        yield {
+            "run_id": owners,
+            "name_id": np.tile(names, len(ids)),
+            "stage_id": owners,
+            "value": values,
+            "is_own": np.ones(len(values), dtype=bool),
+        }
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:

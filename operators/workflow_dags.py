@@ -8,13 +8,15 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, BaseOperator
+from airflow.sdk import DAG, BaseOperator, get_parsing_context
 
 from mistique_core.errors import InvalidInputError, MistiqueError, NotFoundError
 from mistique_core.workflows.specification import WorkflowSpec, load_workflow
+from mistique_core.workflows.specification.document import read_document
 from operators.connection import DEFAULT_CONNECTION
 from operators.dag_options import dag_id_of, dag_options, safe_id
 from operators.materialize import MaterializeOperator
+from operators.search_dag import SUFFIX as SEARCH_SUFFIX
 from operators.search_dag import search_dag
 from operators.workflow_stage import WorkflowStageOperator
 
@@ -49,6 +51,9 @@ def dags_from_yaml(
     wrong with it; the other files are not affected. Airflow knows import errors only of whole Python files, and
     disables all DAGs of such a file. A single file that cannot be used raises, and so is an import error.
 
+    In the process of a task a folder gives the task's own DAG only: building fifty DAGs takes longer than most of their
+    tasks. A file gives all of its DAGs there too.
+
     Parameters
     ----------
     folder_or_file
@@ -63,7 +68,7 @@ def dags_from_yaml(
     Returns
     -------
     dict
-        DAG id -> DAG, to be added to the module's globals.
+        DAG id -> DAG, to be added to the module's globals; see above for what it holds in the process of a task.
 
     Raises
     ------
@@ -78,11 +83,16 @@ def dags_from_yaml(
     files = sorted(file for file in place.iterdir() if file.suffix in SUFFIXES and file.is_file())
     if not files:
         raise NotFoundError(f"folder {str(place)!r} has no files *.yaml; put workflows there")
+    wanted = get_parsing_context().dag_id
     dags: dict[str, DAG] = {}
     for file in files:
+        if wanted is not None and not _may_hold(file, wanted):
+            continue
         try:
-            made = _dags_of_file(file, dags, schedule, mistique_conn_id, dag_kwargs)
+            made = _dags_of_file(file, dags, schedule, mistique_conn_id, dag_kwargs, wanted)
         except MistiqueError as error:
+            if wanted not in (None, _broken_id(file)):
+                continue
             log.error("workflow %s cannot be used:\n%s", file, error)
             broken = _broken_dag(file, error, dag_kwargs)
             made = {broken.dag_id: broken}
@@ -90,14 +100,33 @@ def dags_from_yaml(
     return dags
 
 
+def _may_hold(file: Path, dag_id: str) -> bool:
+    """Return whether a file may hold a DAG; checks nothing, so that it is much faster than loading the file."""
+    if dag_id == _broken_id(file):
+        return True
+    try:
+        value = read_document(file.read_text(encoding="utf-8"), str(file)).value
+    except (MistiqueError, OSError, UnicodeDecodeError):
+        return False  # its DAG is the one above
+    names = (value.get("project"), value.get("model")) if isinstance(value, dict) else ()
+    return bool(names) and dag_id.startswith(safe_id("_".join(map(str, names))))
+
+
 def _dags_of_file(
-    file: Path, others: Mapping[str, DAG], schedule: Any, mistique_conn_id: str, dag_kwargs: dict[str, Any]
+    file: Path,
+    others: Mapping[str, DAG],
+    schedule: Any,
+    mistique_conn_id: str,
+    dag_kwargs: dict[str, Any],
+    wanted: str | None = None,
 ) -> dict[str, DAG]:
-    """Return the DAGs of a file; their ids differ from those of `others`."""
+    """Return the DAGs of a file, or the one that is wanted; their ids differ from those of `others`."""
     made: dict[str, DAG] = {}
     for spec in load_workflow(file).all_variations():
-        found = [_workflow_dag(spec, schedule, mistique_conn_id, dag_kwargs)]
-        if spec.search is not None:
+        found = []
+        if wanted in (None, dag_id_of(spec)):
+            found.append(_workflow_dag(spec, schedule, mistique_conn_id, dag_kwargs))
+        if spec.search is not None and wanted in (None, dag_id_of(spec, SEARCH_SUFFIX)):
             found.append(search_dag(spec, mistique_conn_id, dag_kwargs))
         for dag in found:
             if dag.dag_id in made:
@@ -164,10 +193,14 @@ class BrokenWorkflowOperator(BaseOperator):
         raise InvalidInputError(self.problems)
 
 
+def _broken_id(file: Path) -> str:
+    return safe_id(f"broken_{file.stem}")
+
+
 def _broken_dag(file: Path, error: MistiqueError, dag_kwargs: dict[str, Any]) -> DAG:
     text = str(error)
     with DAG(
-        safe_id(f"broken_{file.stem}"),
+        _broken_id(file),
         schedule=None,
         catchup=False,
         dag_display_name=f"{file.name} cannot be used",

@@ -66,10 +66,12 @@ def begin_stage(
     inputs: Mapping[str, Ref],
     kind: StageKind = StageKind.TRANSFORM,
     parent_id: int | None = None,
+    started_at: float | None = None,
 ) -> int:
     """Record that a stage runs; a try that was still marked as running was killed and now failed.
 
-    `parent_id` is the stage that it is a part of: its values then do not count as the run's own.
+    `parent_id` is the stage that it is a part of: its values then do not count as the run's own. `started_at`, in Unix
+    seconds, is when it began, if that was not just now.
     """
     same = (
         stage.c.model_version_id == model_version_id,
@@ -97,7 +99,7 @@ def begin_stage(
             libraries=dict(libraries),
             deterministic=True,
             state=RUNNING,
-            started_at=time.time(),
+            started_at=time.time() if started_at is None else started_at,
             kind=kind.value,
             parent_id=parent_id,
         )
@@ -226,13 +228,15 @@ def take_over_outputs(
     name: str,
     *,
     needs: Mapping[str, Mapping[str, Need]] | None = None,
+    ended_at: float | None = None,
 ) -> None:
     """Register the outputs of stage `source` for stage `stage_id` too; no bytes are touched.
 
     What the source has learned is taken over as well, unless `needs` says that the stage has a shape of its own: then
     its fitted objects are left to the caller, and `needs` is what its outputs need of its own inputs.
 
-    The measured seconds are taken over as well: they are what a re-run of the stage would cost.
+    The measured seconds are taken over as well: they are what a re-run of the stage would cost. `ended_at`, in Unix
+    seconds, is when it was decided to take them over, if that was not just now.
     """
     now = time.time()
     origin = connection.execute(sa.select(stage).where(stage.c.id == source)).one()
@@ -242,7 +246,7 @@ def take_over_outputs(
         .values(
             state=SUCCESS,
             fingerprint=origin.fingerprint,
-            ended_at=now,
+            ended_at=now if ended_at is None else ended_at,
             reused_from=origin.reused_from or source,
             load_seconds=origin.load_seconds,
             transformer_seconds=origin.transformer_seconds,

@@ -46,7 +46,6 @@ def open_event(
     task_id: str | None,
 ) -> Iterator[OpenEvent]:
     """Record the beginning of an event and, when the block ends, its end; see :meth:`Run.event`."""
-    started = time.perf_counter()
     with catalogue.write() as connection:
         stage_id = begin_stage(
             connection,
@@ -63,6 +62,7 @@ def open_event(
             kind=kind,
         )
     event = OpenEvent(stage_id)
+    started = time.perf_counter()
     try:
         yield event
     except BaseException as error:

@@ -244,8 +244,8 @@ class StageRunner:
         deterministic = item.deterministic
         start, before = time.perf_counter(), loaded.read_seconds
         result = item.execute(loaded.values)
-        executed = time.perf_counter()
-        execute_seconds = executed - start - (loaded.read_seconds - before)
+        executed, read = time.perf_counter(), loaded.read_seconds
+        execute_seconds = executed - start - (read - before)
         outputs = self._prepare(place, item, result)
         about = inputs.get(result.metrics_input or "")
         given = [name for name, ref in inputs.items() if isinstance(ref, IntermediateRef)]
@@ -260,12 +260,12 @@ class StageRunner:
                 add_transformers(
                     connection, run_of_stage(connection, stage_id), [MadeTransformer(entity, stage_id, output)]
                 )
+            reading = loaded.read_seconds  # columns that came out untouched may have been read to be stored
+            storing = time.perf_counter() - executed - (reading - read)
             finish_stage(
                 connection,
                 stage_id,
-                StageSeconds(
-                    loaded.read_seconds, loaded.transformer_seconds, execute_seconds, time.perf_counter() - executed
-                ),
+                StageSeconds(reading, loaded.transformer_seconds, execute_seconds, storing),
                 fingerprint=identity if deterministic else None,
                 deterministic=deterministic,
                 hyperparameters=result.hyperparameters,

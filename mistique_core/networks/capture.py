@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -218,12 +219,13 @@ class Capture:
 
     def _begin(self, starts: Mapping[str, StoredCopy]) -> OpenCapture:
         """Fit the schemes, show what the capture will take, and begin it."""
+        began_at = time.time()
         network = Network(self._request.graph, self._plan.calls, self._plan.stored)
-        state = self._fit(network, self._open_starts(starts))
+        state = self._fit(network, self._open_starts(starts), began_at)
         with self._store.catalogue.write() as connection:
             return open_capture(connection, self._run.version_id, self._request.key, state.to_bytes())
 
-    def _fit(self, network: Network, arrays: Mapping[str, StoredArray]) -> CaptureState:
+    def _fit(self, network: Network, arrays: Mapping[str, StoredArray], began_at: float) -> CaptureState:
         request = self._request
 
         def take(rows: npt.NDArray[np.intp]) -> dict[str, Array]:
@@ -254,6 +256,7 @@ class Capture:
             self._plan.starts,
             self._plan.origin,
             frozenset(name for name in sample if not _is_alike(first[name][0], sample[name][0])),
+            began_at,
         )
 
     def _estimate(self, name: str, codec: UnitCodec, sample: Array) -> LayerEstimate:
@@ -336,7 +339,9 @@ class Capture:
         row_ids = StoredArray(self._store.frame_reader, self._store.catalogue.read, first).row_ids()
         layers = [self._layer(name, state) for name in self._request.wanted]
         refs = {name: record.ref for name, record in self._inputs.items()}
-        recorded = self._recorder.record(layers, refs, row_ids, blocks, None if opened is None else opened.id)
+        capture_id = None if opened is None else opened.id
+        began_at = time.time() if state is None else state.began_at
+        recorded = self._recorder.record(layers, refs, row_ids, blocks, capture_id, began_at)
         return self._reports(state, recorded, "stored")
 
     def _layer(self, name: str, state: CaptureState | None) -> CapturedLayer:

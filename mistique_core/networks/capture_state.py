@@ -31,6 +31,8 @@ class CaptureState:
         Those of the starts that are lossy copies, and their schemes.
     dependent
         Tensors whose rows depend on the other rows of their batch.
+    began_at
+        When the capture began, in Unix seconds: before anything of the network ran.
     """
 
     codecs: Mapping[str, UnitCodec]
@@ -40,6 +42,7 @@ class CaptureState:
     starts: tuple[str, ...]
     origin: Mapping[str, str]
     dependent: frozenset[str]
+    began_at: float
 
     def to_bytes(self) -> bytes:
         """Return the state as compressed JSON."""
@@ -51,6 +54,7 @@ class CaptureState:
             "starts": list(self.starts),
             "origin": dict(self.origin),
             "dependent": sorted(self.dependent),
+            "began_at": self.began_at,
         }
         return zlib.compress(json.dumps(document).encode())
 
@@ -66,4 +70,5 @@ class CaptureState:
             tuple(document["starts"]),
             document["origin"],
             frozenset(document["dependent"]),
+            document["began_at"],
         )

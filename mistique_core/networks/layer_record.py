@@ -107,8 +107,12 @@ class LayerRecorder:
         row_ids: npt.NDArray[np.int64],
         blocks: Sequence[CapturedBlock],
         capture_id: int | None,
+        began_at: float,
     ) -> dict[str, RecordedLayer]:
         """Make layers visible, all of them or none.
+
+        Block by block all layers run in turns, so that each that is computed takes from the capture's begin until now;
+        what is taken over was found then, and took no time.
 
         Parameters
         ----------
@@ -122,6 +126,8 @@ class LayerRecorder:
             All row blocks of the layers that were computed.
         capture_id
             The capture that ends with this; ``None`` if nothing was computed.
+        began_at
+            When the capture began, in Unix seconds.
 
         Raises
         ------
@@ -133,7 +139,7 @@ class LayerRecorder:
             addresses = [bytes.fromhex(address) for address in self._weights.addresses.values()]
             self._known = set(known_addresses(connection, chunk, addresses))
         pending = [self._end(capture_id)]
-        pending += [self._pending(layer, refs, row_ids, blocks) for layer in layers]
+        pending += [self._pending(layer, refs, row_ids, blocks, began_at) for layer in layers]
         found = self._store.committer.commit(pending)
         return {layer.name: item for layer, item in zip(layers, found[1:], strict=True) if item is not None}
 
@@ -151,6 +157,7 @@ class LayerRecorder:
         refs: dict[str, IntermediateRef],
         row_ids: npt.NDArray[np.int64],
         blocks: Sequence[CapturedBlock],
+        began_at: float,
     ) -> Pending[RecordedLayer | None]:
         outputs = self._store.committer.outputs()
         load_seconds = 0.0
@@ -177,10 +184,17 @@ class LayerRecorder:
                 code_hash=stage_code_hash(layer.stage),
                 libraries=library_versions(tuple(layer.stage.functions()), tuple(layer.stage.packages())),
                 inputs=given,
+                started_at=began_at,
             )
             if layer.source is not None:
                 take_over_outputs(
-                    connection, layer.source.stage, stage_id, self._run.version_id, layer.name, needs=needs
+                    connection,
+                    layer.source.stage,
+                    stage_id,
+                    self._run.version_id,
+                    layer.name,
+                    needs=needs,
+                    ended_at=began_at,
                 )
                 outputs.register(
                     connection, unclaimed, model_version_id=self._run.version_id, stage_id=stage_id, name=layer.name

@@ -9,8 +9,11 @@ from typing import Any
 import httpx
 
 from mistique_core.errors import MistiqueError
+from operators.demo.environment import BUSY_SECONDS
 
 RUN_SECONDS = 600
+ANSWER_SECONDS = BUSY_SECONDS + 30
+"""Longest wait for an answer: the server may itself wait for its database."""
 _ENDED = ("success", "failed")
 
 
@@ -31,7 +34,7 @@ class AirflowClient:
 
     def __init__(self, url: str, user: str, password: str) -> None:
         self.url = url
-        self._http = httpx.Client(base_url=url, timeout=30)
+        self._http = httpx.Client(base_url=url, timeout=ANSWER_SECONDS)
         answer = self._http.post("/auth/token", json={"username": user, "password": password})
         answer.raise_for_status()
         self.token = str(answer.json()["access_token"])

@@ -14,13 +14,20 @@ from mistique_core.errors import InvalidInputError, NotFoundError
 
 HOST = "127.0.0.1"
 USER = "admin"
+BUSY_SECONDS = 60
+"""How long a process of Airflow waits for another to end writing to its database; 5 are too few on a busy machine."""
 
 _PRELOAD = """\
 import sys
 
 if sys.argv[1:2] == ["scheduler"]:
+    import jsonschema
+    import lightgbm
     import mistique_core.diagnostics.result
+    import mistique_core.store
     import mistique_core.workflows
+    import operators.hook
+    import operators.workflow_dags
     import plotly.graph_objects
     import sklearn.ensemble
     import sklearn.feature_selection
@@ -113,7 +120,7 @@ class DemoEnvironment:
             "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
             "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.airflow_home / "passwords.json"),
             "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
-            "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.airflow_home / 'airflow.db'}",
+            "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.airflow_home / 'airflow.db'}?timeout={BUSY_SECONDS}",
             "API__HOST": HOST,
             "API__PORT": str(self.port),
             "API__BASE_URL": self.url,

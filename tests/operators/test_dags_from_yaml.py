@@ -190,6 +190,29 @@ def test_the_zillow_workload_is_fifty_dags(run_dag: RunDag, home: Path, tmp_path
         assert addresses(store, "zillow", "p5_v1") == addresses(plain, "zillow", "p5_v1")
 
 
+def test_a_task_builds_its_own_dag_only(workflow: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a folder; whatever else lies there. The DAG is the one that the DAG processor saw."""
+    search = "search: {method: random, trials: 3, parameters: {alpha: {low: 0.1, high: 1}}, objective: r2}\n"
+    folder = workflow.parent
+    (folder / "more.yaml").write_text(HOMES_YAML.replace("model: linear", "model: linear_more") + search)
+    (folder / "bad.yml").write_text(HOMES_YAML.replace("test_size", "test_sizes"))
+    (folder / "worse.yml").write_text("- [")
+    (folder / "list.yml").write_text("- 1")
+    everything = dags(folder)
+    assert len(everything) == 9
+    for dag_id, dag in everything.items():
+        with monkeypatch.context() as task:
+            task.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", dag_id)
+            (found,) = dags(folder).values()
+            assert set(dags(workflow)) == {"homes_linear_weak", "homes_linear_strong"}
+        assert found.dag_id == dag_id
+        assert found.task_dict.keys() == dag.task_dict.keys()
+        assert found.params.dump() == dag.params.dump()
+        assert found.tags == dag.tags
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "homes")
+    assert dags(folder) == {}
+
+
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="has no files"):
         dags(tmp_path)
