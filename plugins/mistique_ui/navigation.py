@@ -17,5 +17,5 @@ class Section:
 SECTIONS = (
     Section("projects", "Projects", "/app/projects"),
     Section("runs", "Runs", "/runs"),
-    Section("storage", "Storage", "/storage"),
+    Section("storage", "Storage", "/app/storage"),
 )

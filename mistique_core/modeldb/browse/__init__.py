@@ -8,5 +8,22 @@ from mistique_core.modeldb.browse.records import (
     ProjectOverview,
     RunContents,
 )
+from mistique_core.modeldb.browse.stored import (
+    StoredIntermediate,
+    StoredVersion,
+    stored_intermediates,
+    stored_versions,
+)
 
-__all__ = ["Browser", "ExperimentSummary", "MetricSummary", "ModelDetail", "ProjectOverview", "RunContents"]
+__all__ = [
+    "Browser",
+    "ExperimentSummary",
+    "MetricSummary",
+    "ModelDetail",
+    "ProjectOverview",
+    "RunContents",
+    "StoredIntermediate",
+    "StoredVersion",
+    "stored_intermediates",
+    "stored_versions",
+]

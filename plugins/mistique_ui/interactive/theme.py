@@ -77,7 +77,7 @@ def grid(name: str, columns: list[dict[str, Any]], rows: list[dict[str, Any]] | 
         "animateRows": False,
         "ensureDomOrder": True,
         "enableCellTextSelection": True,
-        "theme": "legacy",
+        "theme": {"function": "themeQuartz"},
         "suppressFieldDotNotation": True,
     }
     if rows is None:
@@ -90,6 +90,6 @@ def grid(name: str, columns: list[dict[str, Any]], rows: list[dict[str, Any]] | 
         columnDefs=columns,
         defaultColDef=defaults | options.pop("defaultColDef", {}),
         dashGridOptions=grid_options | options.pop("dashGridOptions", {}),
-        className="ag-theme-quartz-auto-dark mistique-grid",
+        className="mistique-grid",
         **options,
     )
