@@ -17,5 +17,6 @@ class Section:
 SECTIONS = (
     Section("projects", "Projects", "/app/projects"),
     Section("runs", "Runs", "/runs"),
+    Section("ask", "Ask", "/app/ask"),
     Section("storage", "Storage", "/app/storage"),
 )

@@ -1,6 +1,7 @@
 """Look at models, runs, experiments and projects."""
 
 from mistique_core.modeldb.browse.browser import Browser
+from mistique_core.modeldb.browse.key_suggestions import suggest_keys
 from mistique_core.modeldb.browse.records import (
     ExperimentSummary,
     MetricSummary,
@@ -26,4 +27,5 @@ __all__ = [
     "StoredVersion",
     "stored_intermediates",
     "stored_versions",
+    "suggest_keys",
 ]

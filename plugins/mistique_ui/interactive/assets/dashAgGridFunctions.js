@@ -7,6 +7,7 @@ window.dashAgGridFunctions = window.dashAgGridFunctions || {};
     localTime: (seconds) => (absent(seconds) ? "–" : moment.format(new Date(seconds * 1000))),
     significant: (value) => (typeof value === "number" ? Number(value.toPrecision(5)).toString() : absent(value) ? "–" : String(value)),
     whole: (value) => (absent(value) ? "–" : Number(value).toLocaleString("en-US")),
+    answerCell: (value) => (absent(value) ? "–" : Number.isInteger(value) ? String(value) : Number(value.toPrecision(6)).toString()),
     percent: (part) => (typeof part === "number" ? `${(part * 100).toFixed(1)} %` : "–"),
     seconds: (time) => {
       if (typeof time !== "number") return "–";
