@@ -6,9 +6,13 @@ from collections.abc import Sequence
 
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.holdings import store_budget
+from mistique_core.catalogue.intermediates import find_intermediate
 from mistique_core.config import StoreConfig
+from mistique_core.engine.frame_reader import FrameReader
+from mistique_core.model import IntermediateKey
 from mistique_core.store.host_measurements import HostMeasurements
 from mistique_core.store.savings import Savings, collect_savings
+from mistique_core.store.some_rows import RowIds, page_of_rows, sample_of_rows
 from mistique_core.store.use_counter import UseCounter
 from mistique_core.store.worth import BudgetOutlook, IntermediateWorth, outlook, weigh_intermediates
 
@@ -19,6 +23,7 @@ class Inspected:
     config: StoreConfig
     catalogue: Catalogue
     _measured: HostMeasurements
+    frame_reader: FrameReader
     _uses: UseCounter
 
     def savings(self) -> Savings:
@@ -52,3 +57,28 @@ class Inspected:
         """Return what counts in the store's budget, and the first `most` items in the order in which they would go."""
         with self.catalogue.read() as connection:
             return outlook(connection, self._measured.rates, most)
+
+    def row_ids(
+        self, key: str | IntermediateKey, *, start: int = 0, stop: int | None = None, sample: int | None = None
+    ) -> RowIds:
+        """Return row ids of an intermediate, int64, in stored order; no other values are read.
+
+        Parameters
+        ----------
+        key
+            Of the intermediate, or of one of its columns.
+        start, stop
+            Places from `start` (inclusive) to `stop` (exclusive); all by default.
+        sample
+            Instead: how many, drawn at random, the same ones whenever they are asked for.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such intermediate.
+        """
+        with self.catalogue.read() as connection:
+            record = find_intermediate(connection, IntermediateKey.parse(key))
+            if sample is not None:
+                return sample_of_rows(connection, self.frame_reader, record, sample)
+            return page_of_rows(connection, self.frame_reader, record, start, record.ref.rows if stop is None else stop)

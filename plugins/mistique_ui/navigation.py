@@ -17,6 +17,7 @@ class Section:
 SECTIONS = (
     Section("projects", "Projects", "/app/projects"),
     Section("runs", "Runs", "/runs"),
+    Section("intermediates", "Intermediates", "/app/intermediates"),
     Section("ask", "Ask", "/app/ask"),
     Section("storage", "Storage", "/app/storage"),
 )

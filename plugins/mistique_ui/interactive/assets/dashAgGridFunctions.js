@@ -8,6 +8,7 @@ window.dashAgGridFunctions = window.dashAgGridFunctions || {};
     significant: (value) => (typeof value === "number" ? Number(value.toPrecision(5)).toString() : absent(value) ? "–" : String(value)),
     whole: (value) => (absent(value) ? "–" : Number(value).toLocaleString("en-US")),
     answerCell: (value) => (absent(value) ? "–" : Number.isInteger(value) ? String(value) : Number(value.toPrecision(6)).toString()),
+    answerText: (value) => (absent(value) ? "–" : typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(6)).toString() : String(value)),
     percent: (part) => (typeof part === "number" ? `${(part * 100).toFixed(1)} %` : "–"),
     seconds: (time) => {
       if (typeof time !== "number") return "–";
