@@ -58,5 +58,17 @@ class MistiquePlugin(AirflowPlugin):
             "destination": "dag_run",
             "url_route": "mistique_run",
         },
+        {
+            "name": "MISTIQUE",
+            "href": "/mistique/runs?dag_id={DAG_ID}",
+            "destination": "dag",
+            "url_route": "mistique_dag",
+        },
+        {
+            "name": "Intermediates",
+            "href": "/mistique/app/intermediates?dag_id={DAG_ID}&run_id={RUN_ID}&task_id={TASK_ID}",
+            "destination": "task_instance",
+            "url_route": "mistique_task",
+        },
     ]
     listeners: ClassVar[list[Any]] = [listener]

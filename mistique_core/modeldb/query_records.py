@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from mistique_core.catalogue.tables import query, query_figure
 from mistique_core.modeldb.records import QueryRecord
 
+_LOOKED_AT = 200
+
 
 def query_by_id(connection: sa.Connection, query_id: int) -> QueryRecord | None:
     """Return one question; ``None`` when it is not recorded."""
@@ -59,6 +61,29 @@ def list_queries(
     if readable_dags is not None:
         statement = statement.where(sa.or_(query.c.dag_id.is_(None), query.c.dag_id.in_(sorted(readable_dags))))
     return _records(connection, statement)
+
+
+def last_report(
+    connection: sa.Connection, technique: str, title: str, *, readable_dags: Collection[str] | None = None
+) -> QueryRecord | None:
+    """Return the newest report of a step, such as ``maintenance`` and ``Check``; ``None`` where none is recorded.
+
+    Parameters
+    ----------
+    connection
+        A read connection of the catalogue.
+    technique
+        What it is recorded as.
+    title
+        Its title.
+    readable_dags
+        As of :func:`list_queries`.
+    """
+    statement = sa.select(query).where(query.c.technique == technique).order_by(query.c.id.desc()).limit(_LOOKED_AT)
+    if readable_dags is not None:
+        statement = statement.where(sa.or_(query.c.dag_id.is_(None), query.c.dag_id.in_(sorted(readable_dags))))
+    records = _records(connection, statement)
+    return next((item for item in records if item.answer and item.answer.get("title") == title), None)
 
 
 def _records(connection: sa.Connection, statement: sa.Select[tuple[object, ...]]) -> list[QueryRecord]:

@@ -93,7 +93,7 @@ def answer_and_record(catalogue: Catalogue, question: Question, ask: Callable[[]
         record_query(catalogue, error=str(error), answer=failed, seconds=time.perf_counter() - start, **record)
         raise
     seconds = time.perf_counter() - start
-    figure, note = _figure_of(result)
+    figure, note = figure_of(result)
     plan = result.plan
     answer = {
         **result.to_json(),
@@ -115,7 +115,7 @@ def answer_and_record(catalogue: Catalogue, question: Question, ask: Callable[[]
     return RecordedAnswer(query_id, result, seconds)
 
 
-def _figure_of(result: DiagnosticResult) -> tuple[str | None, str]:
+def figure_of(result: DiagnosticResult) -> tuple[str | None, str]:
     """Return the figure as JSON and what it leaves out; an answer without one is still an answer.
 
     A figure that is only a table is left out: pages show the answer's table anyway.

@@ -33,6 +33,7 @@ from mistique_core.storage import StorageBackend, open_backend
 from mistique_core.store.batch import Query, answer_batch
 from mistique_core.store.host_measurements import HostMeasurements
 from mistique_core.store.identity import check_identity
+from mistique_core.store.inspected import Inspected
 from mistique_core.store.maintained import Maintained
 from mistique_core.store.own_runs import OwnRuns
 from mistique_core.store.query import QueryEngine
@@ -50,7 +51,7 @@ log = logging.getLogger(__name__)
 Keys = str | IntermediateKey | Iterable[str | IntermediateKey]
 
 
-class Mistique(Maintained, LogsWorkflows, RanksRows):
+class Mistique(Maintained, Inspected, LogsWorkflows, RanksRows):
     """A store of intermediates. Open it with :meth:`open`; safe to use from several threads.
 
     Attributes

@@ -94,10 +94,5 @@ def metric_charts(runs: Sequence[RunSummary], names: Iterable[str], series: dict
     return charts
 
 
-def share(part: float, whole: float, width: float) -> float:
-    """Return the length of a bar, at least one pixel when there is anything to show."""
-    return 0.0 if whole <= 0 or part <= 0 else round(max(1.0, part / whole * width), 1)
-
-
 def _model(run: RunSummary) -> str:
     return ", ".join(dict.fromkeys(f"{item.project}.{item.model}" for item in run.versions))

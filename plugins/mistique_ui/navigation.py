@@ -19,5 +19,7 @@ SECTIONS = (
     Section("models", "Models", "/app/models"),
     Section("runs", "Runs", "/runs"),
     Section("predictions", "Predictions", "/app/predictions"),
-    Section("storage", "Storage", "/storage"),
+    Section("intermediates", "Intermediates", "/app/intermediates"),
+    Section("ask", "Ask", "/app/ask"),
+    Section("storage", "Storage", "/app/storage"),
 )

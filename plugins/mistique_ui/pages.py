@@ -1,4 +1,4 @@
-"""The pages: runs, one run, one question, storage."""
+"""The pages: runs, one run, one question."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from mistique_ui.charts import metric_charts, metric_names, series_of, share
+from mistique_ui.charts import metric_charts, metric_names, series_of
 from mistique_ui.question import in_reading_order, shown
 from mistique_ui.reader import MOST, Filter, Reader
 from mistique_ui.rendering import render
@@ -67,8 +67,8 @@ def page_router(reader: Reader) -> APIRouter:
         question = shown(record, reader.with_figures([record]), reader.location())
         return render(request, "query.html", section="runs", question=question)
 
-    @router.get("/storage", response_class=HTMLResponse)
-    def storage(request: Request) -> HTMLResponse:
-        return render(request, "storage.html", section="storage", stats=reader.storage(request), share=share)
+    @router.get("/storage", response_class=RedirectResponse)
+    def storage(request: Request) -> str:
+        return f"{str(request.scope.get('root_path', '')).rstrip('/')}/app/storage"
 
     return router

@@ -18,7 +18,6 @@ from mistique_core.modeldb.query_records import (
 )
 from mistique_core.modeldb.records import QueryRecord, RunDetail, RunPage, StageRecord
 from mistique_core.modeldb.runs import AIRFLOW, find_run, list_models, list_runs
-from mistique_core.store.statistics import StoreStatistics, collect_statistics
 from mistique_ui.access import Access
 
 MOST_ROWS = 200
@@ -122,12 +121,6 @@ class Reader:
     def location(self) -> str:
         """Return where the store is, to be shown."""
         return self._location()
-
-    def storage(self, request: Request) -> StoreStatistics:
-        """Return the sizes of the store, with the models that the user may see."""
-        visible = set(self.models(request))
-        found = collect_statistics(self._catalogue(), self._location())
-        return replace(found, models=tuple(item for item in found.models if (item.project, item.model) in visible))
 
     def _readable(self, request: Request) -> set[str]:
         """Ask the auth manager once a request."""

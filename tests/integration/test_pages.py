@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 import pytest
@@ -150,3 +151,28 @@ def test_pages_demand_airflows_login(pipelines: Site, path: str) -> None:
     assert httpx.get(address, timeout=30, headers={"Authorization": "Bearer x"}).status_code in (401, 403)
     known = httpx.get(address, timeout=30, headers={"Authorization": f"Bearer {pipelines.client.token}"})
     assert known.status_code in (200, 404)
+
+
+def test_what_the_web_server_does_not_answer_is_asked_by_the_query_dag_from_the_page(
+    pipelines: Site, page: object
+) -> None:
+    """The browser triggers it with the viewer's login, follows the run, and shows what it recorded."""
+    request = {"key": "cancer.xgboost.predictions.probability_1", "k": 6, "strategy": "rerun"}
+    query = urlencode({"technique": "topk", "request": json.dumps(request)})
+    page.goto(f"{pipelines.environment.url}/plugin/mistique/mistique/app/ask?{query}")
+    frame = page.frame_locator("iframe")
+    frame.get_by_text("A re-run was asked for").wait_for()
+    frame.get_by_role("button", name="Ask the query DAG").click()
+    frame.get_by_text("The query DAG").wait_for()
+    frame.get_by_text("The 6 largest values of probability_1").first.wait_for()
+    assert "RERUN" in frame.locator("body").inner_text()
+    [run] = [
+        item
+        for item in pipelines.client.get("/dags/mistique_query/dagRuns")["dag_runs"]
+        if item["conf"].get("k") == 6 and item["state"] == "success"
+    ]
+    assert run["conf"] == {"technique": "topk", **request}
+    link = frame.get_by_role("link", name="The run in Airflow")
+    assert link.get_attribute("href").endswith(f"/dags/mistique_query/runs/{quote(run['dag_run_id'], safe='')}")
+    link.click()
+    page.wait_for_url(f"**/dags/mistique_query/runs/{quote(run['dag_run_id'], safe='')}**")

@@ -83,12 +83,13 @@ def test_every_route_refuses_who_is_not_logged_in(auth_manager: Any, filled: Mis
 
 
 def test_a_viewer_sees_the_pages(client: Any) -> None:
-    for path in ("/runs", "/storage", "/style.css", "/nav.js", "/icon.svg", "/api/runs"):
+    for path in ("/runs", "/style.css", "/nav.js", "/icon.svg", "/api/runs"):
         assert client.get("/mistique" + path).status_code == 200, path
     for path in ("/run", "/api/run"):
         assert client.get("/mistique" + path, params=RUN).status_code == 200
     assert client.get("/mistique/docs").status_code == client.get("/mistique/openapi.json").status_code == 404
     assert client.get("/mistique/").headers["location"] == "/mistique/app/projects"
+    assert client.get("/mistique/storage").headers["location"] == "/mistique/app/storage"
     assert client.post("/mistique/runs").status_code == 405
 
 
@@ -102,7 +103,7 @@ def test_dags_that_the_user_may_not_read_are_hidden(client: Any) -> None:
     listed = client.get("/mistique/api/runs").json()
     assert {run["dag_id"] for run in listed["runs"]} == {"train", "houses.script"}
     assert listed["total"] == 2
-    for path in ("/runs", "/storage", "/api/runs"):
+    for path in ("/runs", "/api/runs"):
         text = client.get("/mistique" + path).text
         assert "secret" not in text.replace(str(SECRET), ""), path
         assert "hidden_model" not in text, path
@@ -184,7 +185,6 @@ def test_names_are_text_and_never_markup(client: Any) -> None:
         ("/runs", {}),
         ("/runs", {"model": XSS}),
         ("/run", RUN),
-        ("/storage", {}),
         ("/query/1", {}),
         ("/run", {"dag_id": XSS, "run_id": XSS}),
         ("/query/" + XSS, {}),
@@ -221,7 +221,6 @@ def test_what_does_not_exist_is_said_with_what_to_do(client: Any) -> None:
 def test_an_empty_store_says_what_to_do(auth_manager: Any, store: Mistique) -> None:
     with make_client(auth_manager, lambda: store.catalogue, store.config.location) as client:
         assert "Trigger a DAG with stage operators" in client.get("/mistique/runs").text
-        assert "The store is empty" in client.get("/mistique/storage").text
 
 
 def test_an_unreachable_catalogue_is_one_line_and_503(auth_manager: Any, tmp_path: Path) -> None:
@@ -233,7 +232,7 @@ def test_an_unreachable_catalogue_is_one_line_and_503(auth_manager: Any, tmp_pat
 
     for catalogue in (down, broken):
         with make_client(auth_manager, catalogue, tmp_path) as client:
-            for path in ("/runs", "/storage", "/query/1", "/api/runs"):
+            for path in ("/runs", "/query/1", "/api/runs"):
                 response = client.get("/mistique" + path)
                 assert response.status_code == 503, path
                 assert "Traceback" not in response.text
@@ -250,7 +249,7 @@ def test_run_states_are_refreshed_first_but_not_often_and_never_at_the_pages_cos
         raise RuntimeError("Airflow's database is away")
 
     with make_client(auth_manager, lambda: filled.catalogue, filled.config.location, before_read=refresh) as client:
-        assert client.get("/mistique/storage").status_code == 200
+        assert client.get("/mistique/query/1").status_code == 200
         assert not calls
         for _ in range(3):
             assert client.get("/mistique/runs").status_code == 200

@@ -33,7 +33,7 @@ def nothing(title: str, hint: Any) -> html.Div:
 
 def problem(title: str, hint: str = "") -> html.Div:
     """Return an error for people: what happened, and what to do."""
-    return html.Div([html.Strong(title), html.Span(f" {hint}" if hint else "")], className="problem", role="alert")
+    return html.Div([html.Strong(title), html.Span(f"; {hint}" if hint else "")], className="problem", role="alert")
 
 
 def facts(pairs: Sequence[tuple[str, Any]]) -> html.Dl:

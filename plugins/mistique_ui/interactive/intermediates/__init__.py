@@ -1,0 +1,1 @@
+"""Looking at stored values: tables, columns, layers and images."""

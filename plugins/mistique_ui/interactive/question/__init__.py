@@ -1,0 +1,1 @@
+"""Asking any technique of the registry."""

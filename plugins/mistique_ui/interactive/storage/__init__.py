@@ -1,0 +1,1 @@
+"""Where the bytes of the store went, and what they are worth."""
