@@ -16,6 +16,8 @@ HOST = "127.0.0.1"
 USER = "admin"
 BUSY_SECONDS = 60
 """How long a process of Airflow waits for another to end writing to its database; 5 are too few on a busy machine."""
+ANSWER_SECONDS = BUSY_SECONDS + 30
+"""How long to wait for an answer of its API server: that may itself wait for the database."""
 
 _PRELOAD = """\
 import sys
@@ -129,6 +131,7 @@ class DemoEnvironment:
             "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
             "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
             "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            "WORKERS__EXECUTION_API_TIMEOUT": str(ANSWER_SECONDS),
         }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "MISTIQUE"))}
         return {
