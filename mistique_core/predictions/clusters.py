@@ -97,10 +97,11 @@ def cluster_order(matrix: Matrix, codes: npt.NDArray[np.int32]) -> Permutation:
         (rows,) the cluster of each row.
     """
     cells = _cells(matrix, _spread(matrix.rows, SAMPLE_ROWS))
-    _, _, axes = np.linalg.svd(cells - cells.mean(axis=0), full_matrices=False)
+    centred = cells - cells.mean(axis=0)
+    _, axes = np.linalg.eigh(centred.T @ centred)
     along = np.zeros(matrix.rows, np.float32)
     for model in range(len(matrix.columns)):
-        along += matrix.correctness(model).astype(np.float32) * np.float32(axes[0, model])
+        along += matrix.correctness(model).astype(np.float32) * np.float32(axes[model, -1])
     return np.lexsort((along, codes)).astype(np.int32)
 
 

@@ -16,7 +16,7 @@ MOST_CACHE_BYTES = 208 * 1024 * 1024
 """Of predictions, orders and curves, in each process of the web server; a cell of the matrix is a byte."""
 CACHE = ByteCache(MOST_CACHE_BYTES)
 MOST_MODELS = 300
-MOST_TEXT = 4_000
+MOST_TEXT = 8_000
 
 
 @dataclass(frozen=True)
