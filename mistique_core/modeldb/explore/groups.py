@@ -80,7 +80,8 @@ def _counted(field: Field, found: Matching) -> sa.Select[Any]:
     runs = experiment_run.c.id
     if field.group == "params":
         row = hyperparameter.alias()
-        text = sa.func.coalesce(row.c.text, "list or object")
+        is_null = sa.cast(row.c.value, sa.Text) == "null"
+        text = sa.case((row.c.kind != "json", row.c.text), (is_null, "null"), else_="list or object")
         return (
             sa.select(row.c.kind, text, sa.func.count(runs.distinct()))
             .select_from(experiment_run.join(row, row.c.run_id == runs))

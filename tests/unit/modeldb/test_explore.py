@@ -22,6 +22,8 @@ from mistique_core.modeldb.explore.aggregate import Aggregate, aggregate
 from mistique_core.modeldb.explore.thinning import thinned
 from tests.unit.modeldb.recording import empty_catalogue, record
 
+NULL = object()
+"""Stands for a hyperparameter that is set to None; None for a run that has none."""
 ROWS = [
     # type, depth, auc, author, run_type, tags, state
     ("Forest", 3, 0.9, "ann", None, {"best", "odd 'tag'"}, "success"),
@@ -30,6 +32,7 @@ ROWS = [
     ("Linear", "deep's", None, "ann", "refit", set(), "failed"),
     (None, None, 0.5, "ann", None, set(), "running"),
     ("Forest", [1, 2], 0.4, "ann", None, set(), "success"),
+    ("Forest", NULL, 0.3, "ann", None, set(), "success"),
 ]
 
 
@@ -48,7 +51,7 @@ def fill(catalogue: Catalogue) -> pd.DataFrame:
                 "fit",
                 "fit",
                 fitted=fitted,
-                hyperparameters={} if depth is None else {"depth": depth},
+                hyperparameters={} if depth is None else {"depth": None if depth is NULL else depth},
                 metrics={} if auc is None else {"auc": auc},
             )
         ]
@@ -126,7 +129,7 @@ def test_a_filter_restricts_the_groups_and_small_ones_are_put_together(filled: A
     kept = frame[frame.author == "ann"]
     found = db.explore.groups("author = 'ann'", "state", most=1)
     assert found.total == len(kept)
-    assert (found.groups[0].label, found.groups[0].count) == ("success", 2)
+    assert (found.groups[0].label, found.groups[0].count) == ("success", 3)
     assert (found.others, found.others_count) == (2, 2)
 
 
@@ -136,7 +139,7 @@ def test_numbers_texts_truth_values_and_lists_are_groups_of_their_own(filled: An
     assert found["true"] == "params.depth = true"
     assert found["3"] == "params.depth = 3"
     assert found["deep's"] == "params.depth = 'deep''s'"
-    assert found["list or object"] == ""
+    assert found["list or object"] == found["null"] == ""
     assert "none" in found
 
 
@@ -177,9 +180,9 @@ def test_the_main_model_predicts_and_plain_state_is_no_model(filled: Any) -> Non
         assert [item.type_name for item in models] == ([] if pd.isna(type_name) else [type_name, "StandardScaler"])
         assert [item.predicts for item in models] == ([] if pd.isna(type_name) else [True, False])
     [project] = db.browse.projects()
-    assert project.model_types == {"Forest": 3, "Linear": 2, "StandardScaler": 5}
+    assert project.model_types == {"Forest": 4, "Linear": 2, "StandardScaler": 6}
     assert list(project.model_types) == ["Forest", "Linear", "StandardScaler"]
-    assert project.models == 10
+    assert project.models == 12
 
 
 def test_names_are_those_of_the_newest_runs(filled: Any) -> None:

@@ -24,7 +24,7 @@ def names_down(
     """Return (columns, rows): a row for each hyperparameter and metric that differs, or each at all."""
     columns = [
         {"field": "name", "headerName": "Name", "pinned": "left", "width": 230, "tooltipField": "name"},
-        {"field": "kind", "headerName": "Kind", "width": 130},
+        {"field": "kind", "headerName": "Kind", "width": 150},
         {"field": "same", "headerName": "Across runs", "width": 110},
         *(
             {
@@ -33,6 +33,8 @@ def names_down(
                 "headerTooltip": label,
                 "type": "rightAligned",
                 "minWidth": 120,
+                "wrapHeaderText": True,
+                "autoHeaderHeight": True,
                 "flex": 1,
                 **_NUMBER,
             }

@@ -10,6 +10,8 @@ from mistique_core.modeldb.explore.records import RunGroups
 from mistique_ui.interactive.theme import SERIES
 
 BLOCK = "models-block"
+_LIGHT = ("#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c", "#009e73")
+"""Colours on which dark text is read better than white one."""
 _WIDE = 0.055
 """Share from which a block holds its label."""
 
@@ -29,7 +31,7 @@ def group_bar(found: RunGroups) -> Any:
                 id={"type": BLOCK, "condition": group.condition, "at": at},
                 title=f"{label}; show only these" if group.condition else label,
                 disabled=not group.condition,
-                style={"flexGrow": group.count, "background": colour},
+                style={"flexGrow": group.count, "background": colour, "color": "#111" if colour in _LIGHT else "#fff"},
                 **{"aria-label": label},
             )
         )

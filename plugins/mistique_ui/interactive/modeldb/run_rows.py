@@ -46,19 +46,19 @@ def column_definitions(columns: Sequence[str], sort: Sequence[tuple[str, bool]] 
             if field.name == "seconds":
                 shown |= {"type": "rightAligned", "valueFormatter": {"function": "significant(params.value)"}}
             if field.name == "ended":
-                shown |= {"valueFormatter": {"function": "localTime(params.value)"}, "width": 165}
+                shown |= {"valueFormatter": {"function": "localTime(params.value)"}, "width": 185}
         else:
             continue
         chosen[field.group].append(shown)
     version = {"field": "model", "headerName": "Model version", "cellRenderer": LINK, "minWidth": 200, "flex": 1}
     run = [
-        {"field": "type", "headerName": "Model type", "tooltipField": "types", "width": 185},
+        {"field": "type", "headerName": "Model type", "tooltipField": "types", "width": 205},
         {"field": "state", "headerName": "State", "cellRenderer": BADGE, "width": 100},
         {
             "field": "started",
             "headerName": "Started",
             "valueFormatter": {"function": "localTime(params.value)"},
-            "width": 165,
+            "width": 185,
         },
     ]
     labels = [
