@@ -166,6 +166,7 @@ def test_what_the_web_server_does_not_answer_is_asked_by_the_query_dag_from_the_
     frame.get_by_text("The query DAG").wait_for()
     frame.get_by_text("The 6 largest values of probability_1").first.wait_for()
     assert "RERUN" in frame.locator("body").inner_text()
+    frame.locator("[id^='ask-recorded-figure'] .main-svg").first.wait_for()
     [run] = [
         item
         for item in pipelines.client.get("/dags/mistique_query/dagRuns")["dag_runs"]
