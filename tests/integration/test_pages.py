@@ -166,6 +166,7 @@ def test_what_the_web_server_does_not_answer_is_asked_by_the_query_dag_from_the_
     frame.get_by_text("The query DAG").wait_for()
     frame.get_by_text("The 6 largest values of probability_1").first.wait_for()
     assert "RERUN" in frame.locator("body").inner_text()
+    frame.locator("[id^='ask-recorded-figure'] .main-svg").first.wait_for()
     [run] = [
         item
         for item in pipelines.client.get("/dags/mistique_query/dagRuns")["dag_runs"]
@@ -176,3 +177,16 @@ def test_what_the_web_server_does_not_answer_is_asked_by_the_query_dag_from_the_
     assert link.get_attribute("href").endswith(f"/dags/mistique_query/runs/{quote(run['dag_run_id'], safe='')}")
     link.click()
     page.wait_for_url(f"**/dags/mistique_query/runs/{quote(run['dag_run_id'], safe='')}**")
+
+
+def test_the_tabs_of_a_dag_and_of_a_task_show_its_runs_and_its_intermediates(pipelines: Site, page: object) -> None:
+    """Airflow fills in the ids; the task is not mapped."""
+    dag_id = "cancer_xgboost"
+    run_id = quote(pipelines.runs[dag_id][0], safe="")
+    page.goto(f"{pipelines.environment.url}/dags/{dag_id}/plugin/mistique_dag")
+    frame = page.frame_locator("iframe")
+    frame.get_by_role("table").get_by_text("xgboost").first.wait_for()
+    page.goto(f"{pipelines.environment.url}/dags/{dag_id}/runs/{run_id}/tasks/predictions/plugin/mistique_task")
+    listed = page.frame_locator("iframe").locator("#intermediates-list tbody tr")
+    listed.first.wait_for()
+    assert listed.locator("th").all_inner_texts() == ["predictions"]

@@ -19,7 +19,7 @@ def png(image: npt.NDArray[np.uint8]) -> bytes:
     height, width, channels = image.shape
     head = struct.pack(">IIBBBBB", width, height, 8, _COLOUR if channels == 3 else _GREY, 0, 0, 0)
     rows = np.zeros((height, 1 + width * channels), dtype=np.uint8)  # a zero before each row: no filter
-    rows[:, 1:] = image.reshape(height, -1)
+    rows[:, 1:] = np.ascontiguousarray(image).reshape(height, -1)
     parts = ((b"IHDR", head), (b"IDAT", zlib.compress(rows.tobytes(), 6)), (b"IEND", b""))
     return _SIGNATURE + b"".join(_part(name, data) for name, data in parts)
 

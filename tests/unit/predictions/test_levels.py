@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mistique_core.predictions.levels import (
@@ -18,6 +18,7 @@ from mistique_core.predictions.levels import (
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.floats(0, 1), st.sampled_from(list(THRESHOLDS))), max_size=60))
 def test_every_threshold_is_told_exactly_from_the_level(values: list[float]) -> None:
     probabilities = np.array(values, dtype=np.float64)

@@ -20,6 +20,8 @@ from mistique_ui.interactive.intermediates.rows import MOST_COLUMNS, block, rows
 from mistique_ui.interactive.intermediates.subject import Subject, find_subject, images_beside
 from mistique_ui.interactive.page import Arguments, Page
 from mistique_ui.interactive.parts import card, facts, heading, labelled, nothing
+from mistique_ui.interactive.permalink import permalink, register_permalink
+from mistique_ui.interactive.router import PLACE
 from mistique_ui.interactive.viewer import Viewer, current_viewer
 
 MOST_SUGGESTED = 200
@@ -46,13 +48,19 @@ def layout(viewer: Viewer, arguments: Arguments) -> Any:
         return [heading("Intermediates"), nothing("Nothing is stored yet", "Trigger a DAG with stage operators.")]
     task = query.get("task_id", "") if subject is None else ""
     return [
-        dcc.Location(id="intermediates-place", refresh="callback-nav"),
-        dcc.Location(id="intermediates-address", refresh=False),
+        permalink("intermediates"),
         dcc.Store(id="intermediates-id", data=None if subject is None else chosen),
+        dcc.Store(id="intermediates-shown", data=_shown(choice)),
         heading("Intermediates"),
         card([chooser(choice), _listed(viewer, choice, chosen, task)]),
         *(_about(viewer, subject, query.get("column", ""), query.get("group", "")) if subject is not None else []),
     ]
+
+
+def _shown(choice: Choice) -> list[Any]:
+    """Return what the dropdowns show: a choice is what differs from it."""
+    version = choice.version
+    return [None, None, None] if version is None else [version.project, version.model, version.number]
 
 
 def _listed(viewer: Viewer, choice: Choice, chosen: int, task: str) -> Any:
@@ -159,19 +167,23 @@ def _top_card(viewer: Viewer, subject: Subject) -> Any:
 
 def register(app: Dash) -> None:
     """Add the callbacks."""
+    register_permalink(app, "intermediates")
 
     @app.callback(
-        Output("intermediates-place", "search"),
+        Output(PLACE, "search", allow_duplicate=True),
         Input("intermediates-project", "value"),
         Input("intermediates-model", "value"),
         Input("intermediates-version", "value"),
+        State("intermediates-shown", "data"),
         prevent_initial_call=True,
     )
-    def choose(project: Any, model: Any, version: Any) -> Any:
+    def choose(project: Any, model: Any, version: Any, shown: Any) -> Any:
+        if not isinstance(shown, list) or [project, model, version] == shown:
+            return dash.no_update  # the page has just been laid out
         asked: dict[str, Any] = {"project": project}
-        if dash.ctx.triggered_id != "intermediates-project":
+        if [project] == shown[:1]:
             asked["model"] = model
-        if dash.ctx.triggered_id == "intermediates-version":
+        if [project, model] == shown[:2]:
             asked["version"] = version
         return _search(asked)
 
@@ -190,7 +202,7 @@ def register(app: Dash) -> None:
 
     @app.callback(
         Output("intermediates-profile", "children"),
-        Output("intermediates-address", "search"),
+        Output("intermediates-permalink", "data"),
         Input("intermediates-column", "value"),
         Input({"type": _GROUP, "of": "column"}, "value"),
         State("intermediates-id", "data"),

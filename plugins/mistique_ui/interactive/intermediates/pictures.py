@@ -20,6 +20,8 @@ from mistique_ui.interactive.viewer import Viewer
 MOST_IMAGES = 48
 MOST_MAPS = 64
 _SIDE = 72
+_MOST_SIDE = 256
+"""Pixels: of larger pictures every n-th one is sent."""
 
 
 def images(viewer: Viewer, subject: Subject, row_ids: Sequence[int], captions: Sequence[str] | None = None) -> Any:
@@ -75,6 +77,8 @@ def _example(viewer: Viewer, beside: Subject, row_id: int) -> html.Figure:
 
 
 def _image(picture: npt.NDArray[np.uint8], label: str) -> html.Img:
+    step = -(-max(picture.shape[:2]) // _MOST_SIDE)
+    picture = picture[::step, ::step]
     height, width = picture.shape[:2]
     scale = max(1.0, _SIDE / max(height, width))
     return html.Img(

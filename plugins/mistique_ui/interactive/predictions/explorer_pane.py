@@ -170,11 +170,12 @@ def values_at(viewer: Viewer, item: PredictionSet, stage: str, row_ids: Any) -> 
     names = [column.name for column in node.columns if not LogicalType.from_json(column.logical_type).map_shape]
     if not names:
         raise NotFoundError(f"{stage!r} holds maps, which are no table; see them on the page of its intermediate")
-    keys = [key_of(graph, node, name) for name in names[:MOST_COLUMNS]]
+    is_whole = len(names) == len(node.columns) <= MOST_COLUMNS
+    keys = [key_of(graph, node)] if is_whole else [key_of(graph, node, name) for name in names[:MOST_COLUMNS]]
     try:
         frame = viewer.store.get_intermediates(keys, row_id=row_ids, strategy="read").frame
     except NotFoundError:
-        known = viewer.store.get_intermediates(keys[0], strategy="read").row_id
+        known = viewer.store.get_intermediates(key_of(graph, node, names[0]), strategy="read").row_id
         held = np.asarray(row_ids)[np.isin(row_ids, known)]
         if not len(held):
             raise NotFoundError(f"{stage!r} holds none of these rows; choose another stage") from None

@@ -17,6 +17,7 @@ from mistique_core.modeldb.browse import suggest_keys
 from mistique_ui.interactive import ask_button
 from mistique_ui.interactive.page import Arguments, Page
 from mistique_ui.interactive.parts import card, heading, labelled, problem
+from mistique_ui.interactive.permalink import permalink, register_permalink
 from mistique_ui.interactive.question.answerable import answer, judge
 from mistique_ui.interactive.question.form import FIELD, MOST_TEXT, form, request_of
 from mistique_ui.interactive.question.views import answer_view, code_view, plan_view
@@ -41,7 +42,7 @@ def layout(viewer: Viewer, arguments: Arguments) -> Any:
         maxHeight=480,
     )
     return [
-        dcc.Location(id="ask-address", refresh=False),
+        permalink("ask"),
         dcc.Download(id="ask-file"),
         heading("Ask"),
         html.Div(
@@ -70,6 +71,7 @@ def layout(viewer: Viewer, arguments: Arguments) -> Any:
 def register(app: Dash) -> None:
     """Add the callbacks of the page, and those of all buttons that ask the query DAG."""
     ask_button.register(app)
+    register_permalink(app, "ask")
 
     @app.callback(
         Output("ask-form", "children"),
@@ -110,7 +112,7 @@ def register(app: Dash) -> None:
         Output("ask-plan", "children"),
         Output("ask-answer", "children"),
         Output("ask-repeat", "children"),
-        Output("ask-address", "search"),
+        Output("ask-permalink", "data"),
         Input(_VALUES, "value"),
         State(_VALUES, "id"),
         State("ask-technique", "value"),

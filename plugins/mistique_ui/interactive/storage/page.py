@@ -15,6 +15,7 @@ from mistique_core.store.statistics import StoreStatistics, collect_statistics
 from mistique_ui.formats import format_bytes, format_number
 from mistique_ui.interactive.page import Arguments, Page
 from mistique_ui.interactive.parts import badge, card, facts, heading, labelled, moment, nothing
+from mistique_ui.interactive.permalink import permalink, register_permalink
 from mistique_ui.interactive.storage.budget import budget_card, dry_run
 from mistique_ui.interactive.storage.steps import steps_figure, steps_table
 from mistique_ui.interactive.storage.tables import models_grid, schemes_grid, worth_grid
@@ -42,7 +43,8 @@ def layout(viewer: Viewer, arguments: Arguments) -> Any:
     models = [item for item in stats.models if (item.project, item.model) in visible]
     chosen = _chosen(versions, arguments.number("version", 0))
     return [
-        dcc.Location(id="storage-address", refresh=False),
+        permalink("storage"),
+        dcc.Store(id="storage-loaded", data=True),
         heading("Storage"),
         _sizes(stats),
         html.Div(
@@ -80,19 +82,20 @@ def layout(viewer: Viewer, arguments: Arguments) -> Any:
 
 def register(app: Dash) -> None:
     """Add the callbacks."""
+    register_permalink(app, "storage")
 
     @app.callback(
         Output("storage-saved", "children"),
         Output("storage-by-scheme", "children"),
-        Input("storage-address", "pathname"),
+        Input("storage-loaded", "data"),
     )
-    def saved(_: str | None) -> tuple[Any, Any]:
+    def saved(_: Any) -> tuple[Any, Any]:
         found = current_viewer().store.savings()
         return [steps_figure(found), steps_table(found)], schemes_grid(found.schemes)
 
     @app.callback(
         Output("storage-weighed", "children"),
-        Output("storage-address", "search"),
+        Output("storage-permalink", "data"),
         Input("storage-version", "value"),
     )
     def weigh(version: Any) -> tuple[Any, Any]:
