@@ -64,11 +64,14 @@ def register(app: Dash) -> None:
         State("predictions-example", "data"),
         prevent_initial_call=True,
     )
-    def go(clicks: list[int | None], example: Any) -> Any:
+    def go(clicks: Any, example: Any) -> Any:
         chosen = ctx.triggered_id
-        if not any(clicks) or not isinstance(chosen, Mapping):
+        if not isinstance(clicks, list) or not any(clicks) or not isinstance(chosen, Mapping):
             return no_update
-        return {"row": int(chosen["row"]), "model": example.get("model") if isinstance(example, Mapping) else None}
+        row = row_of(chosen)
+        if row is None:
+            return no_update
+        return {"row": row, "model": example.get("model") if isinstance(example, Mapping) else None}
 
     @app.callback(
         Output("predictions-selected", "data", allow_duplicate=True),

@@ -141,7 +141,7 @@ def register(app: Dash) -> None:
     def mark(_marked: int, _cleared: int, rows: Any) -> Any:
         if ctx.triggered_id == "predictions-clear":
             return ""
-        ids = [row.get("row_id") for row in rows or [] if isinstance(row, dict)]
+        ids = [row.get("row_id") for row in (rows if isinstance(rows, list) else []) if isinstance(row, dict)]
         if not ids:
             raise NotFoundError("no row is marked; mark rows by their boxes in the table")
         return str(Selection.parse("rows:" + ",".join(str(item) for item in ids)))
