@@ -127,7 +127,7 @@ def _row(viewer: Viewer, item: StoredIntermediate, is_chosen: bool) -> html.Tr:
     return html.Tr(
         [
             html.Th(link, scope="row", **({"aria-current": "true"} if is_chosen else {})),
-            html.Td([item.operator or "logged by hand", badge("reused", "reused") if item.is_reused else None]),
+            html.Td([item.operator or "logged by hand", " ", badge("reused", "reused") if item.is_reused else None]),
             html.Td(f"{item.rows:,}", className="num"),
             html.Td(f"{item.columns:,}", className="num"),
             html.Td(format_bytes(item.logical_bytes), className="num"),
