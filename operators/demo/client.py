@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from operators.demo.environment import ANSWER_SECONDS
 
 RUN_SECONDS = 600
 _ENDED = ("success", "failed")
+_TRIES = 10
 
 
 class DagRunError(MistiqueError, RuntimeError):
@@ -77,11 +79,17 @@ class AirflowClient:
         DagRunError
             If Airflow refuses, with its reason.
         """
-        body = {"conf": dict(conf or {}), "logical_date": None}
-        answer = self._http.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body)
-        if answer.status_code >= 400:
-            raise DagRunError(f"Airflow refused to run {dag_id}: {answer.json().get('detail', answer.text)}")
-        return str(answer.json()["dag_run_id"])
+        run_id = f"manual__{datetime.now(UTC).isoformat()}"
+        body = {"conf": dict(conf or {}), "logical_date": None, "dag_run_id": run_id}
+        for left in reversed(range(_TRIES)):
+            answer = self._http.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body)
+            was_made = answer.status_code == httpx.codes.CONFLICT and left < _TRIES - 1
+            if answer.is_success or was_made:
+                return run_id
+            if not answer.is_server_error or left == 0:
+                break
+            time.sleep(1)  # SQLite refuses a transaction that read before another one wrote
+        raise DagRunError(f"Airflow refused to run {dag_id}: {answer.json().get('detail', answer.text)}")
 
     def wait(
         self, runs: Mapping[str, str], on_task: Callable[[str, str, str, int, int], None], seconds: float = RUN_SECONDS
