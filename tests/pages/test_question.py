@@ -75,8 +75,9 @@ def assert_answered(page: Any, expected: Any) -> None:
 
 
 def test_a_form_that_is_filled_in_becomes_an_address_and_files(
-    site: StandAlone, open_page: Callable[..., Any], tmp_path: Path
+    site: StandAlone, open_page: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # the code that the page shows saves a file
     page = open_page(site, "/mistique/app/ask?technique=topk")
     page.get_by_text("Fill in Key.").wait_for()
     page.locator(".ask-one", has_text="Key *").get_by_role("button").first.click()

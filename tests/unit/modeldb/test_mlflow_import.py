@@ -278,7 +278,8 @@ def test_a_database(store: Mistique, mlruns: Path, tmp_path: Path) -> None:
     first = make_run(mlruns)
     import_mlflow(store, mlruns)
     script = (
-        "import sys; from pathlib import Path; from mlflow import MlflowClient\n"
+        "import sys; sys.path.insert(0, sys.argv[2])\n"
+        "from pathlib import Path; from mlflow import MlflowClient\n"
         "import tests.unit.modeldb.test_mlflow_import as made\n"
         "client = MlflowClient(tracking_uri='sqlite:///' + sys.argv[1])\n"
         "made.file_client = lambda _: client\n"
@@ -286,9 +287,9 @@ def test_a_database(store: Mistique, mlruns: Path, tmp_path: Path) -> None:
         "client.delete_experiment(client.create_experiment('old'))\n"
     )
     database = tmp_path / "mlflow.db"
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(database)], capture_output=True, text=True, timeout=120, check=True, cwd=ROOT
-    )
+    command = [sys.executable, "-c", script, str(database), str(ROOT)]
+    # The artifacts of a run in a database go below the working folder.
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, cwd=tmp_path)
     second = done.stdout.split()[-1]
     before = database.read_bytes()
     assert counts(import_mlflow(store, database)) == (1, 0, 0, 1, 0)
