@@ -65,9 +65,9 @@ def site(attrition: Mistique) -> Iterator[StandAlone]:
     yield from served(attrition)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
-    """A headless browser."""
+    """A headless browser, closed with the last test of these pages: a process can drive one at a time."""
     if CHROMIUM is None:
         if os.environ.get("CI") == "true":
             pytest.fail("CI needs Chromium, and .ci/run installs it")

@@ -271,7 +271,9 @@ def test_the_plugin_is_light_and_complete() -> None:
     assert plugin.fastapi_apps[0]["url_prefix"] == "/mistique"
     assert {(view["destination"], view["url_route"]) for view in plugin.external_views} == {
         ("nav", "mistique"),
+        ("dag", "mistique_dag"),
         ("dag_run", "mistique_run"),
+        ("task_instance", "mistique_task"),
     }
     assert plugin.listeners
     assert hasattr(plugin.listeners[0], "on_dag_run_success")
