@@ -131,12 +131,10 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> StorageBackend:
 
 def test_measuring_leaves_nothing(backend: StorageBackend) -> None:
     rates = calibrate(backend, 3)
-    assert 0 < rates["stored.plain"].seconds < 1e-5
+    assert 1e5 < 1 / rates["stored.plain"].seconds < 1e12
     assert 0 < rates["chunk.plain"].seconds < 1
     for encoding in ("plain", "units", "float16", "kbit", "bounded", "threshold", "pool", "pool+float16"):
-        assert 0 < rates[f"decoded.{encoding}"].seconds < 1e-5, (
-            "seconds a byte; a busy machine may measure next to none"
-        )
+        assert 1e5 < 1 / rates[f"decoded.{encoding}"].seconds < 1e12
     assert list(backend.names()) == []
     assert backend.leftovers(0, remove=False) == []
     backend.close()

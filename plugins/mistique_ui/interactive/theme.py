@@ -6,7 +6,7 @@ from typing import Any
 
 import dash_ag_grid as dag
 import plotly.graph_objects as go
-from dash import dcc
+from dash import dcc, html
 
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c8c8c")
 """Okabe and Ito's palette, without its yellow, which is not seen on white."""
@@ -54,8 +54,6 @@ def graph(name: str, figure: go.Figure | None = None, *, height: int = 360, labe
     figure_part = dcc.Graph(
         id=name, figure=shown, config=config | options.pop("config", {}), style={"height": f"{height}px"}, **options
     )
-    from dash import html
-
     return html.Div(figure_part, role="img" if label else None, className="plot", **{"aria-label": label or name})
 
 
