@@ -13,6 +13,8 @@ from mistique_core.catalogue.driver_statements import find_largest, find_row, in
 from mistique_core.catalogue.tables import experiment, experiment_run, model, model_version, project
 
 RUNNING, SUCCESS, FAILED = "running", "success", "failed"
+SKIPPED = "skipped"
+"""Only of a stage: its task decided that there was nothing to do."""
 TERMINAL_STATES = (SUCCESS, FAILED)
 TRIAL, REFIT = PARTS_OF_SEARCH = ("trial", "refit")
 """``run_type`` of runs that are no DAG runs but parts of one that searches: its ``run_id`` is what theirs begin with,

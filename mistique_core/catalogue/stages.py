@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.data_frames import add_stored_frame, frames_of
 from mistique_core.catalogue.driver_statements import insert_ignore
-from mistique_core.catalogue.entities import FAILED, RUNNING, SUCCESS, lock_version
+from mistique_core.catalogue.entities import FAILED, RUNNING, SKIPPED, SUCCESS, lock_version
 from mistique_core.catalogue.modeldb_tables import data_frame, stage_input
 from mistique_core.catalogue.tables import fitted, intermediate, model, model_version, project, stage
 from mistique_core.catalogue.transformers import (
@@ -203,10 +203,11 @@ def _needs_document(needs: Mapping[str, Mapping[str, Need]]) -> dict[str, dict[s
     return {output: {name: need.value for name, need in of.items()} for output, of in needs.items()}
 
 
-def fail_stage(connection: sa.Connection, stage_id: int, error: str) -> None:
-    """Record that a stage failed."""
+def fail_stage(connection: sa.Connection, stage_id: int, error: str, *, skipped: bool = False) -> None:
+    """Record that a stage failed or, if `skipped`, that it decided to do nothing, and why."""
+    state = SKIPPED if skipped else FAILED
     connection.execute(
-        sa.update(stage).where(stage.c.id == stage_id).values(state=FAILED, error=error, ended_at=time.time())
+        sa.update(stage).where(stage.c.id == stage_id).values(state=state, error=error, ended_at=time.time())
     )
 
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from blake3 import blake3
 
 from mistique_core.catalogue.data_frames import read_schema
-from mistique_core.catalogue.entities import FAILED, SUCCESS
+from mistique_core.catalogue.entities import FAILED, SKIPPED, SUCCESS
 from mistique_core.catalogue.modeldb_tables import (
     data_frame,
     frame_schema,
@@ -33,7 +33,7 @@ from mistique_core.modeldb.mlflow_run import MetricPoint, MlflowDataset, MlflowR
 from mistique_core.modeldb.records import RunDetail, StageRecord
 
 _WHOLES = (StageKind.CROSS_VALIDATION.value, StageKind.GRID_SEARCH.value)
-_STATUSES = {SUCCESS: "FINISHED", FAILED: "FAILED"}
+_STATUSES = {SUCCESS: "FINISHED", FAILED: "FAILED", SKIPPED: "KILLED"}
 _OF_OTHER_RUNS = ("mlflow.parentRunId", "mlflow.log-model.history", "mlflow.runName")
 _LONGEST_NAME = 250
 _LONGEST_TAG = 8_000

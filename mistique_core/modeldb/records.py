@@ -231,7 +231,7 @@ class StageRecord:
     label, operator, params, code_hash
         What it runs.
     state
-        ``running``, ``success`` or ``failed``.
+        ``running``, ``success``, ``failed`` or ``skipped``.
     is_reused, origin
         Whether its outputs were taken over, and from where (``None`` when the reader may not know).
     started_at, ended_at
@@ -300,7 +300,7 @@ class StageRecord:
 
     @property
     def outcome(self) -> str:
-        """``reused``, ``executed``, ``failed`` or ``running``, for people."""
+        """``reused``, ``executed``, ``failed``, ``skipped`` or ``running``, for people."""
         if self.state == "success":
             return "reused" if self.is_reused else "executed"
         return self.state

@@ -57,6 +57,12 @@ def refuses(data: pd.DataFrame) -> pd.DataFrame:
     raise ZeroDivisionError(f"the stage refuses {len(data)} rows")
 
 
+def has_nothing_to_do(data: pd.DataFrame) -> pd.DataFrame:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    raise AirflowSkipException(f"nothing to do with {len(data)} rows")
+
+
 def operators_dag(csv: Path) -> DAG:
     """Return a DAG of operators, one of them mapped and two in a task group."""
     with DAG("sample_operators", schedule=None, default_args=PLACE, render_template_as_native_obj=True) as dag:
@@ -110,6 +116,14 @@ def failing_dag(csv: Path) -> DAG:
     with DAG("sample_failing", schedule=None) as dag:
         read = ReadCsvOperator(task_id="read", path=str(csv), **PLACE)
         task.stage(**PLACE)(refuses)(read.output)
+    return dag
+
+
+def skipping_dag(csv: Path) -> DAG:
+    """Return a DAG whose second stage skips itself."""
+    with DAG("sample_skipping", schedule=None) as dag:
+        read = ReadCsvOperator(task_id="read", path=str(csv), **PLACE)
+        task.stage(**PLACE)(has_nothing_to_do)(read.output)
     return dag
 
 

@@ -192,6 +192,20 @@ def test_stages_by_name(run_dag: RunDag, home: Path, csv: Path, houses: pd.DataF
         NamedStageOperator(task_id="x", stage="Jion", **PLACE)
 
 
+def test_a_stage_that_skips_itself(run_dag: RunDag, home: Path, csv: Path) -> None:
+    """It did not fail: it is recorded as skipped, with its reason, and the run has succeeded."""
+    from tests.operators.sample_dags import skipping_dag
+
+    dag_run = run_dag(skipping_dag(csv))
+    assert (dag_run.state, dag_run.get_task_instance("has_nothing_to_do").state) == ("success", "skipped")
+    detail = recorded(home, dag_run)
+    stages = {stage.name: stage for stage in detail.stages}
+    assert (stages["read"].outcome, stages["has_nothing_to_do"].outcome) == ("executed", "skipped")
+    assert stages["has_nothing_to_do"].error == "AirflowSkipException: nothing to do with 40 rows"
+    assert stages["has_nothing_to_do"].ended_at is not None
+    assert detail.run.error is None
+
+
 def test_a_failing_stage(run_dag: RunDag, home: Path, csv: Path) -> None:
     """It is recorded with its error; what was committed before stays, and is not the latest version."""
     from tests.operators.sample_dags import failing_dag

@@ -235,6 +235,10 @@ STYLE: list[dict[str, Any]] = [
         "style": {"background-color": "#0a5e8a", "border-width": 3, "border-style": "double"},
     },
     {"selector": ".stage.failed", "style": {"background-color": "#a63603"}},
+    {
+        "selector": ".stage.skipped",
+        "style": {"background-color": "#4b5a6b", "border-width": 2, "border-style": "dashed"},
+    },
     {"selector": ".stage.running", "style": {"background-color": "#6b5600"}},
     {"selector": ".data.reused", "style": {"border-width": 3, "border-style": "double", "border-color": "#56b4e9"}},
     {
