@@ -8,11 +8,12 @@ such as `cifar10.cnn_epoch03`, whose intermediates are its layers.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.configuration import AIRFLOW_HOME
 from airflow.sdk import DAG, Param, task
 
+from mistique_core.workflows.class_predictions import class_predictions
 from operators import LogIntermediatesOperator, TrainKerasOperator
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 PROJECT = "cifar10"
 CODE = "mistique_core.workflows.cifar"
+TRUTH = {"label": "class"}
 IMAGES = {"rows": "{{ params.rows }}"}
 SIZES = {
     "rows": Param(1_000, type="integer", minimum=10, title="Images", description="The last fifth of them validates."),
@@ -46,6 +48,18 @@ def labels(rows: int) -> pd.DataFrame:
     return pd.DataFrame({"label": found.labels, "class": names}).rename_axis("row_id")
 
 
+def output(report: dict[str, Any]) -> Any:
+    """Return the reference of the last layer."""
+    return report["output"]
+
+
+def predictions(model: str) -> Any:
+    """Return the stage that says what each checkpoint predicts, one after the other: the last one is made last."""
+    return task.stage(task_id="predictions", project=PROJECT, model=model, row_wise=True, max_active_tis_per_dagrun=1)(
+        class_predictions
+    )
+
+
 with DAG(
     "cifar10_cnn",
     doc_md=f"{__doc__}\nCIFAR10_CNN is trained from scratch. Its checkpoints are files, captured by a task each.",
@@ -61,7 +75,7 @@ with DAG(
     },
     **SETTINGS,
 ) as cnn:
-    task.stage(project=PROJECT, model="cnn")(labels)(rows="{{ params.rows }}")
+    shown = task.stage(project=PROJECT, model="cnn")(labels)(rows="{{ params.rows }}")
     train = TrainKerasOperator(
         task_id="train",
         model_function=f"{CODE}:build_cnn",
@@ -71,7 +85,7 @@ with DAG(
         every="{{ params.every }}",
         folder="{{ params.folder }}/cifar10_cnn/{{ run_id | replace(':', '_') }}",
     )
-    LogIntermediatesOperator.partial(
+    capture = LogIntermediatesOperator.partial(
         task_id="capture",
         project=PROJECT,
         input_function=f"{CODE}:network_input",
@@ -79,6 +93,7 @@ with DAG(
         scheme="{{ params.scheme }}",
         max_active_tis_per_dagrun=2,
     ).expand_kwargs(train.output)
+    predictions("cnn").partial(labels=shown, **TRUTH).expand(layer=capture.output.map(output))
 
 with DAG(
     "cifar10_vgg16",
@@ -96,8 +111,8 @@ with DAG(
     },
     **SETTINGS,
 ) as vgg16:
-    task.stage(project=PROJECT, model="vgg16")(labels)(rows="{{ params.rows }}")
-    TrainKerasOperator(
+    shown = task.stage(project=PROJECT, model="vgg16")(labels)(rows="{{ params.rows }}")
+    train = TrainKerasOperator(
         task_id="train",
         model_function=f"{CODE}:build_vgg16",
         model_arguments={"conv_weights": "{{ params.conv_weights }}"},
@@ -109,3 +124,4 @@ with DAG(
         input_arguments=IMAGES,
         scheme="{{ params.scheme }}",
     )
+    predictions("vgg16").partial(labels=shown, **TRUTH).expand(layer=train.output.map(output))

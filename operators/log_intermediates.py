@@ -24,7 +24,8 @@ class LogIntermediatesOperator(BaseOperator):
     operator over checkpoints, or, for many rows, over ranges of row blocks: what all of them captured becomes visible
     with the last one. TensorFlow is imported when the task runs.
 
-    XCom: what was captured, as :meth:`mistique_core.store.network_report.NetworkReport.to_json` gives it.
+    XCom: what was captured, as :meth:`mistique_core.store.network_report.NetworkReport.to_json` gives it; its
+    ``output`` is the reference of the last layer, as stages take it, once all row blocks are there.
 
     Parameters
     ----------

@@ -30,7 +30,8 @@ class TrainKerasOperator(StageOperator):
 
     XCom: the checkpoints, one ``{"model": name, "network": path}`` each (without ``network`` if no files are
     written), as :class:`operators.LogIntermediatesOperator` takes them through ``expand_kwargs``; the reference of
-    the curve under the key ``history``; what was captured under ``captured``, a report for each model.
+    the curve under the key ``history``; what was captured under ``captured``, a report for each model. Of a
+    checkpoint whose layers were captured here the reference of the last one stands beside its model as ``output``.
 
     Parameters
     ----------
@@ -125,7 +126,7 @@ class TrainKerasOperator(StageOperator):
             self.data_arguments,
         )
 
-    def execute(self, context: Context) -> list[dict[str, str]]:
+    def execute(self, context: Context) -> list[dict[str, Any]]:
         """Train; return the checkpoints."""
         stage = self.make_stage()
         kept = self._checkpoints(context) if self.folder or self.input_function else None
@@ -146,7 +147,11 @@ class TrainKerasOperator(StageOperator):
         captured = {item.model: item.report.to_json() for item in checkpoints if item.report is not None}
         context["ti"].xcom_push(key="captured", value=captured)
         return [
-            {"model": item.model, **({"network": str(item.paths[self.formats[0]])} if item.paths else {})}
+            {
+                "model": item.model,
+                **({"network": str(item.paths[self.formats[0]])} if item.paths else {}),
+                **({"output": captured[item.model]["output"]} if item.report is not None else {}),
+            }
             for item in checkpoints
         ]
 

@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mistique_core.catalogue.intermediates import find_intermediate
 from mistique_core.errors import CatalogueError, InvalidInputError
+from mistique_core.model import IntermediateKey, IntermediateRef
 from mistique_core.model.names import check_name
 from mistique_core.networks.capture import Capture, CaptureRequest
 from mistique_core.networks.capture_plan import CapturePlan, plan_capture
@@ -20,7 +22,7 @@ from mistique_core.networks.layer_schemes import Schemes, check_scheme, choose_s
 from mistique_core.networks.load_network import ModelFunction, load_network
 from mistique_core.networks.stored_copies import Copies, find_copies
 from mistique_core.networks.weights import NetworkWeights
-from mistique_core.store.network_report import NetworkReport
+from mistique_core.store.network_report import LayerReport, NetworkReport
 
 if TYPE_CHECKING:
     from mistique_core.store import Mistique, Run
@@ -94,9 +96,19 @@ def log_network(
         capture.weight_bytes,
         time.perf_counter() - started,
         tuple(sorted(plan.origin.items())),
+        _output(store, run, found),
     )
     log.info("%s", report.summary())
     return report
+
+
+def _output(store: Mistique, run: Run, layers: Sequence[LayerReport]) -> IntermediateRef | None:
+    """Return the reference of the last layer, once all row blocks are there."""
+    if not layers or any(layer.state == "pending" for layer in layers):
+        return None
+    key = IntermediateKey(run.project, run.model, layers[-1].name, version=run.version)
+    with store.catalogue.read() as connection:
+        return find_intermediate(connection, key).ref
 
 
 def _request(

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from mistique_core.model import IntermediateRef
 from mistique_core.planner.plan import format_bytes, format_seconds
 from mistique_core.store.report_text import as_text
 
@@ -65,6 +66,8 @@ class NetworkReport:
     origin
         Tensors that were read from lossy copies to begin with, and their schemes: what was made from them is not
         exactly what the network gives. Empty if everything is exact.
+    output
+        Reference of the last of these layers; ``None`` while row blocks are missing.
     """
 
     project: str
@@ -77,6 +80,7 @@ class NetworkReport:
     weight_bytes: int
     seconds: float
     origin: tuple[tuple[str, str], ...] = ()
+    output: IntermediateRef | None = None
 
     @property
     def stored_bytes(self) -> int:
@@ -96,6 +100,7 @@ class NetworkReport:
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain JSON values, lists in place of tuples."""
         fields = {**asdict(self), "stored_bytes": self.stored_bytes, "logical_bytes": self.logical_bytes}
+        fields["output"] = None if self.output is None else self.output.to_json()
         plain: dict[str, Any] = json.loads(json.dumps(fields))
         return plain
 

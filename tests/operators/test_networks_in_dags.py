@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from mistique_core import Mistique
+from mistique_core.catalogue import tables
 from mistique_core.errors import InvalidInputError, NotFoundError
 from mistique_core.modeldb.runs import find_run
+from mistique_core.predictions.found import find_predictions
 from tests.airflow_home import ROOT
 
 keras = pytest.importorskip("keras")
@@ -206,6 +210,17 @@ def test_the_example_dags(name: str, run_dag: RunDag, home: Path, tmp_path: Path
             {layer: activations(store, f"cifar10.{name}_epoch0{epoch}.{layer}.*") for layer in LAYERS}
             for epoch in (1, 2)
         )
+        told = [store.get_intermediates(f"cifar10.{name}.predictions_{place}.*").to_pandas() for place in (0, 1)]
+        with store.catalogue.read() as connection:
+            project = connection.scalar(sa.select(tables.project.c.id))
+        found = find_predictions(store.catalogue, project)
+    for frame, layers in zip(told, (first, second), strict=True):
+        assert list(frame["class"]) == list(labels["class"])
+        shares = frame.filter(like="probability_").to_numpy()
+        np.testing.assert_allclose(shares, softmax(layers["logits"][1].astype(np.float64), axis=1), rtol=1e-5)
+        names = labels["class"].cat.categories[shares.argmax(axis=1)]
+        assert list(frame["prediction"]) == list(names)
+    assert [item.name for item in found] == [f"{name}@1.predictions_{place}" for place in (0, 1)]
     for layer, (ids, values) in first.items():
         assert ids == list(labels.index)
         assert np.isfinite(values).all()
