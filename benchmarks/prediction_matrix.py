@@ -1,6 +1,6 @@
-"""The prediction matrix: how long it takes to build, order and look at, in the server and in a browser, and its memory.
+"""The prediction matrix: how long it takes to build, order and look at, in the server, and its memory.
 
-    python -m benchmarks.prediction_matrix [--quick] [--json PATH] [--rows N] [--models N] [--no-browser]
+    python -m benchmarks.prediction_matrix [--quick] [--json PATH] [--rows N] [--models N]
 
 A store with as many models is made first; then a fresh process reads it as the web server does, with the bounds of
 memory of the web server.
@@ -10,13 +10,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,25 +26,6 @@ from mistique_core.predictions import Assembler, churn, comparable, find_predict
 from mistique_core.predictions.ordering import Order, in_order
 
 ORDERS = ("error", "model:model_003", "disagreement", "truth", "clusters", "near:17")
-BUTTONS = ("in", "in", "in", "down", "up", "in", "in", "in", "down", "in", "in", "down", "up", "out", "all")
-TOKEN = "token-of-the-benchmark"
-_PAINTED = """(name) => new Promise((done) => {
-  const page = window.dash_clientside.predictions;
-  const draw = page.draw;
-  performance.clearResourceTimings();
-  const start = performance.now();
-  page.draw = (view) => {
-    const drawn = draw(view);
-    page.draw = draw;
-    requestAnimationFrame(() => setTimeout(() => {
-      const [asked] = performance.getEntriesByType("resource").filter((item) => item.name.includes("_dash-update"));
-      done([performance.now() - start, asked.responseEnd - asked.requestStart, asked.encodedBodySize]);
-    }, 0));
-    return drawn;
-  };
-  document.getElementById(`predictions-${name}`).click();
-})"""
-"""Presses a button; returns milliseconds until the picture is painted, those of the request, and its bytes."""
 
 
 def fill(folder: Path, models: int, rows: int) -> None:
@@ -72,7 +49,7 @@ def memory_mb(name: str = "VmRSS") -> float:
     return int(next(line for line in lines if line.startswith(name)).split()[1]) * 1024 / 1e6
 
 
-def measure(folder: Path, *, browser: bool) -> list[dict[str, Any]]:
+def measure(folder: Path) -> list[dict[str, Any]]:
     """Return what reading a store takes; runs in a process of its own."""
     from mistique_ui.connection import MOST_CACHE_BYTES
     from mistique_ui.interactive.predictions.asked import CACHE
@@ -101,8 +78,6 @@ def measure(folder: Path, *, browser: bool) -> list[dict[str, Any]]:
         note("neighbours of a row", seconds=seconds(lambda: nearest(matrix, 17)))
         note("summary of one model", seconds=seconds(lambda: summarise(assembler, CACHE, _first(assembled))))
         note("peak", memory_mb=memory_mb("VmHWM"), cache_mb=CACHE.nbytes / 1e6)
-        if browser:
-            found.extend(_in_browser(store))
     return found
 
 
@@ -114,69 +89,22 @@ def _first(assembled: Any) -> Any:
     return replace(assembled, matrix=one, sets=assembled.sets[:1])
 
 
-def _in_browser(store: Mistique) -> list[dict[str, Any]]:
-    """Return how long a change of the viewport takes until it is painted."""
-    import uvicorn
-    from mistique_ui.standalone.server import make_site
-    from playwright.sync_api import sync_playwright
-
-    config = uvicorn.Config(make_site(store.config, TOKEN), host="127.0.0.1", port=0, log_level="error")
-    listener = config.bind_socket()
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1366, "height": 768})
-        page.set_default_timeout(300_000)
-        page.goto(f"{address}/login?token={TOKEN}")
-        start = time.perf_counter()
-        page.goto(f"{address}/mistique/app/predictions")
-        page.locator("#predictions-shown:not(:empty)").wait_for()
-        first = time.perf_counter() - start
-        page.locator("#predictions-metrics .ag-row").first.wait_for()
-        page.wait_for_timeout(5_000)
-        painted = []
-        for name in BUTTONS:
-            painted.append(page.evaluate(_PAINTED, name))
-            page.wait_for_timeout(400)
-        browser.close()
-    server.should_exit = True
-    thread.join(30)
-    totals, requests, sizes = zip(*painted, strict=True)
-    return [
-        {"what": "browser: page until the matrix is seen", "seconds": first},
-        {
-            "what": "browser: change of the viewport",
-            "median_ms": statistics.median(totals),
-            "worst_ms": max(totals),
-            "server_median_ms": statistics.median(requests),
-            "response_kb": statistics.median(sizes) / 1e3,
-        },
-        {"what": "peak with the pages", "memory_mb": memory_mb("VmHWM")},
-    ]
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
     if argv is None and sys.argv[1:2] == ["measure"]:
-        print(json.dumps(measure(Path(sys.argv[2]), browser=sys.argv[3] == "browser")))
+        print(json.dumps(measure(Path(sys.argv[2]))))
         return
 
     def extra(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--models", type=int, metavar="N", help="columns of the matrix (default 100, quick 40)")
-        parser.add_argument("--no-browser", action="store_true", help="leave the browser out")
 
     options = arguments(__doc__.splitlines()[0], argv, rows=1_000_000, quick_rows=100_000, extra=extra)  # type: ignore[union-attr]
     models = options.models or (40 if options.quick else 100)
-    has_browser = not options.no_browser and (shutil.which("chromium") or shutil.which("google-chrome")) is not None
     report = Report("prediction_matrix", {"rows": options.rows, "models": models})
     with tempfile.TemporaryDirectory() as folder:
         report.add("make the store", seconds=seconds(_filling(Path(folder), models, options.rows)))
         command = [sys.executable, "-m", "benchmarks.prediction_matrix", "measure", folder]
-        done = subprocess.run([*command, "browser" if has_browser else "none"], check=True, stdout=subprocess.PIPE)
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     rows = json.loads(done.stdout.splitlines()[-1])
     for row in rows:
         report.add(row.pop("what"), **row)
@@ -188,10 +116,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         Budget("viewport_server_ms", "slowest viewport in the server, ms (at most 100)", at_most=100),
         Budget("memory_added_mb", "memory that the matrix adds at its peak, MB (below 500)", at_most=500),
     ]
-    if has_browser:
-        changed = by_name["browser: change of the viewport"]
-        report.ratios["viewport_browser_ms"] = changed["median_ms"]
-        budgets.append(Budget("viewport_browser_ms", "change of the viewport, painted, ms (below 300)", at_most=300))
     finish(report, budgets, options.json)
 
 

@@ -158,3 +158,6 @@ CONFS: dict[str, dict[str, Any]] = {
     **{dag_id: network.conf for dag_id, network in NETWORKS.items()},
 }
 """DAG id -> what it is triggered with."""
+BROKEN = "broken_eventful"
+"""A DAG of the tests that retries, maps and skips."""
+RUNS = {**CONFS, BROKEN: {}}

@@ -24,16 +24,12 @@ from mistique_core.modeldb.records import RunDetail, StageRecord
 from mistique_core.modeldb.runs import find_run
 from mistique_core.workflows.operator_names import OPERATORS
 from tests.integration.airflow_site import MODELS, Site
-from tests.integration.example_dags import CANCER, CONFS, IMAGES, NETWORKS, WORKFLOWS
+from tests.integration.example_dags import BROKEN, CANCER, IMAGES, NETWORKS, RUNS, WORKFLOWS
 from tests.integration.expected import ESTIMATORS
 
 pytestmark = pytest.mark.airflow
 
-BROKEN = "broken_eventful"
 FAILING = "zillow_p4_v3"
-RUNS = {**CONFS, BROKEN: {}}
-TOGETHER = 12
-"""DAG runs that are under way at the same time."""
 
 
 @dataclass(frozen=True)
@@ -45,20 +41,6 @@ class Seen:
     tasks: dict[str, dict[str, Any]]
     instances: dict[tuple[str, int], dict[str, Any]]
     url: str
-
-
-@pytest.fixture(scope="module")
-def ended(pipelines: Site) -> Site:
-    """The site after each DAG has run once: first one of a kind, which the others take stages over from."""
-    wanted = {dag_id: conf for dag_id, conf in RUNS.items() if dag_id not in CANCER}
-    pipelines.client.wait_for_dags(list(wanted), seconds=180)
-    names = list(wanted)
-    first = next(iter(WORKFLOWS))
-    names.remove(first)
-    for group in ([first], *(names[start : start + TOGETHER] for start in range(0, len(names), TOGETHER))):
-        states = pipelines.run({dag_id: wanted[dag_id] for dag_id in group})
-        assert states == dict.fromkeys(group, "success")
-    return pipelines
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from mistique_ui.interactive.theme import SERIES, SYMBOLS
 
 MOST_POINTS = 2_000
 MOST_OVERVIEW = 600
+MOST_TICKS = 16
 NO_MODEL = "no model"
 OTHERS = "others"
 
@@ -133,7 +134,7 @@ def detail_figure(timeline: Timeline, low: Any, high: Any) -> tuple[go.Figure, i
     x_title = f"Started ({timeline.zone})" if timeline.by_time else "Run number"
     y_title = escaped(timeline.metrics[0].partition(".")[2]) if len(timeline.metrics) == 1 else "Metrics"
     figure.update_layout(
-        xaxis={"title": x_title, "type": "date" if timeline.by_time else "linear"},
+        xaxis={"title": x_title, **_axis(timeline)},
         yaxis={"title": y_title},
         hovermode="closest",
         clickmode="event",
@@ -142,6 +143,14 @@ def detail_figure(timeline: Timeline, low: Any, high: Any) -> tuple[go.Figure, i
         uirevision="timeline",
     )
     return figure, total, drawn
+
+
+def _axis(timeline: Timeline) -> dict[str, Any]:
+    """Return what x is; of few runs every number is a tick, so that none falls between two of them."""
+    if timeline.by_time:
+        return {"type": "date"}
+    is_narrow = np.ptp(timeline.values.run_ids) <= MOST_TICKS if len(timeline.values.run_ids) else False
+    return {"type": "linear", "tickformat": ",d", **({"dtick": 1} if is_narrow else {})}
 
 
 def overview_figure(timeline: Timeline, low: Any, high: Any) -> go.Figure:
