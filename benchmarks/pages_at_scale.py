@@ -4,8 +4,8 @@
 
 One store holds both. It is served by ``mistique ui``, and then by a real Airflow, each in processes of its own. A
 headless Chromium opens the pages; a time ends when what was asked for is on the screen, and the server's part of it is
-stated apart. Memory is what Airflow's API server takes at most while all of it is looked at, above what the API server of
-an Airflow without the plugin takes.
+stated apart. Memory is what Airflow's API server takes at most while all of it is looked at, above what the API server
+of an Airflow without the plugin takes.
 """
 
 from __future__ import annotations

@@ -29,6 +29,8 @@ TRUSTED = (
 )
 """Types and functions beyond skops' own defaults that may be loaded; trees are checked by :func:`_check_trees`."""
 
+_SEARCH_TREES = ("sklearn.neighbors._kd_tree.", "sklearn.neighbors._ball_tree.")
+"""Compiled code that follows the indices in a file without checking them."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _SCHEMA = "schema.json"
 
@@ -56,9 +58,11 @@ class SklearnCodec:
         data = skops.io.dumps(value)
         unknown = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED))
         if unknown:
+            remedy = "use estimators and functions of scikit-learn and NumPy only"
+            if any(name.startswith(_SEARCH_TREES) for name in unknown):
+                remedy = "algorithm='brute' finds the same neighbours without a tree"
             raise UntrustedTypeError(
-                f"{type(value).__name__} holds {', '.join(unknown)}, which is not on the trust list; "
-                "use estimators and functions of scikit-learn and NumPy only"
+                f"{type(value).__name__} holds {', '.join(unknown)}, which is not on the trust list; {remedy}"
             )
         return canonical_archive(data)
 

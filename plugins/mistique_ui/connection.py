@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mistique_core.config import StoreConfig
 
 BUSY_SECONDS = 5.0
-MOST_CACHE_BYTES = 128 * 1024 * 1024
+MOST_CACHE_BYTES = 32 * 1024 * 1024
 """Of chunks, in each process of the web server."""
 
 

@@ -16,6 +16,7 @@ from mistique_core.modeldb import ModelDB
 from tests.pages.attrition import MODELS
 from tests.pages.conftest import StandAlone, served
 from tests.pages.homes import fill
+from tests.pages.wines import fill as fill_wines
 
 PAGE = "/mistique/app/predictions"
 NAMES = sorted(MODELS)
@@ -37,6 +38,15 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandAlone]:
     folder = tmp_path_factory.mktemp("homes")
     with Mistique.open(folder / "store") as store:
         fill(store, folder)
+        yield from served(store)
+
+
+@pytest.fixture(scope="module")
+def wines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandAlone]:
+    """The pages of three models of three classes."""
+    folder = tmp_path_factory.mktemp("wines")
+    with Mistique.open(folder / "store") as store:
+        fill_wines(store, folder)
         yield from served(store)
 
 
@@ -224,6 +234,48 @@ def test_amounts_show_their_errors(homes: StandAlone, open_page: Open) -> None:
         assert {key: float(text) for key, text in shown[name].items()} == pytest.approx(expected, rel=1e-4)
     page.get_by_role("img", name="Residuals").locator(".scatterlayer .trace").first.wait_for(state="attached")
     page.get_by_text("Rows 0 to 199 of 200, 3 models").wait_for()
+    assert not page.get_by_label("Threshold").is_visible()
+
+
+def test_several_classes(wines: StandAlone, open_page: Open) -> None:
+    """Averages, curves of one class against the rest, areas, confusion and the matrix are scikit-learn's."""
+    page = open_page(wines, PAGE)
+    names = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
+    shown = metrics_shown(page, *names)
+    areas = {row[0]: row[1:] for row in table_shown(page, "predictions-classes")}
+    frames = {
+        model: wines.store.get_intermediates(f"wines.{model}.predictions", strategy="read").frame
+        for model in ("bayes", "neighbours", "tree")
+    }
+    for at, (model, frame) in enumerate(frames.items()):
+        truth, decided = frame["target"], frame["prediction"]
+        shares = frame[[f"probability_{kind}" for kind in range(3)]].to_numpy(np.float64)
+        expected = {
+            "accuracy": sk.accuracy_score(truth, decided),
+            "precision": sk.precision_score(truth, decided, average="macro", zero_division=0),
+            "recall": sk.recall_score(truth, decided, average="macro", zero_division=0),
+            "f1": sk.f1_score(truth, decided, average="macro", zero_division=0),
+            "roc_auc": sk.roc_auc_score(truth, shares, multi_class="ovr"),
+            "log_loss": sk.log_loss(truth, shares),
+        }
+        assert {name: float(text) for name, text in shown[model].items()} == pytest.approx(expected, abs=1.01e-4)
+        for kind in range(3):
+            area = sk.roc_auc_score(truth == kind, shares[:, kind])
+            assert float(areas[str(kind)][at]) == pytest.approx(area, abs=1.01e-4)
+        table = page.locator("table.confusion", has_text=model)
+        cells = table.locator("td").evaluate_all("cells => cells.map(cell => Number(cell.firstChild.textContent))")
+        assert cells == sk.confusion_matrix(truth, decided).ravel().tolist()
+        plot = page.locator("#predictions-roc .js-plotly-plot")
+        x, y = plot.evaluate(
+            "(plot, model) => { const trace = plot.data.find((item) => item.name === model);"
+            " return [trace.x, trace.y].map((values) => Array.from(values._inputArray ?? values)); }",
+            model,
+        )
+        stacked = np.eye(3)[truth.to_numpy()].ravel()
+        false, true, _ = sk.roc_curve(stacked, shares.ravel(), drop_intermediate=False)
+        np.testing.assert_allclose(np.interp(x, false, true), np.maximum(y, np.interp(x, false, true)), atol=0.02)
+        assert sk.auc(x, y) == pytest.approx(sk.auc(false, true), abs=0.005)
+    page.get_by_text(f"Rows 0 to {len(frames['tree']) - 1} of {len(frames['tree'])}, 3 models").wait_for()
     assert not page.get_by_label("Threshold").is_visible()
 
 

@@ -13,6 +13,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 
 from mistique_ui.interactive import router
+from mistique_ui.interactive.memory import return_large_arrays
 from mistique_ui.interactive.pages import PAGES
 from mistique_ui.interactive.parts import problem
 from mistique_ui.interactive.viewer import CURRENT, Sources, Viewer
@@ -63,6 +64,7 @@ class InteractivePages:
     def _app(self, prefix: str) -> ASGIApp:
         with self._lock:
             if prefix not in self._apps:
+                return_large_arrays()
                 self._apps[prefix] = WSGIMiddleware(build(prefix).server, workers=THREADS)
             return self._apps[prefix]
 

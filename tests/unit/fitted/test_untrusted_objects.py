@@ -11,6 +11,7 @@ import pytest
 import skops.io
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import SelectKBest
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.tree._tree import Tree
@@ -40,6 +41,16 @@ def test_a_users_function_is_not_loaded() -> None:
     data = skops.io.dumps(SelectKBest(own_score, k=1).fit(X, Y))
     with pytest.raises(UntrustedTypeError):
         load_fitted("skops", data)
+
+
+def test_a_search_tree_is_refused_with_the_remedy() -> None:
+    """Compiled code would follow the indices of a forged one."""
+    X, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
+    for algorithm in ("kd_tree", "ball_tree"):
+        with pytest.raises(UntrustedTypeError, match="algorithm='brute' finds the same"):
+            dump_fitted(KNeighborsClassifier(algorithm=algorithm).fit(X, y))
+    brute = load_fitted(*dump_fitted(KNeighborsClassifier(algorithm="brute").fit(X, y)))
+    assert (brute.predict(X) == KNeighborsClassifier(algorithm="kd_tree").fit(X, y).predict(X)).all()
 
 
 def test_an_unknown_xgboost_class_is_not_loaded() -> None:

@@ -169,7 +169,8 @@ def _by_class(summaries: Sequence[ModelSummary], problem: Problem) -> Any:
             shown = "–" if curves is None or math.isnan(curves.roc_auc) else f"{curves.roc_auc:.4f}"
             cells.append(html.Td(shown, className="num"))
         rows.append(html.Tr([html.Th(name, scope="row"), *cells]))
-    return html.Div(html.Table([html.Thead(head), html.Tbody(rows)], className="compact"), className="scrolls")
+    table = html.Table([html.Thead(head), html.Tbody(rows)], className="compact", id="predictions-classes")
+    return html.Div(table, className="scrolls")
 
 
 def _confusion(item: ModelSummary, problem: Problem, at: int) -> Any:
