@@ -87,8 +87,9 @@ mode-%: env
 	@env $($*_setting) .venv/bin/python -m pytest -q -n $(PROCESSES) $($*_tests) \
 		-k "$(MODES_LEFT_OUT) and not ($($*_left_out))" $(ARGS)
 
-records: env ## Run all example DAGs in a real Airflow: ModelDB's records must be what its REST API says (about 10 minutes)
-	@MISTIQUE_EVERY_DAG=true .venv/bin/python -m pytest -n 0 tests/integration/test_modeldb_records.py $(ARGS)
+records: env ## Run all example DAGs in a real Airflow: records must be what its REST API says, and pages show them (20 minutes)
+	@MISTIQUE_EVERY_DAG=true .venv/bin/python -m pytest -n 0 tests/integration/test_modeldb_records.py \
+		tests/integration/test_every_page.py $(ARGS)
 
 lint: env ## Run the static checks: ruff, mypy, import-linter
 	@echo "[lint 1/4] ruff check"
