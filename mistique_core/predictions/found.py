@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -124,7 +125,12 @@ def find_predictions(
                             *chosen,
                         )
                     )
-    return tuple(sorted(found, key=lambda item: (item.model, item.intermediate_id)))
+    return tuple(sorted(found, key=lambda item: (_natural(item.model), item.intermediate_id)))
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """Return by what names are sorted: numbers in them by their value, so that ``p2`` comes before ``p10``."""
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in re.split(r"([0-9]+)", name)]
 
 
 def comparable(sets: Sequence[PredictionSet], label: str | None = None) -> tuple[tuple[PredictionSet, ...], str]:

@@ -324,10 +324,10 @@ def test_predictions(front: Front, project: str) -> None:
         ).to_pandas()
         told[item.model] = expected_metrics(PROBLEMS[project], values[label], values)
     shown = metrics_shown(frame, *next(iter(told.values())))
-    assert sorted(shown) == sorted(told)
-    for model, metrics in told.items():
-        assert {name: number(text) for name, text in shown[model].items()} == pytest.approx(
-            metrics, rel=1e-3, abs=1.01e-4
+    assert len(shown) >= min(len(told), 10)  # of many models the table holds those that are in sight
+    for model, texts in shown.items():
+        assert {name: number(text) for name, text in texts.items()} == pytest.approx(
+            told[model], rel=1e-3, abs=1.01e-4
         ), model
     frame.get_by_role("heading", name=f"Example {int(some[5])}", exact=True).wait_for()
     frame.get_by_role("heading", name="At every stage of").first.wait_for()

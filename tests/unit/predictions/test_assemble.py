@@ -51,6 +51,12 @@ def assembled(store: Mistique, label: str = "left", positive: str | None = None)
     return Assembler(store, ByteCache(10**8)).assemble(found_in(store), label, positive)
 
 
+def test_models_are_in_the_order_of_the_numbers_in_their_names(store: Mistique) -> None:
+    log(store, {name: predicted(1) for name in ("p10_v1", "p2_v10", "p2_v9", "7", "p1", "a")})
+    assert [item.model for item in found_in(store)] == ["7", "a", "p1", "p2_v9", "p2_v10", "p10_v1"]
+    assert assembled(store).matrix.names == ("7", "a", "p1", "p2_v9", "p2_v10", "p10_v1")
+
+
 def test_the_newest_version_of_each_model_is_found(store: Mistique) -> None:
     log(store, {"a": predicted(1), "b": predicted(2)})
     log(store, {"a": predicted(3)})

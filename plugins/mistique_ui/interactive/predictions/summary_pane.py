@@ -16,6 +16,8 @@ from mistique_ui.interactive.theme import SERIES, graph, grid
 
 MOST_CURVES = 24
 MOST_TABLE_CLASSES = 12
+MOST_SHARES = 4
+"""Classes of a confusion matrix whose cells say their share as well; of more it is said on pointing at them."""
 METRICS = {
     "accuracy": "Accuracy",
     "precision": "Precision",
@@ -176,6 +178,7 @@ def _by_class(summaries: Sequence[ModelSummary], problem: Problem) -> Any:
 def _confusion(item: ModelSummary, problem: Problem, at: int) -> Any:
     assert item.confusion is not None  # only regressions have none
     totals = item.confusion.sum(axis=1)
+    is_wide = len(problem.classes) > MOST_SHARES
     corner = html.Th("truth ↓", scope="col", className="soft")
     head = html.Tr([corner, *(html.Th(name, scope="col", className="num") for name in problem.classes)])
     rows = []
@@ -187,8 +190,9 @@ def _confusion(item: ModelSummary, problem: Problem, at: int) -> Any:
             base = "0, 114, 178" if truth == decided else "213, 94, 0"
             cells.append(
                 html.Td(
-                    [f"{count:,}", html.Span(f"{share:.0%}", className="soft share")],
+                    [f"{count:,}", *([] if is_wide else [html.Span(f"{share:.0%}", className="soft share")])],
                     className="num",
+                    title=f"{share:.0%} of class {name}",
                     style={"background": f"rgba({base}, {0.08 + 0.5 * share:.2f})"},
                 )
             )
