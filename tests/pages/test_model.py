@@ -114,6 +114,27 @@ def test_a_tap_shows_the_details_of_a_node(site: StandAlone, open_page: Callable
     details.wait_for()
 
 
+def test_similar_models_are_the_nearest_by_a_metric(site: StandAlone, open_page: Callable[..., Any]) -> None:
+    db, model = ModelDB(site.store), model_of(site, "LogisticRegression")
+    page = open_page(site, f"/mistique/app/models/{model}")
+    rows = page.locator("#model-similar tbody tr")
+    rows.first.wait_for()
+    metric = page.locator("#model-similar thead th").last.inner_text()
+    runs = {run.label: run for run in db.search("", columns=[f"metrics.{metric}"]).runs}
+    mine = db.browse.model(model).run.label
+    apart = {
+        label: abs(run.metrics[metric] - runs[mine].metrics[metric]) for label, run in runs.items() if label != mine
+    }
+    shown = rows.locator("th").all_inner_texts()
+    assert [apart[label] for label in shown] == sorted(apart.values())[: len(shown)]
+    assert len(shown) == 8
+    assert [float(text) for text in rows.locator("td.num").all_inner_texts()] == pytest.approx(
+        [runs[label].metrics[metric] for label in shown], abs=1e-4
+    )
+    page.get_by_role("link", name="Compare these runs").click()
+    page.get_by_role("heading", name="Comparison of 9 runs").wait_for()
+
+
 def test_annotations_tags_life_and_metadata_are_written(odd: StandAlone, open_page: Callable[..., Any]) -> None:
     db = ModelDB(odd.store)
     model = model_of(odd, XSS)

@@ -28,6 +28,7 @@ from mistique_ui.interactive.modeldb.model_figures import (
 )
 from mistique_ui.interactive.modeldb.pipeline_graph import STYLE, PipelineGraph, pipeline_graph
 from mistique_ui.interactive.modeldb.project_of import project_id
+from mistique_ui.interactive.modeldb.similar_models import similar_models
 from mistique_ui.interactive.page import Arguments, Page
 from mistique_ui.interactive.parts import badge, breakable, card, crumbs, facts, heading, moment, nothing
 from mistique_ui.interactive.theme import graph
@@ -51,6 +52,7 @@ def layout(viewer: Viewer, arguments: Arguments) -> Any:
         _figures(viewer, found),
         _pipeline(pipeline_graph(contents, stages, model_id)),
         html.Div([_hyperparameters(found), _environment(found, contents, stages)], className="columns"),
+        similar_models(viewer, found),
         html.H2("What people say"),
         html.Div(id="model-said", **{"aria-live": "polite"}),
         html.Div(model_edits.edits_panel(viewer, model_id), id=model_edits.PANEL),
