@@ -18,7 +18,7 @@ unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME
 COMPILE := $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	$(if $(UPGRADE),--upgrade)
 
-.PHONY: help env test modes records lint check format lock demo bench clean
+.PHONY: help env test modes sweeps records lint check format lock demo bench clean
 
 # One optimisation switched off, and the tests on whose path it lies. Not among them: all eight combinations of the three
 # are compared, question by question, in tests/store/test_same_answers.py, and sweeps over every failure and every kill
@@ -80,12 +80,19 @@ env: .venv/.installed ## Make .venv with exactly the locked packages (PYTHON=pyt
 test: env ## Run the tests (ARGS="-m 'not airflow' -x" narrows them)
 	@.venv/bin/python -m pytest $(ARGS)
 
-modes: env $(MODES:%=mode-%) ## Run the store's tests with each optimisation switched off: the answers must be the same
+# What CORE=1 leaves of them, as CI runs them: what is logged is what is got, whole and in part, read and re-run.
+MODES_CORE := test_log_and_get or test_pipeline or test_units or test_some_rows or test_rerun_rows or test_stage_inputs or test_sessions
+
+modes: env $(MODES:%=mode-%) ## Run the store's tests with each optimisation switched off: the answers must be the same (CORE=1: the core)
 
 mode-%: env
 	@echo "== the store's tests with $($*_setting)"
 	@env $($*_setting) .venv/bin/python -m pytest -q -n $(PROCESSES) $($*_tests) \
-		-k "$(MODES_LEFT_OUT) and not ($($*_left_out))" $(ARGS)
+		-k "$(MODES_LEFT_OUT) and not ($($*_left_out))$(if $(CORE), and ($(MODES_CORE)))" $(ARGS)
+
+sweeps: env ## Try every point at which a call may fail or a process be killed; make test tries a third of them (15 minutes)
+	@MISTIQUE_EVERY_POINT=true .venv/bin/python -m pytest -n $(PROCESSES) tests/faults tests/concurrency/test_races.py \
+		tests/store/test_gc.py tests/store/test_compact.py tests/store/test_check.py tests/store/test_same_answers.py $(ARGS)
 
 records: env ## Run all example DAGs in a real Airflow: records must be what its REST API says, and pages show them (20 minutes)
 	@MISTIQUE_EVERY_DAG=true .venv/bin/python -m pytest -n 0 tests/integration/test_modeldb_records.py \

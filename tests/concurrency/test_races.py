@@ -18,6 +18,7 @@ from mistique_core.errors import StorageError
 from mistique_core.maintenance import collect_garbage, compact
 from mistique_core.testing.faults import FaultyBackend
 from tests.concurrency.seams import STUCK_SECONDS, Seams
+from tests.sweeps import tried_points
 
 GRACE = 500.0
 Act = Callable[[Mistique, int], object]
@@ -69,10 +70,8 @@ def at_every_seam(
     location: Path, url: str, *, prepare: Act, operate: Act, interfere: Act, verify: Act, statements: bool = False
 ) -> int:
     """Let one store operate and another one interfere at each seam in turn; return the number of seams."""
-    k = 0
     with Mistique.open(location, url) as other:
-        while True:
-            k += 1
+        for k in tried_points():
             prepare(other, k)
             with Mistique.open(location, url) as mine:
                 seams = Seams(mine, k, lambda: interfere(other, k), statements=statements)  # noqa: B023 (ends below)

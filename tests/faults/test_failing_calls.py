@@ -1,7 +1,6 @@
 """The k-th call fails, for k = 1, 2, 3, ... until none does: nothing is lost or wrong, and repeating succeeds."""
 
 import errno
-import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -24,6 +23,7 @@ from tests.faults.injection import (
 )
 from tests.faults.soundness import assert_right, assert_sound, assert_tidy
 from tests.faults.works import WORKS, Work, open_store
+from tests.sweeps import tried_points
 
 READ_DATA_EVERY = 5
 REPEAT_EVERY = 4
@@ -106,7 +106,7 @@ FAULTS: dict[str, Fault] = {
 def test_the_kth_call_fails(fault: str, name: str, start_of: Callable[[Work], Path], memory_path: Path) -> None:
     work = WORKS[name]
     start = start_of(work)
-    for k in itertools.count(1):
+    for k in tried_points():
         location = memory_path / str(k)
         shutil.copytree(start, location)
         error = None

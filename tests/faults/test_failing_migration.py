@@ -1,6 +1,5 @@
 """An old catalogue is brought to this schema whole or not at all, whatever fails."""
 
-import itertools
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -17,6 +16,7 @@ from mistique_core.catalogue.intermediates import columns_of
 from mistique_core.catalogue.migrate import HEAD, ensure_schema
 from mistique_core.errors import MistiqueError
 from tests.faults.injection import Points, commits, database_error, statements
+from tests.sweeps import tried_points
 
 NAMES = {1: ["b", "a", "ünï"], 2: ["b", "a", "ünï"], 3: ["one"]}
 ROW_IDS = 5
@@ -79,7 +79,7 @@ INJECTIONS: dict[str, Callable[[Points], AbstractContextManager[None]]] = {
 @pytest.mark.parametrize("injection", INJECTIONS)
 def test_the_kth_call_fails(injection: str, old: Path, memory_path: Path) -> None:
     schemas = {}
-    for k in itertools.count(1):
+    for k in tried_points():
         path = memory_path / f"{k}.db"
         shutil.copy(old, path)
         points = Points(k, database_error("database or disk is full"))

@@ -1,6 +1,5 @@
 """``kill -9`` at every write, rename, deletion and commit: what was committed is there, and the next one goes on."""
 
-import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from tests.faults.nursery import Nursery, nursery
 from tests.faults.soundness import assert_right, assert_sound, assert_tidy
 from tests.faults.works import WORKS, Work, open_store
+from tests.sweeps import tried_points
 
 READ_DATA_EVERY = 5
 REPEAT_EVERY = 4
@@ -27,7 +27,7 @@ def test_killed_at_the_kth_point(
     name: str, killer: Nursery, start_of: Callable[[Work], Path], memory_path: Path
 ) -> None:
     work = WORKS[name]
-    for k in itertools.count(1):
+    for k in tried_points():
         location = memory_path / str(k)
         shutil.copytree(start_of(work), location)
         if not killer.is_killed(k, name, location):

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.sweeps import tried_points
+
 _FEWEST_STEPS = 20
 _SCRIPT = """
 import os, signal, sys, sqlalchemy as sa
@@ -40,9 +42,9 @@ for line in sys.stdin:
 
 @contextmanager
 def killed_at_every_step(store: Path, work: str) -> Iterator[Iterator[int]]:
-    """Yield an iterator over k = 1, 2, ...: each time the work was done anew and killed at its k-th step.
+    """Yield an iterator over k: each time the work was done anew and killed at its k-th step.
 
-    It ends after the first run that had fewer steps.
+    k is 1, 2, 3, ... as :mod:`tests.sweeps` has it, and ends after the first run that had fewer steps.
 
     Parameters
     ----------
@@ -57,13 +59,13 @@ def killed_at_every_step(store: Path, work: str) -> Iterator[Iterator[int]]:
         assert nursery.stdout is not None
 
         def runs() -> Iterator[int]:
-            status, k = int(signal.SIGKILL), 0
-            while status == signal.SIGKILL:
-                k += 1
+            for k in tried_points():
                 nursery.stdin.write(f"{k}\n")
                 nursery.stdin.flush()
                 status = int(nursery.stdout.readline())
                 yield k
+                if status != signal.SIGKILL:
+                    break
             assert status == 0
             assert k > _FEWEST_STEPS
 

@@ -23,6 +23,7 @@ from mistique_core.maintenance.documents import described
 from mistique_core.partition import read_columns, scan_partition
 from mistique_core.testing.faults import FaultyBackend
 from tests.store.killed_process import killed_at_every_step
+from tests.sweeps import tried_points
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 
@@ -337,7 +338,7 @@ def test_every_call_of_the_storage_may_fail(memory_path: Path, when: str) -> Non
     with Mistique.open(start) as store:
         for seed in range(3):
             store.log_frame("p", f"m{seed}", "x", frame(seed))
-    for k in range(1, 100):
+    for k in tried_points():
         with Mistique.open(shutil.copytree(start, memory_path / str(k))) as store:
             faulty = FaultyBackend(store.backend, fail_at=k, when="before" if when == "before" else "after")
             with contextlib.suppress(StorageError):

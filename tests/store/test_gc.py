@@ -25,6 +25,7 @@ from mistique_core.maintenance import collect_garbage
 from mistique_core.partition import build_partition
 from mistique_core.testing.faults import FaultyBackend
 from tests.store.killed_process import killed_at_every_step
+from tests.sweeps import tried_points
 
 HOUR = 3600.0
 
@@ -206,7 +207,7 @@ def test_every_call_of_the_storage_may_fail(memory_path: Path, when: str) -> Non
             store.log_frame("p", f"m{seed}", "x", frame(seed))
         for seed in range(3):
             store.delete("p", f"m{seed}")
-    for k in range(1, 100):
+    for k in tried_points():
         with Mistique.open(shutil.copytree(start, memory_path / str(k)), approximate_dedup=False) as store:
             faulty = FaultyBackend(store.backend, fail_at=k, when="before" if when == "before" else "after")
             try:

@@ -15,12 +15,15 @@ from mistique_core import Mistique
 from mistique_core.catalogue.tables import chunk
 from mistique_core.store.result import QueryResult
 from mistique_core.workflows import ReadCsvStage, SplitStage
+from tests.sweeps import IS_EVERY
 
 ROWS, BLOCK_ROWS = 3000, 2500
 IDS = np.random.default_rng(1).permutation(10 * ROWS)[:ROWS].astype(np.int64)
 SOME = IDS[[2999, 0, 1500, 2501, 7]]
 SCHEMES = ("float16", "kbit(4)", "bounded(0.1)", "threshold(90%)", "pool(2)", "pool(S)", "pool(2)+float16")
-COMBINATIONS = list(itertools.product((True, False), (True, False), (1 << 26, 0)))
+EVERY = list(itertools.product((True, False), (True, False), (1 << 26, 0)))
+COMBINATIONS = EVERY if IS_EVERY else [EVERY[at] for at in (0, 3, 5, 6)]
+"""In a usual run each pair of two settings in each combination."""
 
 
 def table(seed: int) -> pd.DataFrame:
