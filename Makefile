@@ -18,7 +18,7 @@ unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME
 COMPILE := $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	$(if $(UPGRADE),--upgrade)
 
-.PHONY: help env test modes records lint check format lock demo bench clean
+.PHONY: help env test modes records lint check format lock demo cluster bench clean
 
 # One optimisation switched off, and the tests on whose path it lies. Not among them: all eight combinations of the three
 # are compared, question by question, in tests/store/test_same_answers.py, and sweeps over every failure and every kill
@@ -109,7 +109,8 @@ format: env ## Let ruff format the code and fix what it can
 
 lock: env ## Write the lock files anew after a change of dependencies (UPGRADE=1 takes newer versions)
 	@echo "[1/3] requirements.lock"
-	@$(COMPILE) --extra airflow --extra dnn --extra trad --extra search --extra ui --extra postgres --extra s3 --extra bench --extra dev \
+	@$(COMPILE) --extra airflow --extra dnn --extra trad --extra search --extra ui --extra postgres --extra s3 --extra celery \
+		--extra bench --extra dev \
 		pyproject.toml --output-file requirements.lock
 	@echo "[2/3] docker/requirements.lock, with the same versions"
 	@$(COMPILE) --no-annotate --extra airflow --extra dnn --extra trad --extra search --extra ui --extra postgres --extra s3 --extra celery \
@@ -119,6 +120,9 @@ lock: env ## Write the lock files anew after a change of dependencies (UPGRADE=1
 
 demo: env ## Start Airflow with the example DAGs and open the store (PORT=8080; EXIT=1 stops after the proof)
 	@.venv/bin/mistique demo $(if $(EXIT),--exit) $(if $(PORT),--port $(PORT))
+
+cluster: env ## Start PostgreSQL, Redis, S3 and Airflow with WORKERS=2 workers on this machine (PORT=8080; EXIT=1 stops after a proof)
+	@.venv/bin/mistique cluster $(if $(EXIT),--exit) $(if $(PORT),--port $(PORT)) $(if $(WORKERS),--workers $(WORKERS))
 
 bench: env ## Run every benchmark, --quick unless FULL=1; results go to build/benchmarks
 	@mkdir -p build/benchmarks; \

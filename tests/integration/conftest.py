@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from operators.demo.airflow_process import running_airflow
+from operators.demo.airflow_settings import USER
 from operators.demo.client import AirflowClient
-from operators.demo.environment import USER, DemoEnvironment
+from operators.demo.environment import DemoEnvironment
 from tests.integration.airflow_site import PIPELINES, ROOT, Site
 from tests.integration.example_dags import CANCER, RUNS, WORKFLOWS
 
@@ -43,7 +44,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         ("AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL", "120"),
         ("AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT", "300"),
         ("AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT", "240"),
-        ("PYTHONDONTWRITEBYTECODE", ""),  # else each process, and so each task, compiles what it imports
     )
     environment = DemoEnvironment(ROOT, state, port, dags, extra)
     environment.create_folders()
