@@ -12,8 +12,8 @@ from operators.cluster.processes import Program
 from operators.demo.airflow_settings import HOST
 
 
-def redis_program(layout: ClusterLayout) -> Program:
-    """Return how to start the server; its password is in its configuration file only.
+def find_redis() -> str:
+    """Return the path of ``redis-server``.
 
     Raises
     ------
@@ -23,6 +23,18 @@ def redis_program(layout: ClusterLayout) -> Program:
     found = shutil.which("redis-server")
     if found is None:
         raise NotFoundError("redis-server is not installed; on Debian: apt-get install redis-server")
+    return found
+
+
+def redis_program(layout: ClusterLayout) -> Program:
+    """Return how to start the server; its password is in its configuration file only.
+
+    Raises
+    ------
+    NotFoundError
+        If Redis is not installed.
+    """
+    found = find_redis()
     folder = layout.folder("redis")
     folder.mkdir(exist_ok=True)
     settings = folder / "redis.conf"

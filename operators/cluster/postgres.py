@@ -108,7 +108,11 @@ def server_program(layout: ClusterLayout) -> Program:
 
 def delete_data(layout: ClusterLayout) -> None:
     """Delete the server's data, if it has any."""
-    shutil.rmtree(data_folder(layout), ignore_errors=True)
+    try:
+        folder = data_folder(layout)
+    except NotFoundError:  # nobody could have run it
+        return
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _create(programs: Path, folder: Path, user: str | None, password: str) -> None:

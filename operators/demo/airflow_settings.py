@@ -83,6 +83,9 @@ def local_settings(project: Path, dags: Path, port: int, passwords: Path, jwt_se
         "API_AUTH__JWT_SECRET": jwt_secret,
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+        # A busy machine takes longer than Airflow expects.
+        "DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "300",
+        "CORE__DAGBAG_IMPORT_TIMEOUT": "240",
         "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         "WORKERS__EXECUTION_API_TIMEOUT": str(ANSWER_SECONDS),
     }

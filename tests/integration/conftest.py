@@ -42,8 +42,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         ("AIRFLOW_CONN_UNREACHABLE", json.dumps(nowhere)),
         # Nothing here changes a file, but fifty DAGs of one file take a minute on a busy machine.
         ("AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL", "120"),
-        ("AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT", "300"),
-        ("AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT", "240"),
     )
     environment = DemoEnvironment(ROOT, state, port, dags, extra)
     environment.create_folders()
