@@ -18,7 +18,7 @@ unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME
 COMPILE := $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	$(if $(UPGRADE),--upgrade)
 
-.PHONY: help env test modes records lint check format lock demo cluster bench clean
+.PHONY: help env test modes records clustered lint check format lock demo cluster bench clean
 
 # One optimisation switched off, and the tests on whose path it lies. Not among them: all eight combinations of the three
 # are compared, question by question, in tests/store/test_same_answers.py, and sweeps over every failure and every kill
@@ -91,6 +91,9 @@ records: env ## Run all example DAGs in a real Airflow: records must be what its
 	@MISTIQUE_EVERY_DAG=true .venv/bin/python -m pytest -n 0 tests/integration/test_modeldb_records.py \
 		tests/integration/test_every_page.py $(ARGS)
 
+clustered: env ## Run the integration tests on what make cluster starts: PostgreSQL, S3, Celery workers (12 minutes)
+	@MISTIQUE_ON_A_CLUSTER=true .venv/bin/python -m pytest -n 0 tests/integration $(ARGS)
+
 lint: env ## Run the static checks: ruff, mypy, import-linter
 	@echo "[lint 1/4] ruff check"
 	@.venv/bin/ruff check .
@@ -132,6 +135,7 @@ bench: env ## Run every benchmark, --quick unless FULL=1; results go to build/be
 		.venv/bin/python -m "benchmarks.$$name" $(if $(FULL),,--quick) --json "build/benchmarks/$$name.json"; \
 	done
 
-clean: ## Remove caches, build outputs and the demo's state; .venv stays
+clean: ## Remove caches, build outputs and the state of demo and cluster; .venv stays
+	@if [ -e .state/cluster/secrets.json ]; then .venv/bin/mistique cluster --delete; fi
 	@rm -rf build dist .state .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache ./*.egg-info
 	@find . -name .venv -prune -o -name .git -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf

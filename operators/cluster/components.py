@@ -94,6 +94,7 @@ def shared_variables(layout: ClusterLayout, databases: Databases) -> dict[str, s
         **{name: value for name, value in inherited.items() if not name.startswith("AWS_")},
         **store_variables(layout, databases),
         "NO_PROXY": ",".join(filter(None, (inherited.get("NO_PROXY"), HOST))),
+        **dict(layout.extra),
     }
 
 

@@ -51,6 +51,8 @@ class ClusterLayout:
         Number of Celery workers.
     own_postgres
         Whether to start a PostgreSQL server although one answers at its usual port.
+    extra
+        Further environment variables of Airflow's processes, as (name, value).
     ports
         Ports of the other servers, free when the layout was made.
     """
@@ -61,6 +63,7 @@ class ClusterLayout:
     port: int
     workers: int = 2
     own_postgres: bool = False
+    extra: tuple[tuple[str, str], ...] = ()
     ports: Ports = field(default_factory=lambda: Ports(*free_ports(4)))
 
     @property

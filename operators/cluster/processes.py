@@ -205,7 +205,10 @@ class Processes:
 
     def _write_ledger(self) -> None:
         found = (facts_of(process.pid) for process in self._sessions)
-        self._ledger.write_text(json.dumps([[facts.pid, facts.started] for facts in found if facts is not None]))
+        text = json.dumps([[facts.pid, facts.started] for facts in found if facts is not None])
+        writing = self._ledger.with_suffix(".writing")
+        writing.write_text(text)
+        writing.replace(self._ledger)
 
 
 def kill_leftovers(ledger: Path) -> list[int]:
