@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
 
 from mistique_core.errors import InvalidInputError
 from operators.demo.airflow_settings import HOST, USER
@@ -138,7 +137,6 @@ class ClusterLayout:
         """
         import fcntl
 
-        stream: TextIO
         with (self.state / "lock").open("w") as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

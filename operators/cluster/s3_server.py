@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from operators.cluster.kept_objects import KeptObject, KeptObjects
+from operators.cluster.processes import ClusterStartError
 from operators.cluster.signature import is_signed
 from operators.demo.airflow_settings import HOST
 
@@ -125,12 +126,20 @@ def _refuse(start_response: StartResponse, status: HTTPStatus, message: str) -> 
 
 
 def put(application: WSGIApplication, item: KeptObject) -> None:
-    """Put an object, or a bucket where the path is one, without going through a socket."""
+    """Put an object, or a bucket where the path is one, without going through a socket.
+
+    Raises
+    ------
+    ClusterStartError
+        If the application does not take it.
+    """
     from werkzeug.test import Client
 
     answer = Client(application).put(item.path, data=item.body, headers=dict(item.headers))
     if answer.status_code >= HTTPStatus.MULTIPLE_CHOICES:
-        raise RuntimeError(f"moto did not take {item.path}: {answer.status}")
+        raise ClusterStartError(
+            f"moto answered {answer.status} to a put of {item.path}; delete its file from the folder of the S3 server"
+        )
 
 
 def serve(port: int, folder: Path, bucket: str, access_key: str, secret_key: str) -> None:
