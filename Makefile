@@ -18,7 +18,7 @@ unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME
 COMPILE := $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	$(if $(UPGRADE),--upgrade)
 
-.PHONY: help env test modes sweeps records lint check format lock demo bench clean
+.PHONY: help env test modes sweeps records clustered lint check format lock demo cluster bench clean
 
 # One optimisation switched off, and the tests on whose path it lies. Not among them: all eight combinations of the three
 # are compared, question by question, in tests/store/test_same_answers.py, and sweeps over every failure and every kill
@@ -98,6 +98,9 @@ records: env ## Run all example DAGs in a real Airflow: records must be what its
 	@MISTIQUE_EVERY_DAG=true .venv/bin/python -m pytest -n 0 tests/integration/test_modeldb_records.py \
 		tests/integration/test_every_page.py $(ARGS)
 
+clustered: env ## Run the integration tests on what make cluster starts: PostgreSQL, S3, Celery workers (12 minutes)
+	@MISTIQUE_ON_A_CLUSTER=true .venv/bin/python -m pytest -n 0 tests/integration $(ARGS)
+
 lint: env ## Run the static checks: ruff, mypy, import-linter
 	@echo "[lint 1/4] ruff check"
 	@.venv/bin/ruff check .
@@ -116,7 +119,8 @@ format: env ## Let ruff format the code and fix what it can
 
 lock: env ## Write the lock files anew after a change of dependencies (UPGRADE=1 takes newer versions)
 	@echo "[1/3] requirements.lock"
-	@$(COMPILE) --extra airflow --extra dnn --extra trad --extra search --extra ui --extra postgres --extra s3 --extra bench --extra dev \
+	@$(COMPILE) --extra airflow --extra dnn --extra trad --extra search --extra ui --extra postgres --extra s3 --extra celery \
+		--extra bench --extra dev \
 		pyproject.toml --output-file requirements.lock
 	@echo "[2/3] docker/requirements.lock, with the same versions"
 	@$(COMPILE) --no-annotate --extra airflow --extra dnn --extra trad --extra search --extra ui --extra postgres --extra s3 --extra celery \
@@ -127,6 +131,9 @@ lock: env ## Write the lock files anew after a change of dependencies (UPGRADE=1
 demo: env ## Start Airflow with the example DAGs and open the store (PORT=8080; EXIT=1 stops after the proof)
 	@.venv/bin/mistique demo $(if $(EXIT),--exit) $(if $(PORT),--port $(PORT))
 
+cluster: env ## Start PostgreSQL, Redis, S3 and Airflow with WORKERS=2 workers on this machine (PORT=8080; EXIT=1 stops after a proof)
+	@.venv/bin/mistique cluster $(if $(EXIT),--exit) $(if $(PORT),--port $(PORT)) $(if $(WORKERS),--workers $(WORKERS))
+
 bench: env ## Run every benchmark, --quick unless FULL=1; results go to build/benchmarks
 	@mkdir -p build/benchmarks; \
 	for file in $$(grep -l '__main__' benchmarks/*.py); do \
@@ -135,6 +142,7 @@ bench: env ## Run every benchmark, --quick unless FULL=1; results go to build/be
 		.venv/bin/python -m "benchmarks.$$name" $(if $(FULL),,--quick) --json "build/benchmarks/$$name.json"; \
 	done
 
-clean: ## Remove caches, build outputs and the demo's state; .venv stays
+clean: ## Remove caches, build outputs and the state of demo and cluster; .venv stays
+	@if [ -e .state/cluster/secrets.json ]; then .venv/bin/mistique cluster --delete; fi
 	@rm -rf build dist .state .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache ./*.egg-info
 	@find . -name .venv -prune -o -name .git -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf

@@ -79,8 +79,9 @@ def in_airflow(state: Path, *, has_plugin: bool = True) -> Iterator[Site]:
     Airflow's own first page is open; no page of the plugin is.
     """
     from operators.demo.airflow_process import running_airflow
+    from operators.demo.airflow_settings import USER
     from operators.demo.client import AirflowClient
-    from operators.demo.environment import USER, DemoEnvironment
+    from operators.demo.environment import DemoEnvironment
 
     dags = state / "dags"
     dags.mkdir(exist_ok=True)

@@ -1,17 +1,14 @@
-"""An S3 server on the loopback interface, in a process of its own.
+"""An S3 server on the loopback interface, in a process of its own: moto's, with one put at a time.
 
-It is moto's. moto looks whether an object exists and stores it in two steps, so of conditional puts
-at once several may succeed; S3 takes them as one step, and so does this one, by a lock around puts.
+Unlike the cluster's it keeps nothing and takes any key.
 """
 
 import subprocess
 import sys
-import threading
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 BUCKET = "mistique-test"
 
@@ -35,19 +32,13 @@ def s3_server() -> Iterator[str]:
 
 def serve() -> None:
     """Print the port, then answer until killed."""
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+    from moto.moto_server.werkzeug_app import MotoRequestHandler
     from werkzeug.serving import make_server
 
-    application = DomainDispatcherApplication(create_backend_app)
-    puts = threading.Lock()
+    from operators.cluster.s3_server import moto_application, one_put_at_a_time
 
-    def one_put_at_a_time(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] != "PUT":
-            return application(environ, start_response)
-        with puts:
-            return application(environ, start_response)
-
-    server = make_server("127.0.0.1", 0, one_put_at_a_time, threaded=True, request_handler=MotoRequestHandler)
+    application = one_put_at_a_time(moto_application())
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler)
     print(server.port, flush=True)
     server.serve_forever()
 

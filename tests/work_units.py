@@ -4,7 +4,15 @@ from xdist.scheduler import LoadScopeScheduling
 
 ONE_UNIT = (("tests/integration",), ("tests/operators", "tests/plugin"), ("tests/pages",))
 """Folders whose tests share what takes long to make: a running Airflow, Airflow's imports and database, a site."""
-FIRST = ("tests/integration", "tests/pages", "tests/concurrency", "tests/faults", "tests/networks", "tests/operators")
+FIRST = (
+    "tests/integration",
+    "tests/cluster",
+    "tests/pages",
+    "tests/concurrency",
+    "tests/faults",
+    "tests/networks",
+    "tests/operators",
+)
 """Folders whose tests take long: begun last, one of their files would run alone at the end."""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from mistique_core.errors import MistiqueError
-from operators.demo.environment import ANSWER_SECONDS
+from operators.demo.airflow_settings import ANSWER_SECONDS
 
 RUN_SECONDS = 600
 _ENDED = ("success", "failed")

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from mistique_core.cli.stats import print_statistics
 from operators.demo.airflow_process import running_airflow
+from operators.demo.airflow_settings import USER
+from operators.demo.answers import QUERY, ask
 from operators.demo.client import AirflowClient, DagRunError
-from operators.demo.environment import USER, DemoEnvironment, prepare
+from operators.demo.environment import DemoEnvironment, prepare
+from operators.demo.interrupts import Interrupts
+from operators.demo.teller import Teller
 
 PIPELINES = ("cancer_logistic_regression", "cancer_random_forest", "cancer_xgboost")
-QUERY = "mistique_query"
 
 QUESTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     (
@@ -53,28 +53,6 @@ QUESTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
 )
 
-_MOST_ROWS = 8
-
-
-class _Teller:
-    """Prints progress with the seconds since the start."""
-
-    def __init__(self) -> None:
-        self.console = Console(highlight=False, soft_wrap=True)
-        self._start = time.monotonic()
-
-    def step(self, text: str) -> None:
-        """Print a step."""
-        self.console.print(f"[dim]{time.monotonic() - self._start:6.1f} s[/dim]  [bold]{escape(text)}[/bold]")
-
-    def detail(self, text: str) -> None:
-        """Print progress within a step."""
-        self.console.print(f"[dim]{time.monotonic() - self._start:6.1f} s[/dim]    {escape(text)}")
-
-    def task(self, dag_id: str, task_id: str, state: str, done: int, total: int) -> None:
-        """Print that a task ended."""
-        self.detail(f"{dag_id:28s} {done}/{total}  {task_id} {'' if state == 'success' else state.upper()}")
-
 
 def run_demo(*, port: int, state: str | None, stay: bool) -> int:
     """Run the demo; return 0, or 1 when something failed.
@@ -93,8 +71,8 @@ def run_demo(*, port: int, state: str | None, stay: bool) -> int:
     MistiqueError
         If the demo cannot start; the message says why.
     """
-    _stop_on_signals()
-    teller = _Teller()
+    Interrupts().listen()
+    teller = Teller()
     environment = prepare(port, state)
     teller.step(f"Starting Airflow on {environment.url} (its files are in {environment.state})")
     with running_airflow(environment, teller.detail):
@@ -115,13 +93,7 @@ def run_demo(*, port: int, state: str | None, stay: bool) -> int:
     return 0
 
 
-def _stop_on_signals() -> None:
-    """Have Ctrl-C and ``kill`` end the demo in order, even where a shell made a background job ignore them."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
-
-
-def _run_pipelines(client: AirflowClient, teller: _Teller) -> None:
+def _run_pipelines(client: AirflowClient, teller: Teller) -> None:
     teller.step("Running three pipelines: logistic regression, random forest (operators), XGBoost (@task.stage)")
     client.wait_for_dags([*PIPELINES, QUERY])
     states = client.wait({dag_id: client.trigger(dag_id) for dag_id in PIPELINES}, teller.task)
@@ -130,33 +102,15 @@ def _run_pipelines(client: AirflowClient, teller: _Teller) -> None:
         raise DagRunError(f"{', '.join(broken)} failed; open the run in the UI or read its task logs")
 
 
-def _ask(client: AirflowClient, teller: _Teller) -> int:
+def _ask(client: AirflowClient, teller: Teller) -> int:
     failed = 0
     for question, request in QUESTIONS:
         teller.step(question)
-        run_id = client.trigger(QUERY, request)
-        if client.wait({QUERY: run_id}, lambda *_: None)[QUERY] != "success":
-            teller.detail(f"NOT ANSWERED: {client.task_messages(QUERY, run_id, 'answer')[-1]}")
-            failed += 1
-            continue
-        _show_answer(client.task_result(QUERY, run_id, "answer"), teller.console)
+        failed += not ask(client, request, teller)
     return failed
 
 
-def _show_answer(answer: dict[str, Any], console: Console) -> None:
-    console.print(f"          {escape(answer['sentence'])}")
-    table = Table(box=None, header_style="bold", padding=(0, 3, 0, 0))
-    for name in answer["columns"]:
-        table.add_column(escape(name.removeprefix("cancer.")), justify="right")
-    for row in answer["rows"][:_MOST_ROWS]:
-        table.add_row(*(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row))
-    console.print(table)
-    if answer["row_count"] > _MOST_ROWS:
-        console.print(f"          ({_MOST_ROWS} of {answer['row_count']} rows)")
-    console.print(f"          [bold]{answer['strategy'].upper()}[/bold] because {escape(answer['why'])}")
-
-
-def _show_storage(environment: DemoEnvironment, teller: _Teller) -> None:
+def _show_storage(environment: DemoEnvironment, teller: Teller) -> None:
     from mistique_core.store import Mistique
 
     teller.step("What keeping every intermediate of every run costs")
@@ -164,7 +118,7 @@ def _show_storage(environment: DemoEnvironment, teller: _Teller) -> None:
         print_statistics(store.stats())
 
 
-def _serve(environment: DemoEnvironment, teller: _Teller) -> None:
+def _serve(environment: DemoEnvironment, teller: Teller) -> None:
     teller.step(f"The Airflow UI is at {environment.url}")
     teller.console.print(f"          login [bold]{USER}[/bold], password [bold]{escape(environment.password())}[/bold]")
     teller.console.print("          open 'MISTIQUE' in its navigation, or the tab MISTIQUE of any run; Ctrl-C ends it")

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mistique_core import Mistique
+from operators.cluster.layout import ClusterLayout
 from operators.demo.client import AirflowClient
 from operators.demo.environment import DemoEnvironment
 
@@ -21,10 +22,25 @@ PIPELINES = tuple(f"cancer_{model}" for model in MODELS)
 
 @dataclass
 class Site:
-    """A running Airflow with its store."""
+    """A running Airflow with its store.
 
-    environment: DemoEnvironment
+    Attributes
+    ----------
+    environment
+        What started it.
+    client
+        Talks to it.
+    location, catalogue_url
+        Its store, as it is opened.
+    partitions
+        Folder below which the store's partitions are files.
+    """
+
+    environment: DemoEnvironment | ClusterLayout
     client: AirflowClient
+    location: str
+    catalogue_url: str | None
+    partitions: Path
     runs: dict[str, list[str]] = field(default_factory=dict)
     first_bytes: dict[str, int] = field(default_factory=dict)
 
@@ -48,7 +64,7 @@ class Site:
         return self.client.task_messages(dag_id, run_id, task_id)
 
     def store(self) -> Mistique:
-        return Mistique.open(self.environment.store)
+        return Mistique.open(self.location, self.catalogue_url)
 
     def partition_bytes(self) -> int:
-        return sum(file.stat().st_size for file in self.environment.store.glob("partitions/*/*.h5"))
+        return sum(file.stat().st_size for file in self.partitions.rglob("*.h5"))

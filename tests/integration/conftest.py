@@ -1,23 +1,32 @@
 """One real Airflow for all tests of this folder: scheduler, DAG processor, API server, task processes.
 
-It takes a third of a core also when nothing runs, so that it is stopped before the tests of other folders."""
+It takes a third of a core also when nothing runs, so that it is stopped before the tests of other folders. With the
+environment variable ``MISTIQUE_ON_A_CLUSTER=true`` it is a cluster: PostgreSQL, S3, and two Celery workers."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
-import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from operators.cluster.cluster import delete_databases, running_cluster
+from operators.cluster.components import store_variables
+from operators.cluster.layout import ClusterLayout
 from operators.demo.airflow_process import running_airflow
+from operators.demo.airflow_settings import HOST, USER
 from operators.demo.client import AirflowClient
-from operators.demo.environment import USER, DemoEnvironment
+from operators.demo.environment import DemoEnvironment
+from operators.demo.ports import free_ports
 from tests.integration.airflow_site import PIPELINES, ROOT, Site
 from tests.integration.example_dags import CANCER, RUNS, WORKFLOWS
 
+Extra = tuple[tuple[str, str], ...]
+IS_ON_A_CLUSTER = os.environ.get("MISTIQUE_ON_A_CLUSTER") == "true"
 TOGETHER = 12
 """DAG runs that are under way at the same time."""
 
@@ -34,25 +43,48 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         "host": str(state / "store"),
         "extra": {"catalogue_url": "postgresql://127.0.0.1:1/x"},
     }
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     extra = (
         ("AIRFLOW_CONN_UNREACHABLE", json.dumps(nowhere)),
         # Nothing here changes a file, but fifty DAGs of one file take a minute on a busy machine.
         ("AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL", "120"),
-        ("AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT", "300"),
-        ("AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT", "240"),
-        ("PYTHONDONTWRITEBYTECODE", ""),  # else each process, and so each task, compiles what it imports
     )
+    start = on_a_cluster if IS_ON_A_CLUSTER else with_the_demo
+    with start(state, dags, port, extra) as found:
+        # The fifty of one file are written at once, and nothing else is written to Airflow's database meanwhile.
+        found.client.wait_for_dags([*PIPELINES, "mistique_query", "broken_raises", "zillow_p1_v1"], seconds=240)
+        yield found
+        found.client.close()
+
+
+@contextmanager
+def with_the_demo(state: Path, dags: Path, port: int, extra: Extra) -> Iterator[Site]:
+    """Run what ``make demo`` runs: SQLite, tasks as children of the scheduler, a store in a folder."""
     environment = DemoEnvironment(ROOT, state, port, dags, extra)
     environment.create_folders()
     with running_airflow(environment, print):
         client = AirflowClient(environment.url, USER, environment.password())
-        # The fifty of one file are written at once, and nothing else is written to Airflow's database meanwhile.
-        client.wait_for_dags([*PIPELINES, "mistique_query", "broken_raises", "zillow_p1_v1"], seconds=240)
-        yield Site(environment, client)
-        client.close()
+        yield Site(environment, client, str(environment.store), None, environment.store / "partitions")
+
+
+@contextmanager
+def on_a_cluster(state: Path, dags: Path, port: int, extra: Extra) -> Iterator[Site]:
+    """Run what ``make cluster`` runs: PostgreSQL, Celery workers, a store in object storage."""
+    layout = ClusterLayout(ROOT, dags, state, port, extra=extra)
+    layout.create_folders()
+    try:
+        with running_cluster(layout, print) as cluster, pytest.MonkeyPatch.context() as patch:
+            variables = store_variables(layout, cluster.databases)
+            for name in [name for name in os.environ if name.startswith("AWS_")]:
+                patch.delenv(name)
+            for name in [name for name in variables if name.startswith("AWS_")]:
+                patch.setenv(name, variables[name])
+            patch.setenv("NO_PROXY", HOST)
+            client = AirflowClient(layout.url, USER, layout.secrets()["AIRFLOW_ADMIN_PASSWORD"])
+            location, catalogue_url = variables["MISTIQUE_HOME"], variables["MISTIQUE_CATALOGUE_URL"]
+            yield Site(layout, client, location, catalogue_url, layout.objects)
+    finally:
+        delete_databases(layout)
 
 
 @pytest.fixture(scope="package")

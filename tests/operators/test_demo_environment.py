@@ -11,7 +11,8 @@ import pytest
 
 from mistique_core.errors import InvalidInputError, NotFoundError
 from operators.demo import environment as demo
-from operators.demo.environment import HOST, USER, prepare
+from operators.demo.airflow_settings import HOST, USER
+from operators.demo.environment import prepare
 from tests.airflow_home import ROOT
 
 

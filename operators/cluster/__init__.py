@@ -1,0 +1,1 @@
+"""``mistique cluster``: on one machine and without Docker, the processes that ``docker-compose.yaml`` describes."""
