@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class StoreConfig:
     """
 
     location: str
-    catalogue_url: str
+    catalogue_url: str = field(repr=False)  # may hold a password
     block_rows: int = 65_536
     partition_bytes: int = 32 * 1024 * 1024
     zstd_level: int = 3
@@ -152,7 +152,7 @@ def _place(text: str) -> str:
         return text.rstrip("/")
     if "://" in text and not text.startswith("file://"):
         raise InvalidInputError(
-            f"location {text!r} is neither a folder nor object storage; give a path such as './mistique', or "
-            "s3://bucket/prefix"
+            f"location {text.partition('://')[0][:20]}://... is neither a folder nor object storage; give a path such "
+            "as './mistique', or s3://bucket/prefix"
         )
     return str(Path(text.removeprefix("file://")).expanduser().absolute())

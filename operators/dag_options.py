@@ -19,6 +19,11 @@ def safe_id(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name)
 
 
+def code_block(text: str) -> str:
+    """Return Markdown that shows a text as it is: what would be a link or a picture is none in it."""
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
 def dag_id_of(spec: WorkflowSpec, suffix: str = "") -> str:
     """Return the id of a workflow's DAG.
 
@@ -36,7 +41,7 @@ def dag_id_of(spec: WorkflowSpec, suffix: str = "") -> str:
 def dag_options(spec: WorkflowSpec, dag_kwargs: dict[str, Any], parameters: Iterable[str]) -> dict[str, Any]:
     """Return the arguments of a workflow's DAG: those of the caller, with the parameters of the file as its params."""
     params = {name: Param(spec.parameters[name], **spec.types[name]) for name in parameters}
-    options = {"catchup": False, "doc_md": f"Made from `{spec.path.name}`.", **dag_kwargs}
+    options = {"catchup": False, "doc_md": f"Made from:\n\n{code_block(spec.path.name)}", **dag_kwargs}
     options["tags"] = sorted({*spec.tags, *dag_kwargs.get("tags", ())})
     if spec.description:
         options.setdefault("description", spec.description)

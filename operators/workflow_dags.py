@@ -14,7 +14,7 @@ from mistique_core.errors import InvalidInputError, MistiqueError, NotFoundError
 from mistique_core.workflows.specification import WorkflowSpec, load_workflow
 from mistique_core.workflows.specification.document import read_document
 from operators.connection import DEFAULT_CONNECTION
-from operators.dag_options import dag_id_of, dag_options, safe_id
+from operators.dag_options import MAX_DAG_ID, code_block, dag_id_of, dag_options, safe_id
 from operators.materialize import MaterializeOperator
 from operators.search_dag import SUFFIX as SEARCH_SUFFIX
 from operators.search_dag import search_dag
@@ -194,7 +194,7 @@ class BrokenWorkflowOperator(BaseOperator):
 
 
 def _broken_id(file: Path) -> str:
-    return safe_id(f"broken_{file.stem}")
+    return safe_id(f"broken_{file.stem}")[:MAX_DAG_ID]
 
 
 def _broken_dag(file: Path, error: MistiqueError, dag_kwargs: dict[str, Any]) -> DAG:
@@ -206,7 +206,7 @@ def _broken_dag(file: Path, error: MistiqueError, dag_kwargs: dict[str, Any]) ->
         dag_display_name=f"{file.name} cannot be used",
         description=text.splitlines()[0],
         tags=sorted({BROKEN, *dag_kwargs.get("tags", ())}),
-        doc_md="\n".join(f"    {line}" for line in text.splitlines()),
+        doc_md=code_block(text),
     ) as dag:
         BrokenWorkflowOperator(task_id="read", problems=text)
     return dag

@@ -2,7 +2,7 @@
 
 from xdist.scheduler import LoadScopeScheduling
 
-ONE_UNIT = (("tests/integration",), ("tests/operators", "tests/plugin"), ("tests/pages",))
+ONE_UNIT = (("tests/integration",), ("tests/operators", "tests/plugin"), ("tests/pages",), ("tests/security",))
 """Folders whose tests share what takes long to make: a running Airflow, Airflow's imports and database, a site."""
 FIRST = (
     "tests/integration",

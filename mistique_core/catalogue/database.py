@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 _IMMEDIATE = "mistique_immediate"
 _CONFLICTS = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock
+_SECRET_OPTIONS = ("password", "sslpassword")
+"""Of the server's client library, which takes them behind the question mark of a URL."""
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
 
@@ -39,19 +41,17 @@ class Catalogue:
     """
 
     def __init__(self, url: str, busy_seconds: float = 30.0) -> None:
-        try:
-            parsed = sa.make_url(url)
-        except SQLAlchemyError as error:
-            raise InvalidInputError(
-                "the catalogue URL is not an SQLAlchemy URL; write sqlite:///path or postgresql://..."
-            ) from error
+        parsed, secrets = _parse(url)
         parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
         self.url = parsed
+        """Without what its query part held of secrets; its password is not shown."""
         self.dialect = parsed.get_backend_name()
         if self.dialect not in ("sqlite", "postgresql"):
             raise InvalidInputError(f"catalogue database {self.dialect!r} is not supported; use sqlite or postgresql")
         self.engine = (
-            _sqlite_engine(parsed, busy_seconds) if self.dialect == "sqlite" else _pg_engine(parsed, busy_seconds)
+            _sqlite_engine(parsed, busy_seconds)
+            if self.dialect == "sqlite"
+            else _pg_engine(parsed, busy_seconds, secrets)
         )
 
     @property
@@ -101,6 +101,28 @@ class Catalogue:
         self.engine.dispose()
 
 
+def _parse(url: str) -> tuple[sa.URL, dict[str, Any]]:
+    """Return a URL that can be shown without its password, and what else of it is secret.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is no URL. The message repeats nothing, and has no cause that does: where a URL is malformed, any part of
+        it may be one of the password.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except (SQLAlchemyError, ValueError):
+        parsed = None
+    if parsed is None or "@" in (parsed.host or ""):
+        raise InvalidInputError(
+            "the catalogue URL is not an SQLAlchemy URL; write sqlite:///path or postgresql://..., and in a password "
+            "%40 for @ and %2F for /"
+        ) from None
+    secrets = {name: parsed.query[name] for name in _SECRET_OPTIONS if name in parsed.query}
+    return parsed.difference_update_query(secrets), secrets
+
+
 def _cause(error: DBAPIError) -> str:
     """Return the first line of what the driver said."""
     text = str(error.orig).strip()
@@ -147,13 +169,14 @@ def _sqlite_engine(url: sa.URL, busy_seconds: float) -> sa.Engine:
     return engine
 
 
-def _pg_engine(url: sa.URL, busy_seconds: float) -> sa.Engine:
-    patience = {
+def _pg_engine(url: sa.URL, busy_seconds: float, secrets: Mapping[str, Any]) -> sa.Engine:
+    options = {
+        **secrets,
         "connect_timeout": max(2, int(min(busy_seconds, 10))),
         "tcp_user_timeout": int(busy_seconds * 1000),
         "options": f"-c lock_timeout={int(busy_seconds * 1000)}",
     }
     try:
-        return sa.create_engine(url, json_serializer=_to_json, pool_pre_ping=True, connect_args=patience)
+        return sa.create_engine(url, json_serializer=_to_json, pool_pre_ping=True, connect_args=options)
     except ModuleNotFoundError as error:
         raise InvalidInputError("a PostgreSQL catalogue needs psycopg; install 'mistique-airflow[postgres]'") from error

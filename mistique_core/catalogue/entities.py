@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from blake3 import blake3
 
 from mistique_core.catalogue.driver_statements import find_largest, find_row, insert_new
 from mistique_core.catalogue.tables import experiment, experiment_run, model, model_version, project
@@ -20,6 +21,10 @@ TRIAL, REFIT = PARTS_OF_SEARCH = ("trial", "refit")
 """``run_type`` of runs that are no DAG runs but parts of one that searches: its ``run_id`` is what theirs begin with,
 before a slash."""
 
+_MOST_ID, _MOST_NAME = 250, 200
+"""Characters of the columns."""
+_DIGEST = 24
+
 
 @dataclass(frozen=True)
 class RunKey:
@@ -30,16 +35,29 @@ class RunKey:
     source
         ``airflow`` or ``python``.
     dag_id, run_id
-        The DAG's id (or the script's name) and the run's id.
+        The DAG's id (or the script's name) and the run's id. One that is too long for the catalogue, which Airflow's
+        never are, ends with a hash of the whole.
     """
 
     source: str
     dag_id: str
     run_id: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dag_id", _fitting(self.dag_id, _MOST_ID))
+        object.__setattr__(self, "run_id", _fitting(self.run_id, _MOST_ID))
+
     def columns(self) -> dict[str, str]:
         """Return the unique key as column values."""
         return {"source": self.source, "dag_id": self.dag_id, "run_id": self.run_id}
+
+
+def _fitting(name: str, most: int) -> str:
+    """Return a name in at most so many characters; different ones stay different."""
+    if len(name) <= most:
+        return name
+    digest = blake3(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
+    return f"{name[: most - _DIGEST - 1]}~{digest}"
 
 
 def project_id(connection: sa.Connection, name: str) -> int:
@@ -54,7 +72,8 @@ def model_id(connection: sa.Connection, project_name: str, name: str) -> int:
 
 def experiment_id(connection: sa.Connection, project_name: str, name: str) -> int:
     """Return the experiment's id, creating project and experiment when they are new."""
-    return _get_or_create(connection, experiment, {"project_id": project_id(connection, project_name), "name": name})
+    key = {"project_id": project_id(connection, project_name), "name": _fitting(name, _MOST_NAME)}
+    return _get_or_create(connection, experiment, key)
 
 
 def _get_or_create(connection: sa.Connection, table: sa.Table, key: Mapping[str, Any]) -> int:

@@ -64,7 +64,7 @@ def _has_catalogue(url: str) -> bool:
     """Return False if the catalogue is a file that does not exist; a server is asked on opening."""
     try:
         parsed = sa.make_url(url)
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):
         return True
     return parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").is_file()
 

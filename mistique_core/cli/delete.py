@@ -9,6 +9,7 @@ import sys
 
 from mistique_core.cli.context import console, open_store, say
 from mistique_core.errors import InvalidInputError
+from mistique_core.model.whole_number import whole_number
 from mistique_core.planner import format_bytes
 
 _FORM = "PROJECT[.MODEL[@VERSION][.INTERMEDIATE]]"
@@ -77,6 +78,9 @@ def parse_path(path: str) -> tuple[str, str | None, int | None, str | None]:
     if len(parts) == 1:
         return parts[0], None, None, None
     model, at, number = parts[1].partition("@")
-    if not model or (at and not (number.isascii() and number.isdigit() and int(number) > 0)):
-        raise InvalidInputError(f"{path!r} has version {number!r}; give a number from 1, such as {model or 'model'}@1")
-    return parts[0], model, int(number) if at else None, parts[2] if len(parts) == 3 else None
+    version = whole_number(number, 1) if at else None
+    if not model or (at and version is None):
+        raise InvalidInputError(
+            f"{path[:200]!r} has version {number[:40]!r}; give a number from 1, such as {model[:40] or 'model'}@1"
+        )
+    return parts[0], model, version, parts[2] if len(parts) == 3 else None

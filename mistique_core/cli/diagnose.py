@@ -75,7 +75,7 @@ def _help(item: Parameter) -> str:
 def _label(text: str) -> Any:
     try:
         value = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return text
     return value if isinstance(value, bool | int | float) else text
 

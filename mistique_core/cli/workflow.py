@@ -133,7 +133,7 @@ def _parse_setting(text: str, spec: WorkflowSpec) -> tuple[str, Any]:
         return name, value
     try:
         return name, json.loads(value)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return name, value
 
 

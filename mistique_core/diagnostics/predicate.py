@@ -37,7 +37,7 @@ def parse_predicate(name: str, text: str) -> Predicate:
         raise InvalidInputError(f"{name} {text!r} names no column; {_FORM}")
     try:
         parsed = json.loads(value.strip())
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         parsed = value.strip()
     return column.strip(), symbol, parsed
 

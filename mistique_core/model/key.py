@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from mistique_core.errors import InvalidInputError
 from mistique_core.model.names import check_name
+from mistique_core.model.whole_number import LARGEST, whole_number
 
 ALL_COLUMNS = "*"
 _FORM = "project.model.intermediate.column, with '*' for all columns and model@3 for one version"
@@ -37,8 +38,8 @@ class IntermediateKey:
         check_name("intermediate", self.intermediate)
         if not isinstance(self.column, str) or not self.column:
             raise InvalidInputError(f"column {self.column!r} is not a name; give a string, or '*' for all columns")
-        if self.version is not None and (not isinstance(self.version, int) or self.version < 1):
-            raise InvalidInputError(f"version {self.version!r} is not a number from 1")
+        if self.version is not None and (not isinstance(self.version, int) or not 1 <= self.version <= LARGEST):
+            raise InvalidInputError(f"version {str(self.version)[:40]} is not a number from 1 to {LARGEST}")
 
     @classmethod
     def parse(cls, text: str | IntermediateKey) -> IntermediateKey:
@@ -62,9 +63,12 @@ class IntermediateKey:
         if len(parts) < 3 or not all(parts):
             raise InvalidInputError(f"key {text!r} is incomplete; write {_FORM}")
         model, at, number = parts[1].partition("@")
-        if at and not (number.isascii() and number.isdigit() and int(number) > 0):
-            raise InvalidInputError(f"key {text!r} has version {number!r}; give a number from 1, such as {model}@1")
-        return cls(parts[0], model, parts[2], parts[3] if len(parts) == 4 else ALL_COLUMNS, int(number) if at else None)
+        version = whole_number(number, 1) if at else None
+        if at and version is None:
+            raise InvalidInputError(
+                f"key {text[:200]!r} has version {number[:40]!r}; give a number from 1, such as {model[:40]}@1"
+            )
+        return cls(parts[0], model, parts[2], parts[3] if len(parts) == 4 else ALL_COLUMNS, version)
 
     def with_column(self, column: str) -> IntermediateKey:
         """Return the same address with another column."""

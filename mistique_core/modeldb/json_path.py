@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from mistique_core.errors import InvalidInputError, NotFoundError, did_you_mean
+from mistique_core.model.whole_number import whole_number
 
 Path = tuple[str | int, ...]
 MAX_DEPTH = 20
@@ -41,7 +42,8 @@ def parse_path(path: str) -> Path:
             f"{path!r} is not a path into metadata; write keys joined by dots, such as owner.name or scores.0, "
             f"without quotes, at most {MAX_DEPTH} of them"
         )
-    return tuple(int(part) if part.isdecimal() and part.isascii() else part for part in parts)
+    numbers = [whole_number(part) for part in parts]
+    return tuple(part if number is None else number for part, number in zip(parts, numbers, strict=True))
 
 
 def typed_value(value: Any, value_type: str | ValueType) -> Any:

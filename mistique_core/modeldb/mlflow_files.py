@@ -22,6 +22,8 @@ from mistique_core.modeldb.mlflow_run import (
     MlflowModel,
     MlflowRun,
 )
+from mistique_core.workflows.specification.document import read_document
+from mistique_core.workflows.specification.problem import DocumentError
 
 TRASH = ".trash"
 _META = "meta.yaml"
@@ -134,15 +136,15 @@ def read_run(folder: Path, experiment: MlflowExperiment) -> MlflowRun | None:
 
 
 def _meta(path: Path) -> dict[str, Any]:
-    import yaml
-
     try:
-        value = yaml.safe_load(_read(path))
-    except (yaml.YAMLError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
+        document = read_document(_read(path), str(path), least="run_id", any_key=True)
+        document.check()
+    except DocumentError as error:
+        reason = " ".join(error.problems[0].text.removeprefix("this is not YAML: ").split())[:200]
         raise MlflowFormatError(
             f"{path}: this is not YAML: {reason}; restore the file, or delete the folder"
         ) from error
+    value = document.value
     if not isinstance(value, dict):
         raise MlflowFormatError(f"{path}: this holds no keys; restore the file, or delete the folder")
     return value

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mistique_core.partition.claims import MOST_PACKED_BYTES
 from mistique_core.partition.decimal_codes import EXACT_INTEGER, MOST_PATTERNS, narrow_decimals, scan_decimals
 from mistique_core.partition.digits import fold_signs, split_digits
 from mistique_core.partition.factorize import factorize_words
@@ -35,10 +36,11 @@ def choose_transform(array: Array) -> Transformed:
     array
         Little-endian numbers of any shape.
     """
-    if array.ndim > 1 and array.dtype.itemsize == 1 and array.size >= _LEAST_DIGITS:
-        return _digits(array) or plain(array)
-    if array.ndim > 1 and array.dtype.kind == "f" and array.size >= _LEAST_DIGITS:
-        return _sparse(array) or plain(array)
+    if array.ndim > 1 and array.size >= _LEAST_DIGITS and array.nbytes <= MOST_PACKED_BYTES:
+        if array.dtype.itemsize == 1:
+            return _digits(array) or plain(array)
+        if array.dtype.kind == "f":
+            return _sparse(array) or plain(array)
     if array.ndim != 1 or array.size < _LEAST_VALUES or array.dtype.itemsize == 1:
         return plain(array)
     sample = np.ascontiguousarray(array[:: -(-array.size // _SAMPLE)])

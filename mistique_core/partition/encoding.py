@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mistique_core.errors import CorruptPartitionError
+from mistique_core.errors import CorruptPartitionError, InvalidInputError
 from mistique_core.partition.bits import code_bits, pack_bits, unpack_bits
 from mistique_core.partition.choice import choose_dictionary, choose_transform
+from mistique_core.partition.claims import MOST_CHUNK_BYTES
 from mistique_core.partition.digits import large_digits
 from mistique_core.partition.pages import (
     PACKED_PAGE_ROWS,
@@ -161,7 +162,17 @@ def encode_chunk(address: bytes, array: Array, level: int) -> EncodedChunk:
         Little-endian array of any shape.
     level
         Zstandard level of one-byte codes, 1 to 19.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is larger than any chunk may be.
     """
+    if array.nbytes > MOST_CHUNK_BYTES:
+        raise InvalidInputError(
+            f"{array.nbytes:,} bytes of one column in one row block are more than {MOST_CHUNK_BYTES:,}; open the store "
+            "with a smaller block_rows"
+        )
     return _encode(address, array, choose_transform(array), level)
 
 

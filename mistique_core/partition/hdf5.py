@@ -27,6 +27,7 @@ import numpy as np
 import zstandard
 
 from mistique_core.errors import CorruptPartitionError
+from mistique_core.partition.claims import check_array, check_codes, most_array_bytes
 from mistique_core.partition.encoding import PAGES, Codec, EncodedChunk
 from mistique_core.partition.location import ChunkLocation, Extent
 from mistique_core.partition.pages import decompress_page
@@ -198,12 +199,14 @@ def scan_partition(data: bytes) -> Iterator[ChunkLocation]:
         If the bytes are not a partition of a known format version, or contradict themselves.
     """
     with _opened(data) as file:
-        group = file[CHUNK_GROUP]
+        group = _own(file, CHUNK_GROUP)
+        most_bytes = most_array_bytes(len(data))
         read = _location_1 if _version(file) == 1 else _location_2
-        for name, dataset in group.items():
+        for name in group:
             if name.endswith(_TABLE):
                 continue
-            location = read(group, name, dataset)
+            dataset = _own(group, name)
+            location = read(group, name, dataset, most_bytes)
             ends = max(map(sum, location.extents), default=0)
             if len(location.address) != _ADDRESS_BYTES or ends > len(data):
                 raise _unreadable(f"chunk {name[:12]!r} lies outside of the file or has no address")
@@ -221,7 +224,7 @@ def read_columns(data: bytes) -> list[dict[str, Any]]:
     with _opened(data) as file:
         if COLUMNS not in file:
             return []
-        dataset = file[COLUMNS]
+        dataset = _own(file, COLUMNS)
         if dataset.dtype != np.uint8 or dataset.ndim != 1 or dataset.size > len(data):
             raise _unreadable(f"its list of columns is {dataset.dtype.str} {dataset.shape}")
         packed = dataset[()].tobytes()
@@ -232,6 +235,16 @@ def read_columns(data: bytes) -> list[dict[str, Any]]:
         if not isinstance(documents, list) or not all(isinstance(item, dict) for item in documents):
             raise _unreadable("its list of columns is none")
         return documents
+
+
+def _own(group: h5py.Group, name: str) -> Any:
+    """Return what a group holds under a name, and not what a link to another file or place would lead to."""
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise _unreadable(f"{name[:12]!r} is a link")
+    found = group[name]
+    if isinstance(found, h5py.Dataset) and (found.external is not None or found.is_virtual):
+        raise _unreadable(f"the values of {name[:12]!r} lie in another file")
+    return found
 
 
 @contextmanager
@@ -265,7 +278,8 @@ def _filters(dataset: h5py.Dataset) -> str:
     return _FILTERS[tuple(properties.get_filter(number)[0] for number in range(properties.get_nfilters()))]
 
 
-def _location_1(_group: h5py.Group, name: str, dataset: h5py.Dataset) -> ChunkLocation:
+def _location_1(_group: h5py.Group, name: str, dataset: h5py.Dataset, most_bytes: int) -> ChunkLocation:
+    check_array(_dtype(dataset), _shape(dataset), most_bytes)
     encoding = "raw"
     extents: tuple[Extent, ...] = ()
     if dataset.size:
@@ -276,26 +290,28 @@ def _location_1(_group: h5py.Group, name: str, dataset: h5py.Dataset) -> ChunkLo
     return ChunkLocation(bytes.fromhex(name), _dtype(dataset), _shape(dataset), encoding, None, extents)
 
 
-def _location_2(group: h5py.Group, name: str, dataset: h5py.Dataset) -> ChunkLocation:
+def _location_2(group: h5py.Group, name: str, dataset: h5py.Dataset, most_bytes: int) -> ChunkLocation:
     address = bytes.fromhex(name)
     shape, dtype = _shape(dataset), _dtype(dataset)
     transform = Transform("plain", dtype)
     if _CODEC.decode() in dataset.attrs:
         document = json.loads(bytes(dataset.attrs[_CODEC.decode()]))
         dtype, transform = np.dtype(document["dtype"]).str, Transform.from_json(json.dumps(document["transform"]))
-        shape = tuple(map(int, document.get("shape", shape)))
-    stored = shape if transform.bits == 8 else (-(-shape[0] * transform.bits // 8),) if len(shape) == 1 else ()
-    if transform.dtype != _dtype(dataset) or (transform.kind not in PACKED_WHOLE and stored != _shape(dataset)):
-        raise _unreadable(f"chunk {name[:12]} is not the {transform.dtype} {shape} that it claims to be")
+        shape = tuple(document.get("shape", shape))
+    check_array(dtype, shape, most_bytes)
+    if transform.dtype != _dtype(dataset):
+        raise _unreadable(f"chunk {name[:12]} is not the {transform.dtype} that it claims to be")
+    check_codes(transform, dtype, shape, _shape(dataset))
     if not dataset.size:
         return ChunkLocation(address, dtype, shape, PAGES, Codec(transform, 1), ())
     extents: list[Extent] = []
     items = 0
     if transform.kind in ("dictionary", "delta", *PACKED_WHOLE) and name + _TABLE in group:
-        table = group[name + _TABLE]
+        table = _own(group, name + _TABLE)
         items = len(table)
         if _dtype(table) != table_dtype(transform, dtype) or table.chunks != (items,):
             raise _unreadable(f"the table of chunk {name[:12]} is {table.dtype.str} {table.shape}")
+        check_array(_dtype(table), _shape(table), most_bytes)
         extents += _checked_pages(table)
     extents += _checked_pages(dataset)
     rows = int(dataset.chunks[0]) * 8 // transform.bits
@@ -315,7 +331,8 @@ def _checked_pages(dataset: h5py.Dataset) -> list[Extent]:
     shape, page_shape = dataset.shape, dataset.chunks
     extents = _extents(dataset.id)
     filters = "zstd" if dataset.dtype.itemsize == 1 else "shuffle"
-    complete = page_shape[1:] == shape[1:] and len(extents) == -(-shape[0] // page_shape[0])
+    complete = page_shape[1:] == shape[1:] and len(extents) == -(-shape[0] // page_shape[0]) > 0
+    complete = complete and page_shape[0] <= shape[0]
     if not complete or _filters(dataset) != filters:
         raise _unreadable(f"{len(extents)} pages of {page_shape} do not make {shape}, or have other filters")
     return extents

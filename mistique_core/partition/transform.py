@@ -42,7 +42,8 @@ KINDS: tuple[Kind, ...] = ("plain", "decimal", "offset", "dictionary", "digits",
 PACKED_WHOLE = ("digits", "sparse")
 """Kinds whose codes are packed bytes of the whole chunk, in one page, whatever the shape of the values."""
 UNSIGNED = {1: "|u1", 2: "<u2", 4: "<u4", 8: "<u8"}
-_PLAIN = ("|b1", "|u1", "|i1", *(f"<{kind}{size}" for kind in "uif" for size in (2, 4, 8)))
+VALUE_DTYPES = ("|b1", "|u1", "|i1", *(f"<{kind}{size}" for kind in "uif" for size in (2, 4, 8)))
+"""dtypes that the values of a chunk can have."""
 _NUMBERS = 1 << 64
 _PACKED = (1, 2, 4)
 _LEAST_LOOKED_UP = 1_024
@@ -126,7 +127,7 @@ class Transform:
 
     def _is_sound(self) -> bool:
         """Whether every field has the type and range that the formulas need."""
-        if self.dtype not in (_PLAIN if self.kind == "plain" else UNSIGNED.values()):
+        if self.dtype not in (VALUE_DTYPES if self.kind == "plain" else UNSIGNED.values()):
             return False
         numbers = (self.base, self.scale, self.saved, self.bits, *self.exceptions)
         if not all(type(number) is int and abs(number) < _NUMBERS for number in numbers):

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mistique_core.errors import InvalidInputError
+from mistique_core.model.whole_number import whole_number
 from mistique_core.predictions import orders
 from mistique_core.predictions.byte_cache import ByteCache
 from mistique_core.predictions.clusters import cluster_order, row_clusters
@@ -95,9 +96,10 @@ def _permutation(matrix: Matrix, order: Order, groups: npt.NDArray[np.int64] | N
                 raise InvalidInputError(f"model {order.of[:80]!r} is not shown; choose another order")
             return orders.by_model(matrix, matrix.names.index(order.of))
         case "near":
-            if not order.of.isdecimal():
+            row = whole_number(order.of, most=2**63 - 1)
+            if row is None:
                 raise InvalidInputError(f"{order.of[:80]!r} is no row id; choose another order")
-            return np.argsort(distances(matrix, matrix.position(int(order.of))), kind="stable").astype(np.int32)
+            return np.argsort(distances(matrix, matrix.position(row)), kind="stable").astype(np.int32)
         case "group":
             if groups is None:
                 raise InvalidInputError("an order by groups needs a column; choose one to group by")

@@ -6,6 +6,7 @@ import math
 from typing import TypeGuard
 
 from mistique_core.errors import InvalidInputError
+from mistique_core.model.whole_number import whole_number
 
 
 def is_integer(value: object) -> TypeGuard[int]:
@@ -48,6 +49,7 @@ def parse_integer(scheme: str, text: str) -> int:
     InvalidInputError
         If the text is none.
     """
-    if not text.isascii() or not text.isdigit():
-        raise InvalidInputError(f"{scheme}({text}): {text!r} is no whole number; write it as in {scheme}(2)")
-    return int(text)
+    number = whole_number(text)
+    if number is None:
+        raise InvalidInputError(f"{scheme}({text[:40]}): {text[:40]!r} is no whole number; write it as in {scheme}(2)")
+    return number

@@ -20,6 +20,7 @@ _SCHEMES: dict[str, Callable[[list[str]], Quantizer]] = {
     "pool": Pool.from_arguments,
     "threshold": Threshold.from_arguments,
 }
+_MOST_CHARACTERS = 200
 _TEXT = re.compile(r"\s*(?P<name>\w+)\s*(?:\((?P<arguments>[^()]*)\)\s*)?(?:\+(?P<then>.*))?", re.DOTALL)
 
 
@@ -45,6 +46,8 @@ def parse_scheme(scheme: str | Quantizer | None) -> Quantizer | None:
         return scheme
     if not isinstance(scheme, str):
         raise InvalidInputError(f"a scheme is a text such as 'bounded(0.25)', not {type(scheme).__name__}; give one")
+    if len(scheme) > _MOST_CHARACTERS:
+        raise InvalidInputError(f"a scheme of {len(scheme)} characters is none; write one such as 'pool(2)+float16'")
     found = _TEXT.fullmatch(scheme.lower())
     if found is None:
         raise InvalidInputError(f"scheme {scheme!r} cannot be read; write it as 'bounded(0.25)' or 'pool(2)+float16'")

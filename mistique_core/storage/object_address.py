@@ -118,14 +118,17 @@ class ObjectOptions:
         endpoint = self.endpoint or next(filter(None, map(os.environ.get, _ENDPOINT_VARIABLES)), None)
         if endpoint is None:
             return None
-        parts = urlsplit(endpoint)
+        try:
+            parts = urlsplit(endpoint)
+        except ValueError as error:
+            raise InvalidInputError("the endpoint of the object storage is no URL; give https://host:port") from error
         if "@" in parts.netloc or parts.query or parts.fragment:
             raise InvalidInputError(
                 "the endpoint of the object storage holds '@', '?' or '#'; give http(s)://host:port, and credentials "
                 "by $AWS_ACCESS_KEY_ID and $AWS_SECRET_ACCESS_KEY"
             )
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InvalidInputError(f"the endpoint {endpoint!r} is not a URL; give https://host:port")
+            raise InvalidInputError(f"the endpoint {_shown(endpoint)} is not a URL; give https://host:port")
         if parts.scheme == "http" and not self._may_use_http(parts.hostname):
             raise InvalidInputError(
                 f"the endpoint {endpoint!r} is unencrypted; use https, or set ${_HTTP_VARIABLE}=true if that "
@@ -137,6 +140,11 @@ class ObjectOptions:
         if self.allow_http is not None:
             return self.allow_http or _is_this_machine(host)
         return _is_this_machine(host) or os.environ.get(_HTTP_VARIABLE, "").lower() in ("1", "true", "yes", "on")
+
+
+def _shown(endpoint: str) -> str:
+    """Return an endpoint for a message; one that may hold a password, though not where a URL has it, is left out."""
+    return "of the object storage" if "@" in endpoint else repr(endpoint)
 
 
 def _is_this_machine(host: str) -> bool:

@@ -16,6 +16,7 @@ _BUSY_STATUS = (408, 409, 412, 425, 429)
 _BUSY_CODES = ("InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown")
 _METADATA_SERVICE = "169.254."
 _NO_BUCKET = "NoSuchBucket"
+_DENIED = "AccessDenied"
 _BUILDER = "Builder"
 _NOT_PARTIAL = "NotPartial"
 _CREDENTIALS = "set $AWS_ACCESS_KEY_ID and $AWS_SECRET_ACCESS_KEY"
@@ -48,6 +49,11 @@ class Failure:
         if self.status is None:
             return self.code not in (_BUILDER, _NOT_PARTIAL)
         return (self.status >= 500 and self.status != 501) or self.status in _BUSY_STATUS or self.code in _BUSY_CODES
+
+    @property
+    def is_forbidden(self) -> bool:
+        """Whether the credentials are known, and may not do this."""
+        return self.status == 403 and self.code == _DENIED
 
     @property
     def is_missing(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 
@@ -12,13 +13,20 @@ from mistique_core.storage.object_requests import ObjectRequests
 PROBES = "probes"
 """Folder of the objects that are written to find out, and deleted at once."""
 
+log = logging.getLogger(__name__)
+
 _DATA = bytes(range(64))
 _lock = threading.Lock()
 _passed: set[tuple[str | None, str]] = set()
 
 
-def check_server(requests: ObjectRequests) -> None:
+def check_server(requests: ObjectRequests) -> bool:
     """Write, read and delete a small object; remember in this process what passed.
+
+    Returns
+    -------
+    bool
+        False if the credentials may not write, so that nothing could be found out; reading does not depend on it.
 
     Raises
     ------
@@ -31,8 +39,15 @@ def check_server(requests: ObjectRequests) -> None:
     place = (requests.endpoint, requests.address.bucket)
     with _lock:
         if place not in _passed:
-            _probe(requests)
+            try:
+                _probe(requests)
+            except RequestFailed as error:
+                if not error.failure.is_forbidden:
+                    raise
+                log.info("%s is opened for reading only: %s", requests.address, error)
+                return False
             _passed.add(place)
+    return True
 
 
 def _probe(requests: ObjectRequests) -> None:

@@ -59,7 +59,7 @@ class ObjectBackend:
     def __init__(self, url: str, options: ObjectOptions | None = None) -> None:
         self.address = ObjectAddress.parse(url)
         self._requests = ObjectRequests(self.address, options or ObjectOptions())
-        check_server(self._requests)
+        self._is_checked = check_server(self._requests)
 
     def __repr__(self) -> str:
         return f"ObjectBackend({str(self.address)!r})"
@@ -71,7 +71,7 @@ class ObjectBackend:
             raise InvalidInputError(
                 f"{len(data)} bytes are more than one put takes ({_MOST_BYTES}); write smaller files"
             )
-        return self._requests.create(path, data)
+        return self._create(path, data)
 
     def get_range(self, name: str, offset: int, size: int) -> bytes:
         """See :meth:`StorageBackend.get_range`."""
@@ -127,7 +127,14 @@ class ObjectBackend:
 
     def put_text_if_absent(self, name: str, text: str) -> bool:
         """See :meth:`StorageBackend.put_text_if_absent`."""
-        return self._requests.create(check_document_name(name), text.encode())
+        return self._create(check_document_name(name), text.encode())
+
+    def _create(self, path: str, data: bytes) -> bool:
+        """Store an object unless there is one; not before it is known that the server tells the two apart."""
+        if not self._is_checked:
+            # Credentials that may write now may be those of a server that was never asked.
+            self._is_checked = check_server(self._requests)
+        return self._requests.create(path, data)
 
     def get_text(self, name: str) -> str | None:
         """See :meth:`StorageBackend.get_text`."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import platform
+import tempfile
 import threading
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -14,8 +17,11 @@ from mistique_core.cost import QUERY, HostRates, Rate, StageCost, Work, add_work
 from mistique_core.engine.calibrate import calibrate
 from mistique_core.engine.chunk_reader import ReadTally
 from mistique_core.engine.rerun_tally import RerunTally
+from mistique_core.errors import CatalogueError, CatalogueUnavailableError, StorageError
 from mistique_core.planner import TargetPlan
-from mistique_core.storage import StorageBackend
+from mistique_core.storage import LocalBackend, StorageBackend
+
+log = logging.getLogger(__name__)
 
 
 class HostMeasurements:
@@ -44,11 +50,28 @@ class HostMeasurements:
         with catalogue.read() as connection:
             rates = load_rates(connection, host)
         if QUERY not in rates.rates:
+            rates = rates.with_rates(cls._calibrate(catalogue, config, backend, host))
+        return cls(rates)
+
+    @staticmethod
+    def _calibrate(catalogue: Catalogue, config: StoreConfig, backend: StorageBackend, host: str) -> dict[str, Rate]:
+        """Measure this host, and save it for its next process.
+
+        Whoever may only read has no place to write to: the storage is then timed with a file in a temporary folder,
+        and each process measures again.
+        """
+        try:
             measured = calibrate(backend, config.zstd_level)
-            rates = rates.with_rates(measured)
+        except StorageError as error:
+            log.info("the store's place is not written to, so a temporary folder is measured: %s", error)
+            with tempfile.TemporaryDirectory(prefix="mistique-") as folder:
+                measured = calibrate(LocalBackend(Path(folder)), config.zstd_level)
+        try:
             with catalogue.write() as connection:
                 save_rates(connection, host, measured)
-        return cls(rates)
+        except (CatalogueError, CatalogueUnavailableError) as error:
+            log.info("the catalogue is not written to, so the rates of this host are not kept: %s", error)
+        return measured
 
     def learn_read(self, targets: list[TargetPlan], fetched: ReadTally, seconds: float) -> None:
         """Learn from a query that read all its targets.

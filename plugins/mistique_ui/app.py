@@ -23,6 +23,7 @@ from mistique_core.errors import (
 )
 from mistique_ui.access import Access, LoginGuard
 from mistique_ui.api import api_router
+from mistique_ui.body_limit import BodyLimit
 from mistique_ui.downloads import download_router
 from mistique_ui.interactive.dash_server import MOUNTED_AT, InteractivePages
 from mistique_ui.interactive.viewer import Sources
@@ -104,6 +105,7 @@ def make_app(
         app.add_api_route("/plotly.js", serve, response_class=FileResponse, include_in_schema=False)
     app.mount(MOUNTED_AT, InteractivePages(Sources(catalogue, store, location, access, refresh, airflow)))
     _explain_errors(app)
+    app.add_middleware(BodyLimit)
     app.middleware("http")(_add_headers)
     app.add_middleware(LoginGuard, access=access)
     return app

@@ -9,17 +9,27 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
-from mistique_core.catalogue.intermediates import find_version
 from mistique_core.catalogue.modeldb_tables import tag
 from mistique_core.errors import InvalidInputError
-from mistique_core.model import IntermediateKey
 from mistique_core.modeldb.browse.records import ExperimentSummary, RunContents
 from mistique_core.modeldb.compare.records import ConfidenceInterval, FeatureComparison, HyperparameterComparison
 from mistique_core.modeldb.edit.annotation_records import AnnotationRecord
 from mistique_core.modeldb.record_document import record_document
 from mistique_core.modeldb.reproduce import recorded_workflow, verdict_of_version, workflow_yaml
 from mistique_core.modeldb.search_records import SearchPage
-from mistique_ui.modeldb_context import MOST_ITEMS, Asked, Id, ItemPage, Limit, Offset, answer, ids_of, page
+from mistique_ui.modeldb_context import (
+    MOST_ITEMS,
+    Asked,
+    Id,
+    ItemPage,
+    Limit,
+    Offset,
+    Row,
+    answer,
+    ids_of,
+    page,
+    version_row_of,
+)
 
 _IDS = Query(description="ids, such as 1,2,3", min_length=1, max_length=12_000)
 Ids = Annotated[str, _IDS]
@@ -100,8 +110,7 @@ def _add_runs(router: APIRouter, ask: Any) -> None:
 
 def _add_versions(router: APIRouter, ask: Any) -> None:
     def version_row(asked: Asked, project: str, model: str, version: int) -> int:
-        with asked.catalogue.read() as connection:
-            row = find_version(connection, IntermediateKey(project, model, "any", version=version))
+        row = version_row_of(asked, project, model, version)
         asked.may.see("version", [row])
         return row
 
@@ -153,12 +162,16 @@ def _add_projects(router: APIRouter, ask: Any) -> None:
     @router.get("/projects/{project_id}/experiments", response_model=ItemPage)
     def experiments(project_id: Id, asked: Asked = ask, limit: Limit = 50, offset: Offset = 0) -> JSONResponse:
         """Return the experiments of a project with the ids of their runs."""
+        asked.may.see("project", [project_id])
         found = asked.db.browse.runs_and_experiments(project_id, readable_dags=asked.may.readable)
+        hidden = asked.may.hidden("experiment", [item.id for item in found])
+        found = [item for item in found if item.id not in hidden]
         return page(found, limit, offset)
 
     @router.get("/experiments/{experiment_id}", response_model=ExperimentSummary)
     def experiment(experiment_id: Id, asked: Asked = ask) -> JSONResponse:
         """Return an experiment."""
+        asked.may.see("experiment", [experiment_id])
         return answer(asked.db.browse.experiment(experiment_id, readable_dags=asked.may.readable))
 
     @router.get("/experiments/{experiment_id}/runs", response_model=ItemPage)
@@ -276,25 +289,25 @@ def _add_models(router: APIRouter, ask: Any) -> None:
 
 def _add_comparisons(router: APIRouter, ask: Any) -> None:
     @router.get("/compare/hyperparameters", response_model=HyperparameterComparison)
-    def hyperparameters(first: int, second: int, asked: Asked = ask) -> JSONResponse:
+    def hyperparameters(first: Row, second: Row, asked: Asked = ask) -> JSONResponse:
         """Compare the hyperparameters of two models."""
         asked.may.see("model", [first, second])
         return answer(asked.db.compare.hyperparameters(first, second))
 
     @router.get("/compare/features", response_model=FeatureComparison)
-    def features(first: int, second: int, asked: Asked = ask) -> JSONResponse:
+    def features(first: Row, second: Row, asked: Asked = ask) -> JSONResponse:
         """Compare the features of two models."""
         asked.may.see("model", [first, second])
         return answer(asked.db.compare.features(first, second))
 
     @router.get("/compare/feature-importances")
-    def feature_importances(first: int, second: int, asked: Asked = ask) -> JSONResponse:
+    def feature_importances(first: Row, second: Row, asked: Asked = ask) -> JSONResponse:
         """Compare how important each feature is to two models, as percentile ranks."""
         asked.may.see("model", [first, second])
         return answer(asked.db.compare.feature_importances(first, second))
 
     @router.get("/compare/common-ancestor")
-    def common_ancestor(first: int, second: int, asked: Asked = ask, kind: str = "data frame") -> JSONResponse:
+    def common_ancestor(first: Row, second: Row, asked: Asked = ask, kind: str = "data frame") -> JSONResponse:
         """Return the nearest data that two data frames, or two models, both come from, with the steps of each side."""
         if kind not in ("data frame", "model"):
             raise InvalidInputError(f"kind={kind!r} has no ancestors; give 'data frame' or 'model'")

@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, HTTPException, Path, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from mistique_core.catalogue import Catalogue
-from mistique_core.errors import InvalidInputError
+from mistique_core.catalogue.intermediates import find_version
+from mistique_core.errors import InvalidInputError, NotFoundError
+from mistique_core.model import IntermediateKey
+from mistique_core.model.whole_number import whole_number
 from mistique_core.modeldb import ModelDB
 from mistique_ui.access import Access
 from mistique_ui.json_values import as_json
@@ -22,6 +25,7 @@ MOST = 2**31 - 1
 MOST_ITEMS = 1_000
 
 Id = Annotated[int, Path(ge=0, le=MOST)]
+Row = Annotated[int, Query(ge=0, le=MOST)]
 Limit = Annotated[int, Query(ge=1, le=MOST_ITEMS, description="items of the page")]
 Offset = Annotated[int, Query(ge=0, le=MOST, description="items before the page")]
 
@@ -66,6 +70,25 @@ def page(items: Sequence[Any], limit: int, offset: int) -> JSONResponse:
     return answer({"items": list(shown), "total": len(items), "limit": limit, "offset": offset})
 
 
+def version_row_of(asked: Asked, project: str, model: str, version: int) -> int:
+    """Return the row of a model version; what the user may see of it is up to the caller.
+
+    Raises
+    ------
+    HTTPException
+        404 if there is none. The message does not say, as that of Python would, which other names there are: the user
+        may not be allowed to see them.
+    InvalidInputError
+        If it cannot be a name.
+    """
+    key = IntermediateKey(project, model, "any", version=version)
+    try:
+        with asked.catalogue.read() as connection:
+            return find_version(connection, key)
+    except NotFoundError:
+        raise HTTPException(404, f"There is no {project}.{model}@{version}; look at the list of projects") from None
+
+
 def ids_of(text: str) -> list[int]:
     """Return the numbers of a list such as ``1,2,3``.
 
@@ -75,8 +98,9 @@ def ids_of(text: str) -> list[int]:
         If it is none, or has more than a thousand.
     """
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdigit() and int(part) <= MOST for part in parts):
+    numbers = [number for part in parts if (number := whole_number(part)) is not None]
+    if len(numbers) < len(parts):
         raise InvalidInputError(f"ids={text[:80]!r} is no list of numbers; write them as 1,2,3")
     if len(parts) > MOST_ITEMS:
         raise InvalidInputError(f"{len(parts)} ids are too many; ask for at most {MOST_ITEMS} at once")
-    return [int(part) for part in parts]
+    return numbers

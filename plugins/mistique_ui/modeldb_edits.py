@@ -12,12 +12,10 @@ from fastapi import APIRouter, Body, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from mistique_core.catalogue.intermediates import find_version
 from mistique_core.errors import InvalidInputError
-from mistique_core.model import IntermediateKey
 from mistique_core.modeldb.edit.annotation_records import AnnotationRecord, Fragment
 from mistique_core.modeldb.edit.deletion import RunDeletion
-from mistique_ui.modeldb_context import Asked, Id, answer, ids_of
+from mistique_ui.modeldb_context import MOST, Asked, Id, answer, ids_of, version_row_of
 
 Type = Literal["string", "int", "long", "double", "bool", "datetime"]
 Path = Annotated[str, Query(min_length=1, max_length=500, description="keys and indices, joined by dots")]
@@ -31,9 +29,9 @@ class NewFragment(_Body):
     """A message, or a reference to a data frame, a model or a specification of the run."""
 
     message: str | None = Field(None, max_length=20_000)
-    frame_id: int | None = None
-    model_id: int | None = None
-    spec_id: int | None = None
+    frame_id: int | None = Field(None, ge=0, le=MOST)
+    model_id: int | None = Field(None, ge=0, le=MOST)
+    spec_id: int | None = Field(None, ge=0, le=MOST)
 
 
 class NewAnnotation(_Body):
@@ -122,8 +120,7 @@ def _add_labels(router: APIRouter, ask: Any) -> None:
     @router.put("/versions/{project}/{model}/{version}/life")
     def move(project: str, model: str, version: Id, body: NewLife, asked: Asked = ask) -> JSONResponse:
         """Move a model version to another stage of its life."""
-        with asked.catalogue.read() as connection:
-            row = find_version(connection, IntermediateKey(project, model, "any", version=version))
+        row = version_row_of(asked, project, model, version)
         asked.may.change("version", [row])
         asked.db.life_stages.move(
             project,

@@ -96,9 +96,8 @@ class Permissions:
 
     def see(self, kind: str, ids: Iterable[int]) -> None:
         """Raise 403 unless the user may see some run of each row; rows that do not exist are left to the caller."""
-        for row, dags in self._dags(kind, ids).items():
-            if not any(dag is None or dag in self.readable for dag in dags):
-                raise HTTPException(403, f"You may not read {kind} {row}; ask an administrator for access to its DAG")
+        for row in sorted(self.hidden(kind, ids)):
+            raise HTTPException(403, f"You may not read {kind} {row}; ask an administrator for access to its DAG")
 
     def see_runs_of(self, answer: Any) -> None:
         """Raise 403 unless the user may see every run that an answer has something of, such as one upstream."""
@@ -113,6 +112,14 @@ class Permissions:
         wanted = list(ids)
         dags = self._dags(kind, wanted)
         return [row for row in wanted if any(dag is None or dag in self.readable for dag in dags.get(row, ()))]
+
+    def hidden(self, kind: str, ids: Iterable[int]) -> set[int]:
+        """Return those rows that belong to runs of which the user may see none; rows without runs hide nothing."""
+        return {
+            row
+            for row, dags in self._dags(kind, ids).items()
+            if not any(dag is None or dag in self.readable for dag in dags)
+        }
 
     def change(self, kind: str, ids: Iterable[int]) -> None:
         """Raise 403 unless the user may change every run of each row."""

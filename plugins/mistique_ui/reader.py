@@ -103,7 +103,7 @@ class Reader:
             raise HTTPException(404, f"There is no question {query_id}; open the list of runs for the latest ones")
         if record.dag_id is not None and record.dag_id not in self._readable(request):
             raise HTTPException(
-                403, f"You may not read the DAG {record.dag_id!r}; ask an administrator of Airflow for access"
+                403, f"You may not read question {query_id}; ask an administrator of Airflow for access to its DAG"
             )
         return record
 

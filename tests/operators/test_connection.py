@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import traceback
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,19 @@ def test_the_hook_opens_the_store_of_its_connection(monkeypatch: pytest.MonkeyPa
     works, message = MistiqueHook("other").test_connection()
     assert not works
     assert "127.0.0.1:1/x cannot be used" in message
+
+
+def test_the_hook_of_airflow_shows_no_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    extra: dict[str, object] = {"catalogue_url": "postgresql://u:sesame-4711@127.0.0.1/x", "no_such_setting": 1}
+    connection = {
+        "conn_type": "mistique",
+        "host": str(tmp_path),
+        "extra": extra,
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_MISTIQUE_DEFAULT", json.dumps(connection))
+    with pytest.raises(InvalidInputError, match="no_such_setting") as caught:
+        store_config(allow_database=False)
+    assert "sesame-4711" not in "".join(traceback.format_exception(caught.value))
+    del extra["no_such_setting"]
+    monkeypatch.setenv("AIRFLOW_CONN_MISTIQUE_DEFAULT", json.dumps(connection))
+    assert "sesame-4711" not in repr(store_config(allow_database=False))

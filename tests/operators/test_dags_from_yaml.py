@@ -253,3 +253,20 @@ def test_airflow_looks_into_our_dag_files(file: Path) -> None:
     from airflow.utils.file import might_contain_dag
 
     assert might_contain_dag(str(file), safe_mode=True)
+
+
+def test_markdown_of_a_dag_shows_names_as_they_are() -> None:
+    """Airflow renders ``doc_md``: a picture or a link in the name of a file would be one on the DAG's page."""
+    from operators.dag_options import code_block
+
+    for text in ("![x](http://x.example/y.png)", "`a` [b](c)", "a\n\n# x\u2028![x](http://x.example)\x0b<b>"):
+        lines = code_block(text).split("\n")
+        assert all(line.startswith("    ") for line in lines)
+        assert not any(mark in line for line in lines for mark in "\r\x0b\x0c\u2028\u2029")
+
+
+def test_a_broken_file_with_the_longest_name_is_a_dag_too(tmp_path: Path) -> None:
+    """Airflow refuses longer ids, and with them the whole folder."""
+    (tmp_path / f"{'x' * 250}.yaml").write_text("no: workflow")
+    [dag_id] = dags(tmp_path)
+    assert len(dag_id) == 250

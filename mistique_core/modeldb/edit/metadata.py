@@ -11,10 +11,12 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.errors import InvalidInputError, NotFoundError
+from mistique_core.model.nesting import is_deeper
 from mistique_core.modeldb.edit.targets import TABLES, WITH_METADATA, target_row
 from mistique_core.modeldb.json_path import ValueType, set_value, typed_value, value_at, vector_at
 
 _MOST_BYTES = 1_000_000
+_MOST_LEVELS = 50
 
 
 class Metadata:
@@ -45,8 +47,10 @@ class Metadata:
         Raises
         ------
         InvalidInputError
-            If it is not a JSON object, or too large.
+            If it is not a JSON object, or too large or too deep.
         """
+        if isinstance(document, Mapping) and is_deeper(document, _MOST_LEVELS):
+            raise InvalidInputError(f"metadata lie more than {_MOST_LEVELS} levels deep; write them flatter")
         self._change(entity, entity_id, lambda found: _replace(found, document))
 
     def create_or_update_scalar(

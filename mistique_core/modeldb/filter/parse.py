@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from mistique_core.errors import InvalidInputError, did_you_mean
+from mistique_core.model.whole_number import LARGEST, whole_number
 from mistique_core.modeldb.filter.fields import ALIASES, FACTS, GROUPS, FieldType, field_type, known_names
 from mistique_core.modeldb.filter.moment import parse_moment
 from mistique_core.modeldb.filter.syntax import (
@@ -36,6 +39,7 @@ from mistique_core.modeldb.filter.write import write_field
 MAX_CONDITIONS = 200
 MAX_DEPTH = 50
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_MOST_SECONDS = 1e12
 _KEYWORDS = (
     "and",
     "or",
@@ -199,9 +203,11 @@ class _Parser:
         return Order(field, is_descending)
 
     def _limit(self) -> int:
-        if self._token.kind is not TokenKind.NUMBER or not self._token.text.isdecimal() or int(self._token.text) < 1:
-            raise self._error("limit needs a whole number from 1", "such as: limit 20")
-        return int(self._take().text)
+        limit = whole_number(self._token.text, 1) if self._token.kind is TokenKind.NUMBER else None
+        if limit is None:
+            raise self._error(f"limit needs a whole number from 1 to {LARGEST}", "such as: limit 20")
+        self._take()
+        return limit
 
     # ---------------------------------------------------------------- fields and values
 
@@ -241,7 +247,10 @@ class _Parser:
             return Now(self._offset())
         is_negative = self._take_symbol("-")
         if self._token.kind is TokenKind.NUMBER:
-            number = _number(self._take().text)
+            number = _number(self._token.text)
+            if not math.isfinite(number):
+                raise self._error("no number is so large", "write a smaller one")
+            self._take()
             return -number if is_negative else number
         if token.kind in (TokenKind.WORD, TokenKind.FIELD):
             written = f"{token.group}.{token.text}" if token.group else token.text
@@ -255,8 +264,11 @@ class _Parser:
         token = self._token
         if token.kind is not TokenKind.DURATION or token.text[-1] not in _SECONDS or token.text[-2].isalpha():
             raise self._error("a duration must stand here", "a number and s, m, h, d or w, such as: now - 7d")
+        seconds = float(token.text[:-1]) * _SECONDS[token.text[-1]]
+        if seconds > _MOST_SECONDS:
+            raise self._error("no duration is so long", "write a shorter one, such as: now - 7d")
         self._at += 1
-        return sign * float(token.text[:-1]) * _SECONDS[token.text[-1]]
+        return sign * seconds
 
     # ---------------------------------------------------------------- tokens
 

@@ -11,11 +11,10 @@ from typing import Any
 from mistique_core.errors import NotFoundError, did_you_mean
 from mistique_core.modeldb.light_api.plain_json import plain_json
 from mistique_core.modeldb.light_api.structure import check_structure, known_keys
-from mistique_core.modeldb.light_api.text import LightFileError, read_text
+from mistique_core.modeldb.light_api.text import MAX_JSON_CHARACTERS, LightFileError, read_text
 from mistique_core.modeldb.light_api.values import Dataset, LightFile, Metric, Model
-from mistique_core.workflows.specification.document import Document
+from mistique_core.workflows.specification.document import Document, read_source
 from mistique_core.workflows.specification.problem import Path as Place
-from mistique_core.workflows.specification.problem import Problem
 
 ONLY = "default"
 """Tag of a dataset that has none, where it is the only one."""
@@ -37,9 +36,7 @@ def read_light_file(source: str | os.PathLike[str] | Mapping[str, Any]) -> Light
         return light_file_of(Document("the run", plain_json(source), error=LightFileError))
     file = Path(source)
     try:
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise LightFileError(str(file), [Problem(1, "", f"this is not UTF-8: {error.reason}")]) from error
+        text = read_source(file, LightFileError, MAX_JSON_CHARACTERS)
     except OSError as error:
         raise NotFoundError(f"file {str(file)!r} cannot be read: {error.strerror or error}") from error
     return light_file_of(read_text(text, str(file)))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
-from mistique_core.workflows.specification.document import Document, read_document
+from mistique_core.model.nesting import is_deeper
+from mistique_core.workflows.specification.document import MAX_DEPTH, TOO_DEEP, Document, read_document
 from mistique_core.workflows.specification.problem import DocumentError, Problem
 
 _LEAST = "MODEL with NAME, TYPE and CONFIG"
 _TWICE = "this key is there already"
+MAX_JSON_CHARACTERS = 16_000_000
+"""Of a JSON file, which a program wrote; one of YAML may have as many as a workflow."""
 
 
 class LightFileError(DocumentError):
@@ -43,13 +47,15 @@ def _read_json(text: str, source: str, *, must: bool) -> Document | None:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
         if len(found) < len(items):
-            names = [name for name, _ in items]
-            twice.extend(name for name in found if names.count(name) > 1)
+            twice.extend(name for name, times in Counter(name for name, _ in items).items() if times > 1)
         return found
 
     def refuse(constant: str) -> Any:
         raise _NoJsonError(f"{constant} is not a JSON value; write a text, or leave it out")
 
+    if len(text) > MAX_JSON_CHARACTERS:
+        too_long = f"the file has {len(text):,} characters; write at most {MAX_JSON_CHARACTERS:,}"
+        raise LightFileError(source, [Problem(1, "", too_long)])
     problem = None
     value = None
     try:
@@ -58,8 +64,12 @@ def _read_json(text: str, source: str, *, must: bool) -> Document | None:
         problem = Problem(error.lineno, "", f"this is not JSON: {error.msg}")
     except _NoJsonError as error:
         problem = Problem(1, "", str(error))
+    except ValueError as error:  # digits that Python does not make a number of
+        problem = Problem(1, "", f"this is not JSON: {error}")
     except RecursionError:
-        problem = Problem(1, "", "values lie too deep in one another; write them flatter")
+        problem = Problem(1, "", TOO_DEEP)
+    if problem is None and is_deeper(value, MAX_DEPTH):
+        raise LightFileError(source, [Problem(1, "", TOO_DEEP)])
     if problem is not None:
         if must:
             raise LightFileError(source, [problem])

@@ -8,6 +8,7 @@ from mistique_core.catalogue.intermediates import find_version
 from mistique_core.catalogue.tables import experiment_run, model, model_version, project
 from mistique_core.errors import InvalidInputError, NotFoundError
 from mistique_core.model import IntermediateKey
+from mistique_core.model.whole_number import whole_number
 
 
 def named_version(connection: sa.Connection, name: str) -> int:
@@ -39,11 +40,12 @@ def named_version(connection: sa.Connection, name: str) -> int:
         raise InvalidInputError(f"run {name!r} made several model versions; name one of {known}")
     if made:
         return int(made[0].id)
-    model_name, _, version = name.partition("@")
+    model_name, _, number = name.partition("@")
     parts = model_name.split(".")
-    if len(parts) != 2 or not all(parts) or (version and not version.isdigit()):
+    version = whole_number(number, 1)
+    if len(parts) != 2 or not all(parts) or (number and version is None):
         raise NotFoundError(
             f"no run is called {name!r}; give the id of a run, or a model version as project.model@version"
         )
-    key = IntermediateKey(parts[0], parts[1], "any", version=int(version) if version else None)
+    key = IntermediateKey(parts[0], parts[1], "any", version=version)
     return find_version(connection, key)

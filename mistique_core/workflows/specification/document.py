@@ -10,6 +10,7 @@ import math
 import re
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path as FilePath
 from typing import Any
 
 from mistique_core.workflows.specification.problem import (
@@ -23,6 +24,8 @@ MAX_CHARACTERS = 1_000_000
 MAX_VALUES = 50_000
 """Values that a document may hold, aliases counted each time: a few lines of them can stand for billions."""
 MAX_DEPTH = 50
+TOO_DEEP = f"values lie more than {MAX_DEPTH} levels deep; write them flatter"
+_MOST_CHARACTER_BYTES = 4
 
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = ("str", "null", "bool", "int", "float")
@@ -84,6 +87,35 @@ class Document:
             raise self.error(self.source, self.problems)
 
 
+def read_source(file: FilePath, error: type[DocumentError], most_characters: int = MAX_CHARACTERS) -> str:
+    """Return the text of a file; no more of it is read than a document may have.
+
+    Parameters
+    ----------
+    file
+        UTF-8.
+    error
+        What to raise if it is no text, or too long.
+    most_characters
+        Most that may be there.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    DocumentError
+        If it is no UTF-8, or longer; of the class `error`.
+    """
+    with file.open("rb") as opened:
+        data = opened.read(_MOST_CHARACTER_BYTES * most_characters + 1)
+    if len(data) > _MOST_CHARACTER_BYTES * most_characters:
+        raise error(str(file), [Problem(1, "", f"the file is too long; write at most {most_characters:,} characters")])
+    try:
+        return data.decode()
+    except UnicodeDecodeError as wrong:
+        raise error(str(file), [Problem(1, "", f"this is not UTF-8: {wrong.reason}")]) from wrong
+
+
 def read_document(
     text: str,
     source: str,
@@ -119,6 +151,7 @@ def read_document(
         document.report((), f"the file has {len(text):,} characters; write at most {MAX_CHARACTERS:,}")
         document.check()
     try:
+        check_depth(text, _loader_class())
         loader = _loader_class()(text)
         try:
             node = loader.get_single_node()
@@ -138,17 +171,56 @@ def read_document(
         if not reason:
             reason = str(failure).splitlines()[0]
         document.problems.append(Problem(line, "", f"this is not YAML: {reason}"))
+    except UnicodeEncodeError as failure:
+        document.report((), f"{text[failure.start]!r} is no character of a text; remove it")
     except RecursionError:
-        document.report((), _too_deep())
-    except _TooLargeError as failure:
+        document.report((), TOO_DEEP)
+    except TooLargeError as failure:
         document.report((), str(failure))
     if document.value is None:
         document.check()
     return document
 
 
-class _TooLargeError(Exception):
-    """The document stands for more than a workflow can need."""
+class TooLargeError(Exception):
+    """The document stands for more than a person writes."""
+
+
+def check_depth(text: str, loader_class: Any) -> None:
+    """Refuse a text whose values lie too deep, before anything follows them.
+
+    The C parser gives one event after the other, whatever their depth; what makes nodes of them calls itself for each
+    level, and ends the whole process where there are too many.
+
+    Parameters
+    ----------
+    text
+        YAML.
+    loader_class
+        A loader of PyYAML.
+
+    Raises
+    ------
+    TooLargeError
+        If they do.
+    yaml.YAMLError
+        If the text is no YAML.
+    """
+    import yaml
+
+    loader = loader_class(text)
+    depth = 0
+    try:
+        while loader.check_event():
+            event = loader.get_event()
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > MAX_DEPTH + 1:
+                    raise TooLargeError(TOO_DEEP)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+    finally:
+        loader.dispose()
 
 
 class _Values:
@@ -163,9 +235,9 @@ class _Values:
         """Return the value of a node, which lies at a path."""
         self._count += 1
         if self._count > MAX_VALUES:
-            raise _TooLargeError(f"the file stands for more than {MAX_VALUES:,} values; use fewer aliases")
+            raise TooLargeError(f"the file stands for more than {MAX_VALUES:,} values; use fewer aliases")
         if len(path) > MAX_DEPTH:
-            raise _TooLargeError(_too_deep())
+            raise TooLargeError(TOO_DEEP)
         tag = node.tag.removeprefix(_TAG)
         if node.id == "mapping" and tag == "map":
             return self._mapping(node, path)
@@ -216,10 +288,6 @@ class _Values:
                 return value
         self._document.report(path, f"{text[:40]!r} is not a JSON value; write a text, a number, true, false or null")
         return None
-
-
-def _too_deep() -> str:
-    return f"values lie more than {MAX_DEPTH} levels deep; write them flatter"
 
 
 def _matches(tag: str, text: str) -> bool:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from mistique_core.errors import NotFoundError
-from mistique_core.workflows.specification.document import Document, read_document
+from mistique_core.workflows.specification.document import Document, read_document, read_source
 from mistique_core.workflows.specification.materialization import Materialization
 from mistique_core.workflows.specification.meaning import check_meaning
 from mistique_core.workflows.specification.parameter import parameter_schema
-from mistique_core.workflows.specification.problem import Problem, WorkflowSpecificationError
+from mistique_core.workflows.specification.problem import WorkflowSpecificationError
 from mistique_core.workflows.specification.reference import StageReference
 from mistique_core.workflows.specification.search_check import read_search
 from mistique_core.workflows.specification.search_spec import SearchSpec
@@ -33,11 +33,27 @@ def load_workflow(path: str | os.PathLike[str]) -> WorkflowSpec:
     """
     file = Path(path)
     try:
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise WorkflowSpecificationError(str(file), [Problem(1, "", f"this is not UTF-8: {error.reason}")]) from error
+        text = read_source(file, WorkflowSpecificationError)
     except OSError as error:
         raise NotFoundError(f"workflow {str(file)!r} cannot be read: {error.strerror or error}") from error
+    return workflow_of(text, file)
+
+
+def workflow_of(text: str, file: Path) -> WorkflowSpec:
+    """Return the workflow that a text of YAML is; imports no stage class and reads nothing.
+
+    Parameters
+    ----------
+    text
+        YAML.
+    file
+        Where it stands, for messages and for what it names beside itself.
+
+    Raises
+    ------
+    WorkflowSpecificationError
+        If it cannot be used.
+    """
     document = read_document(text, str(file))
     check_structure(document)
     check_meaning(document)

@@ -14,6 +14,9 @@ from typing import Any
 from mistique_core.errors import InvalidInputError, NotFoundError, did_you_mean
 from mistique_core.workflows.specification.problem import Path
 
+MAX_CHARACTERS = 1_000_000
+"""Of a text in which parameters were replaced."""
+
 _TOKEN = re.compile(r"\$\$\{|\$\{(?P<body>[^{}]*)\}|\$\{")
 _ENVIRONMENT = re.compile(r"env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<fallback>:-(?P<default>.*))?", re.DOTALL)
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -64,7 +67,7 @@ def substitute(value: Any, parameters: Mapping[str, Any], environ: Mapping[str, 
     NotFoundError
         If a parameter does not exist, or an environment variable without default is not set.
     InvalidInputError
-        If a ``${...}`` is malformed.
+        If a ``${...}`` is malformed, or a text becomes too long.
     """
     if isinstance(value, str):
         return _substitute_text(value, parameters, environ)
@@ -88,7 +91,19 @@ def _substitute_text(text: str, parameters: Mapping[str, Any], environ: Mapping[
             values.append(parameters[name])
         else:
             raise NotFoundError(f"there is no parameter {name!r}; {did_you_mean(name, parameters)}")
-    return values[0] if len(values) == 1 else "".join(map(_as_text, values))
+    return values[0] if len(values) == 1 else _joined(values)
+
+
+def _joined(values: list[Any]) -> str:
+    """Return the texts of values end to end; a short text that names a long value often stands for gigabytes."""
+    parts: list[str] = []
+    length = 0
+    for value in values:
+        parts.append(_as_text(value))
+        length += len(parts[-1])
+        if length > MAX_CHARACTERS:
+            raise InvalidInputError(f"a text becomes longer than {MAX_CHARACTERS:,} characters; name fewer parameters")
+    return "".join(parts)
 
 
 def _variable(name: str, default: str | None, environ: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ from a2wsgi import WSGIMiddleware
 from fastapi import Request
 from fastapi.responses import JSONResponse
 
+from mistique_ui.body_limit import MOST_BODY_BYTES
 from mistique_ui.interactive import router
 from mistique_ui.interactive.memory import return_large_arrays
 from mistique_ui.interactive.pages import PAGES
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 MOUNTED_AT = "/app"
-MOST_BODY_BYTES = 4 * 1024 * 1024
 THREADS = 8
 _POLICY = (
     "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self' {scripts}; connect-src 'self'; "

@@ -26,6 +26,8 @@ def text(value: Any, name: str, most: int = MOST_CHARACTERS) -> str:
         return ""
     if not isinstance(value, str):
         raise InvalidInputError(f"{name}={_shown(value)} is no text; write one")
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        raise InvalidInputError(f"{name}={_shown(value)} is no text; write one")
     if len(value) > most:
         raise InvalidInputError(f"{name} has {len(value):,} characters; write at most {most:,}")
     return value

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from mistique_core.errors import InvalidInputError
+from mistique_core.model.whole_number import whole_number
 
 if TYPE_CHECKING:
     from dash import Dash
@@ -46,9 +47,10 @@ class Arguments:
         text = self.path.get(name, self.query.get(name, ""))
         if not text and default is not None:
             return default
-        if not text.isdecimal() or int(text) > MOST:
+        number = whole_number(text)
+        if number is None:
             raise InvalidInputError(f"{name}={text[:80]!r} is no number; open the page from a link of another page")
-        return int(text)
+        return number
 
     def numbers(self, name: str, at_most: int = 1_000) -> list[int]:
         """Return the numbers of a list such as ``1,2,7-12``, empty where the name is missing.
@@ -63,13 +65,13 @@ class Arguments:
         found: list[int] = []
         for part in parts:
             first, dash, last = part.partition("-")
-            ends = (first.strip(), (last if dash else first).strip())
-            if not all(end.isdecimal() and int(end) <= MOST for end in ends) or int(ends[0]) > int(ends[1]):
+            low, high = whole_number(first.strip()), whole_number((last if dash else first).strip())
+            if low is None or high is None or low > high:
                 raise InvalidInputError(f"{name}={text[:80]!r} is no list of numbers; write them as 1,2,7-12")
-            size = len(found) + int(ends[1]) - int(ends[0]) + 1
+            size = len(found) + high - low + 1
             if size > at_most:
                 raise InvalidInputError(f"{size} {name} are too many; name at most {at_most}")
-            found += range(int(ends[0]), int(ends[1]) + 1)
+            found += range(low, high + 1)
         return found
 
 

@@ -21,6 +21,7 @@ Fault = Literal["refuse", "busy", "busy_after", "drop_answer", "cut_answer", "st
 - pass: nothing
 """
 
+DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 BUSY = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 
 
@@ -36,6 +37,8 @@ class FaultProxy:
         Method -> what happens to its next requests, in order; then nothing.
     hidden_headers
         Lower-case names of headers that the server does not get to see.
+    denied_methods
+        Those whose requests are answered as to a key that may not do that; the server never hears of them.
     requests
         (method, status of the server or 0) of every request, in order.
     """
@@ -43,6 +46,7 @@ class FaultProxy:
     endpoint: str = ""
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     hidden_headers: set[str] = field(default_factory=set)
+    denied_methods: set[str] = field(default_factory=set)
     requests: list[tuple[str, int]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     closing: threading.Event = field(default_factory=threading.Event)
@@ -70,7 +74,9 @@ def fault_proxy(server: str) -> Iterator[FaultProxy]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             fault = proxy.next_fault(self.command)
             status, headers, answer = 0, [], b""
-            if fault in ("pass", "busy_after", "drop_answer", "cut_answer"):
+            if self.command in proxy.denied_methods:
+                status, answer = 403, DENIED
+            elif fault in ("pass", "busy_after", "drop_answer", "cut_answer"):
                 status, headers, answer = self.forward(body)
             proxy.requests.append((self.command, status))
             if fault == "stall":

@@ -27,6 +27,10 @@ def read_document(text: str) -> dict[str, Any]:
         raise InvalidInputError(
             f"line {error.lineno}, column {error.colno}: {error.msg}; write a JSON object"
         ) from error
+    except InvalidInputError:
+        raise
+    except ValueError as error:
+        raise InvalidInputError(f"the metadata cannot be read: {error}; write shorter numbers") from error
     except RecursionError as error:
         raise InvalidInputError("the metadata are nested too deeply; write fewer levels") from error
     if not isinstance(found, dict):

@@ -11,6 +11,7 @@ from dash import Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
 from mistique_core.catalogue.version_stages import IntermediateNode
 from mistique_core.errors import NotFoundError
 from mistique_core.frames import LogicalType
+from mistique_core.model.whole_number import whole_number
 from mistique_core.predictions import Assembled, Matrix, PredictionSet
 from mistique_core.predictions.levels import STEPS
 from mistique_core.predictions.orders import total_correctness
@@ -127,9 +128,10 @@ def register(app: Dash) -> None:
     )
     def click(cell: Any, example: Any) -> Any:
         row = cell.get("rowId") if isinstance(cell, dict) else None
-        if not isinstance(row, str) or not row.isdecimal():
+        number = whole_number(row, most=2**63 - 1) if isinstance(row, str) else None
+        if number is None:
             return no_update
-        return {"row": int(row), "model": example.get("model") if isinstance(example, dict) else None}
+        return {"row": number, "model": example.get("model") if isinstance(example, dict) else None}
 
     @app.callback(
         Output("predictions-selected", "data", allow_duplicate=True),

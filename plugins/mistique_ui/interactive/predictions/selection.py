@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mistique_core.errors import InvalidInputError
+from mistique_core.model.whole_number import whole_number
 
 MOST_ROWS = 400
 _LARGEST = 2**63 - 1
@@ -43,13 +44,15 @@ class Selection:
         kind, _, rest = text.partition(":")
         if kind == "rows":
             parts = rest.split(",")
-            if len(parts) <= MOST_ROWS and all(part.isdecimal() and int(part) <= _LARGEST for part in parts):
-                return cls(tuple(dict.fromkeys(int(part) for part in parts)))
+            numbers = [number for part in parts if (number := whole_number(part, most=_LARGEST)) is not None]
+            if len(numbers) == len(parts) <= MOST_ROWS:
+                return cls(tuple(dict.fromkeys(numbers)))
         if kind == "span":
-            numbers, _, order = rest.partition(":")
-            low, _, high = numbers.partition("-")
-            if low.isdecimal() and high.isdecimal() and int(low) < int(high) <= _LARGEST and order:
-                return cls(order=order, span=(int(low), int(high)))
+            bounds, _, order = rest.partition(":")
+            first, _, last = bounds.partition("-")
+            low, high = whole_number(first, most=_LARGEST), whole_number(last, most=_LARGEST)
+            if low is not None and high is not None and low < high and order:
+                return cls(order=order, span=(low, high))
         raise InvalidInputError(f"{text[:80]!r} selects no rows; select them in the matrix or in the table")
 
     def __str__(self) -> str:

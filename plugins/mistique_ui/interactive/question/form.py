@@ -182,14 +182,14 @@ def _predicate(line: str) -> Any:
         return line
     try:
         return json.loads(line)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInputError(f"where {line[:80]!r} is no JSON: {error}; write [column, operator, value]") from None
 
 
 def _label(text: str) -> Any:
     try:
         value = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return text
     return value if isinstance(value, (bool, int, float)) else text
 

@@ -164,7 +164,7 @@ def test_what_is_refused(tmp_path: Path, text: str, line: int, message: str) -> 
         ('{"MODEL": {"NAME": "m", "TYPE": "t", "CONFIG": {"a": NaN}}}', 1, "NaN is not a JSON value"),
         ('{"MODEL": {"NAME": "m",\n"TYPE": "t",\n"CONFIG": 3}}', 3, "3 is not a mapping"),
         ('{"MODEL": {"NAME": "m",\n"NAME": "n", "TYPE": "t", "CONFIG": {}}}', 2, "there already, in line 1"),
-        ("[" * 100_000, 1, "too deep"),
+        ("[" * 100_000, 1, "levels deep"),
         ('{"MODEL": {"NAME": "\\ud800", "TYPE": "t", "CONFIG": {}}}', 1, "a character that cannot be stored"),
     ],
 )

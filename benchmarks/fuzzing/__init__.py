@@ -1,0 +1,1 @@
+"""Fuzzing: mutated inputs, and what may become of them."""
