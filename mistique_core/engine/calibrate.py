@@ -18,6 +18,8 @@ from mistique_core.planner import RERUN, RERUN_BYTES
 from mistique_core.quantizers import Quantizer, parse_scheme
 from mistique_core.storage import StorageBackend
 
+_LEAST_SECONDS = 1e-11
+"""A byte in a core's memory: what is measured as less is the noise of a difference between two medians."""
 _LARGE_VALUES = 131_072
 _UNITS, _ROWS = 16, 2_048
 _REPEATS = 5
@@ -66,7 +68,7 @@ def calibrate(backend: StorageBackend, level: int) -> dict[str, Rate]:
         assert scheme is not None
         name, seconds, share = _reconstructing(scheme, units)
         rates.update(_of(name, chunk_seconds, stored, seconds + decoded * share, copied))
-    return {term: Rate(max(seconds, 1e-13)) for term, seconds in rates.items()}
+    return {term: Rate(max(seconds, _LEAST_SECONDS)) for term, seconds in rates.items()}
 
 
 def _of(encoding: str, chunk: float, stored: float, decoded: float, output: float) -> dict[str, float]:

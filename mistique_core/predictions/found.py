@@ -96,7 +96,8 @@ def find_predictions(
     Returns
     -------
     tuple of PredictionSet
-        By name of the model; those of one model in the order in which they were made, the last one last.
+        By name of the model, numbers in it by their value; those of one model in the order in which they were made,
+        the last one last, those of a mapped task by map index.
     """
     with catalogue.read() as connection:
         versions = _newest_versions(connection, project_id, readable_dags)
@@ -125,7 +126,7 @@ def find_predictions(
                             *chosen,
                         )
                     )
-    return tuple(sorted(found, key=lambda item: (_natural(item.model), item.intermediate_id)))
+    return tuple(sorted(found, key=lambda item: _natural(item.model)))
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
@@ -181,7 +182,10 @@ def _newest_versions(
 
 
 def _made_by(connection: sa.Connection, version_ids: Sequence[int]) -> list[Any]:
-    """Return the last attempt of each intermediate of some versions, in the order in which they were made."""
+    """Return the last attempt of each intermediate of some versions, in the order in which they were made.
+
+    Those of a mapped task are in the order of its map indices: which of them ends last says nothing.
+    """
     query = (
         sa.select(
             intermediate.c.id,
@@ -191,14 +195,27 @@ def _made_by(connection: sa.Connection, version_ids: Sequence[int]) -> list[Any]
             intermediate.c.address,
             intermediate.c.layout_id,
             column_version.c.address.label("row_ids"),
+            stage.c.task_id,
+            stage.c.map_index,
         )
         .join(column_version, column_version.c.id == intermediate.c.row_id_version)
+        .outerjoin(stage, stage.c.id == intermediate.c.stage_id)
         .where(intermediate.c.model_version_id.in_(version_ids))
         .order_by(intermediate.c.id)
     )
     rows = connection.execute(query).all()
     last = {(row.model_version_id, row.name): row.id for row in rows}
-    return [row for row in rows if last[row.model_version_id, row.name] == row.id]
+    kept = [row for row in rows if last[row.model_version_id, row.name] == row.id]
+    begun: dict[Any, int] = {}
+    for row in kept:
+        begun.setdefault(_maker(row), row.id)
+    return sorted(kept, key=lambda row: (begun[_maker(row)], row.map_index or 0, row.id))
+
+
+def _maker(row: Any) -> Any:
+    """Return what made an intermediate: the task of a mapped one, all of whose parts belong together."""
+    is_mapped = row.map_index is not None and row.map_index >= 0
+    return (row.model_version_id, row.task_id) if is_mapped else row.id
 
 
 def _column_names(connection: sa.Connection, layout_ids: Iterable[int]) -> dict[int, tuple[str, ...]]:

@@ -96,13 +96,16 @@ class RunningCluster:
 
     def process(self, name: str) -> psutil.Process:
         """Return the process that leads in a working folder of the cluster."""
-        found = [
+        (process,) = self.leaders(name)
+        return process
+
+    def leaders(self, name: str) -> list[psutil.Process]:
+        """Return that process, or nothing while it is not there: it has ended, and is not started again yet."""
+        return [
             process
             for process in psutil.Process(self.command.pid).children()
             if is_alive(process) and self._leads(process, name)
         ]
-        (process,) = found
-        return process
 
     def _leads(self, process: psutil.Process, name: str) -> bool:
         if name == "s3":

@@ -14,7 +14,16 @@ from sklearn import metrics as sk
 from mistique_core import Mistique
 from mistique_core.catalogue.tables import project
 from mistique_core.errors import InvalidInputError
-from mistique_core.predictions import Assembled, Assembler, ByteCache, PredictionSet, find_predictions, summarise
+from mistique_core.predictions import (
+    Assembled,
+    Assembler,
+    ByteCache,
+    PredictionSet,
+    comparable,
+    find_predictions,
+    summarise,
+)
+from mistique_core.workflows import FunctionStage
 
 ROWS = 600
 RNG = np.random.default_rng(8)
@@ -55,6 +64,20 @@ def test_models_are_in_the_order_of_the_numbers_in_their_names(store: Mistique) 
     log(store, {name: predicted(1) for name in ("p10_v1", "p2_v10", "p2_v9", "7", "p1", "a")})
     assert [item.model for item in found_in(store)] == ["7", "a", "p1", "p2_v9", "p2_v10", "p10_v1"]
     assert assembled(store).matrix.names == ("7", "a", "p1", "p2_v9", "p2_v10", "p10_v1")
+
+
+def test_what_a_mapped_task_made_is_in_the_order_of_its_map_indices(store: Mistique) -> None:
+    """Whichever of them ended last; what came after it stays after it."""
+    with store.run("hr", "net") as run:
+        for index in (2, 0, 1):
+            stage = FunctionStage(predicted, {"seed": index})
+            run.stage(f"said_{index}", stage, {}, map_index=index, task_id="said")
+        run.log_frame("later", predicted(9))
+    assert [item.intermediate for item in found_in(store)] == ["said_0", "said_1", "said_2", "later"]
+    with store.run("hr", "net") as run:
+        for index in (1, 0):
+            run.stage(f"said_{index}", FunctionStage(predicted, {"seed": index}), {}, map_index=index, task_id="said")
+    assert [item.intermediate for item in comparable(found_in(store))[0]] == ["said_1"]
 
 
 def test_the_newest_version_of_each_model_is_found(store: Mistique) -> None:
