@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
@@ -12,32 +10,22 @@ from urllib.parse import quote, urlencode, urlsplit
 import httpx
 import pytest
 
+from tests.headless import headless_chromium
 from tests.integration.airflow_site import MODELS, Site
 from tests.integration.expected import expected
 
 pytestmark = pytest.mark.airflow
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-
 
 @pytest.fixture(scope="module")
 def page(pipelines: Site) -> Iterator[object]:
-    if CHROMIUM is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI needs Chromium, and .ci/run installs it")
-        pytest.skip("Chromium is not installed; on Debian: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, "--disable-component-update"])
+    with headless_chromium() as browser:
         context = browser.new_context(viewport={"width": 1366, "height": 768})
         address = pipelines.environment.url
         context.add_cookies([{"name": "_token", "value": pipelines.client.token, "url": address}])
         opened = context.new_page()
         opened.set_default_timeout(60_000)
         yield opened
-        browser.close()
 
 
 def test_the_navigation_opens_the_projects_and_from_there_the_runs_with_their_metrics(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,10 +12,10 @@ from typing import Any
 import pytest
 
 from mistique_core import Mistique
+from tests.headless import headless_chromium
 from tests.pages.attrition import fill
+from tests.pages.homes import fill as fill_homes
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 TOKEN = "token-of-the-tests"
 TABLE = Path(__file__).resolve().parents[3] / "shared" / "data" / "hr_attrition.csv"
 
@@ -68,16 +66,17 @@ def site(attrition: Mistique) -> Iterator[StandAlone]:
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
     """A headless browser, closed with the last test of these pages: a process can drive one at a time."""
-    if CHROMIUM is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI needs Chromium, and .ci/run installs it")
-        pytest.skip("Chromium is not installed; on Debian: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, "--disable-component-update"])
+    with headless_chromium() as browser:
         yield browser
-        browser.close()
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandAlone]:
+    """The pages of three models of amounts."""
+    folder = tmp_path_factory.mktemp("homes")
+    with Mistique.open(folder / "store") as store:
+        fill_homes(store, folder)
+        yield from served(store)
 
 
 @pytest.fixture

@@ -18,22 +18,12 @@ from mistique_core.diagnostics import diagnose
 from mistique_core.modeldb import ModelDB
 from mistique_core.predictions import Assembler, ByteCache, churn, comparable, find_predictions
 from tests.pages.conftest import StandAlone, served
-from tests.pages.homes import fill
 from tests.pages.test_model import model_of
 
 PAGE = "/mistique/app/predictions"
 Open = Callable[..., Any]
 MANY = 16
 """Models: more than a table of shares has room for."""
-
-
-@pytest.fixture(scope="module")
-def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandAlone]:
-    """The pages of three models of amounts."""
-    folder = tmp_path_factory.mktemp("homes")
-    with Mistique.open(folder / "store") as store:
-        fill(store, folder)
-        yield from served(store)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from mistique_core import Mistique
 from mistique_core.modeldb import ModelDB
 from tests.pages.attrition import MODELS
 from tests.pages.conftest import StandAlone, served
-from tests.pages.homes import fill
 from tests.pages.wines import fill as fill_wines
 
 PAGE = "/mistique/app/predictions"
@@ -30,15 +29,6 @@ def predicted(attrition: Mistique) -> dict[str, pd.DataFrame]:
     """Model -> its predictions, by ascending row id."""
     keys = {name: f"attrition.{name}.predictions" for name in NAMES}
     return {name: attrition.get_intermediates(key, strategy="read").frame.sort_index() for name, key in keys.items()}
-
-
-@pytest.fixture(scope="module")
-def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandAlone]:
-    """The pages of three models of amounts."""
-    folder = tmp_path_factory.mktemp("homes")
-    with Mistique.open(folder / "store") as store:
-        fill(store, folder)
-        yield from served(store)
 
 
 @pytest.fixture(scope="module")
