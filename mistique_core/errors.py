@@ -66,6 +66,10 @@ class CatalogueError(MistiqueError, RuntimeError):
     """The catalogue database refused a statement; nothing of its transaction was written."""
 
 
+class ConflictError(CatalogueError):
+    """Another transaction was in the way, and nothing of this one was written; repeating it may succeed."""
+
+
 class CatalogueUnavailableError(MistiqueError, ConnectionError):
     """The catalogue database cannot be reached or is locked."""
 

@@ -1,18 +1,20 @@
 """Airflow's listener: records each DAG run of a workflow as an ExperimentRun.
 
 It runs inside the scheduler, so three rules hold. It never opens Airflow's own session: the
-scheduler's dies of that. It is short: its own engine, a busy timeout of two seconds. And it never
-raises: what it could not write is logged, and filled in later by :mod:`operators.reconcile`.
+scheduler's dies of that. It is short: its own engine, a busy timeout of two seconds, and what the
+catalogue cannot take by then waits in :mod:`operators.late_reports`. And it never raises: what it
+could not write is logged, and filled in later by :mod:`operators.reconcile`.
 Task hooks are left out on purpose: stages record themselves before their task succeeds.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from typing import TYPE_CHECKING, Any
 
 from airflow.listeners import hookimpl
+
+from operators.late_reports import PASSING, LateReport, LateReports
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 2.0
-PAUSE_SECONDS = 60
-"""After a failure: an unreachable catalogue must not cost the scheduler two seconds for every run."""
 
 
 class RunListener:
@@ -31,7 +31,7 @@ class RunListener:
 
     def __init__(self) -> None:
         self._catalogue: Catalogue | None = None
-        self._pause_until = 0.0
+        self._late = LateReports(self._write_late)
 
     @hookimpl
     def on_starting(self, component: object) -> None:
@@ -58,22 +58,39 @@ class RunListener:
         """Record that a run failed."""
         self._record(dag_run, "failed", msg or "failed")
 
+    @hookimpl
+    def before_stopping(self, component: object) -> None:
+        """Write what is still waiting, if the catalogue takes it now."""
+        self._late.stop()
+
     def _record(self, dag_run: DagRun, state: str, error: str | None) -> None:
-        if time.monotonic() < self._pause_until:
-            return
         try:
-            from mistique_core.modeldb import record_run
             from operators.run_report import has_stages, run_report
 
             dag = getattr(dag_run, "dag", None)
             if dag is not None and not has_stages(dag):
                 return
-            catalogue = self._open()
-            if catalogue is not None:
-                record_run(catalogue, run_report(dag_run, dag, state, error), create=dag is not None)
+            late = LateReport(run_report(dag_run, dag, state, error), create=dag is not None)
+            if self._late:  # a catalogue that does not answer must not cost the scheduler two seconds for every run
+                self._late.add(late)
+                return
+            try:
+                self._write(late)
+            except PASSING as reason:
+                log.warning("MISTIQUE could not record %s yet, and tries again: %s", late, reason)
+                self._late.add(late)
         except Exception:
-            self._pause_until = time.monotonic() + PAUSE_SECONDS
             log.exception("MISTIQUE could not record run %s of %s; reconcile will", dag_run.run_id, dag_run.dag_id)
+
+    def _write(self, late: LateReport, *, is_late: bool = False) -> None:
+        from mistique_core.modeldb import record_run
+
+        catalogue = self._open()
+        if catalogue is not None:
+            record_run(catalogue, late.report, create=late.create, is_late=is_late)
+
+    def _write_late(self, late: LateReport) -> None:
+        self._write(late, is_late=True)
 
     def _open(self) -> Catalogue | None:
         """Return the catalogue that the environment names; ``None`` when only a connection knows it."""

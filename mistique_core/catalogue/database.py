@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from mistique_core.errors import CatalogueError, CatalogueUnavailableError, InvalidInputError
+from mistique_core.errors import CatalogueError, CatalogueUnavailableError, ConflictError, InvalidInputError
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +23,6 @@ _CONFLICTS = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock
 _SECRET_OPTIONS = ("password", "sslpassword")
 """Of the server's client library, which takes them behind the question mark of a URL."""
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
-
-
-class ConflictError(CatalogueError):
-    """Another transaction was in the way, and nothing of this one was written; repeating it may succeed."""
 
 
 class Catalogue:

@@ -20,7 +20,7 @@ from typing import Generic, TypeVar
 import sqlalchemy as sa
 
 from mistique_core.catalogue.chunks import ChunksGoneError, NewColumn
-from mistique_core.catalogue.database import Catalogue, ConflictError
+from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.open_writes import begin_write, end_write, hold_shared
 from mistique_core.config import StoreConfig
 from mistique_core.engine.block_write import BlockWrite
@@ -29,7 +29,7 @@ from mistique_core.engine.column_memo import ColumnMemo
 from mistique_core.engine.outputs import OutputSet, register_shared
 from mistique_core.engine.similar import SimilarChunks
 from mistique_core.engine.staged_write import StagedWrite
-from mistique_core.errors import CatalogueError, MistiqueError
+from mistique_core.errors import CatalogueError, ConflictError, MistiqueError
 from mistique_core.frames import TextCache
 from mistique_core.storage import StorageBackend
 

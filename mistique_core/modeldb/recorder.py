@@ -58,7 +58,7 @@ class RunReport:
     error: str | None = None
 
 
-def record_run(catalogue: Catalogue, report: RunReport, *, create: bool = True) -> bool:
+def record_run(catalogue: Catalogue, report: RunReport, *, create: bool = True, is_late: bool = False) -> bool:
     """Record the state of a DAG run; when it has ended, also that of stages that were killed.
 
     Parameters
@@ -69,6 +69,8 @@ def record_run(catalogue: Catalogue, report: RunReport, *, create: bool = True) 
         The facts.
     create
         Whether a run that is not recorded yet is added.
+    is_late
+        Whether the report may be older than what is recorded; then it does not start a run again that has ended since.
 
     Returns
     -------
@@ -79,6 +81,8 @@ def record_run(catalogue: Catalogue, report: RunReport, *, create: bool = True) 
     with catalogue.write() as connection:
         if not create and _find(connection, key) is None:
             return False
+        if is_late and _has_ended_since(connection, key, report):
+            return True
         run_id = save_run(
             connection,
             key,
@@ -102,6 +106,16 @@ def record_run(catalogue: Catalogue, report: RunReport, *, create: bool = True) 
 def _find(connection: sa.Connection, key: RunKey) -> int | None:
     conditions = (experiment_run.c[name] == value for name, value in key.columns().items())
     return connection.scalar(sa.select(experiment_run.c.id).where(*conditions))
+
+
+def _has_ended_since(connection: sa.Connection, key: RunKey, report: RunReport) -> bool:
+    if report.state in TERMINAL_STATES or report.started_at is None:
+        return False
+    conditions = (experiment_run.c[name] == value for name, value in key.columns().items())
+    ended_at = connection.scalar(
+        sa.select(experiment_run.c.ended_at).where(*conditions, experiment_run.c.state.in_(TERMINAL_STATES))
+    )
+    return ended_at is not None and bool(ended_at >= report.started_at)
 
 
 def open_runs(catalogue: Catalogue) -> list[tuple[str, str]]:

@@ -9,6 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 from mistique_core import Mistique
+from mistique_core.catalogue.entities import TERMINAL_STATES
+from mistique_core.modeldb.records import RunDetail
+from mistique_core.modeldb.runs import find_run
 from operators.cluster.layout import ClusterLayout
 from operators.demo.client import AirflowClient
 from operators.demo.environment import DemoEnvironment
@@ -17,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODELS = ("logistic_regression", "random_forest", "xgboost")
 RUN_SECONDS = 1_800
 """Longest wait for runs: a machine may be busy with other tests."""
+RECORDED_SECONDS = 120
 PIPELINES = tuple(f"cancer_{model}" for model in MODELS)
 
 
@@ -59,6 +63,21 @@ class Site:
                 if state in ("success", "failed"):
                     states[dag_id] = state
         return states
+
+    def recorded(self, dag_id: str, run_id: str, state: str | None = None) -> RunDetail:
+        """Return what ModelDB holds of a run that ended in a state, or that ended.
+
+        A scheduler whose catalogue is busy with other runs writes a little later.
+        """
+        deadline = time.monotonic() + RECORDED_SECONDS
+        while True:
+            with self.store() as store, store.catalogue.read() as connection:
+                found = find_run(connection, dag_id, run_id)
+            assert found is not None, f"{run_id} of {dag_id} is not recorded"
+            if found.run.state in ([state] if state else TERMINAL_STATES):
+                return found
+            assert time.monotonic() < deadline, f"{run_id} of {dag_id} is recorded as {found.run.state}"
+            time.sleep(0.5)
 
     def log(self, dag_id: str, run_id: str, task_id: str) -> list[str]:
         return self.client.task_messages(dag_id, run_id, task_id)

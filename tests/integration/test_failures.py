@@ -8,7 +8,6 @@ import httpx
 import numpy as np
 import pytest
 
-from mistique_core.modeldb.runs import find_run
 from tests.integration.airflow_site import Site
 
 pytestmark = pytest.mark.airflow
@@ -32,8 +31,7 @@ def broken(site: Site) -> Site:
 @pytest.mark.parametrize("name", SEEDS)
 def test_the_experiment_run_says_failed(broken: Site, name: str) -> None:
     dag_id = f"broken_{name}"
-    with broken.store() as store, store.catalogue.read() as connection:
-        detail = find_run(connection, dag_id, broken.runs[dag_id][-1])
+    detail = broken.recorded(dag_id, broken.runs[dag_id][-1])
     assert detail.run.state == "failed"
     stages = {stage.name: stage for stage in detail.stages}
     assert stages["source"].state == "success"
@@ -68,9 +66,6 @@ def test_a_state_set_by_hand_is_recorded(broken: Site) -> None:
     run_id = broken.runs[dag_id][-1]
     address = f"{broken.environment.url}/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"
     headers = {"Authorization": f"Bearer {broken.client.token}"}
-    httpx.patch(address, json={"state": "success"}, headers=headers, timeout=60).raise_for_status()
-    with broken.store() as store, store.catalogue.read() as connection:
-        assert find_run(connection, dag_id, run_id).run.state == "success"
-    httpx.patch(address, json={"state": "failed"}, headers=headers, timeout=60).raise_for_status()
-    with broken.store() as store, store.catalogue.read() as connection:
-        assert find_run(connection, dag_id, run_id).run.state == "failed"
+    for state in ("success", "failed"):
+        httpx.patch(address, json={"state": state}, headers=headers, timeout=60).raise_for_status()
+        assert broken.recorded(dag_id, run_id, state).run.state == state

@@ -62,10 +62,7 @@ def seen(ended: Site) -> Callable[[str], Seen]:
 
 
 def recorded(site: Site, dag_id: str, place: int = 0) -> RunDetail:
-    with site.store() as store, store.catalogue.read() as connection:
-        found = find_run(connection, dag_id, site.runs[dag_id][place])
-    assert found is not None
-    return found
+    return site.recorded(dag_id, site.runs[dag_id][place])
 
 
 def task_instances(site: Site, url: str) -> list[dict[str, Any]]:

@@ -51,17 +51,14 @@ def test_metrics_are_recorded_with_the_run(pipelines: Site) -> None:
 
 
 def test_the_listener_recorded_what_the_scheduler_knows(pipelines: Site) -> None:
-    from mistique_core.modeldb.runs import find_run
-
-    with pipelines.store() as store, store.catalogue.read() as connection:
-        for dag_id in PIPELINES:
-            run_id = pipelines.runs[dag_id][0]
-            recorded = find_run(connection, dag_id, run_id).run
-            real = pipelines.client.get(f"/dags/{dag_id}/dagRuns/{run_id}")
-            assert recorded.state == real["state"] == "success"
-            assert recorded.dag_version == str(real["dag_versions"][-1]["version_number"])
-            assert recorded.ended_at == pytest.approx(pd.Timestamp(real["end_date"]).timestamp(), abs=0.01)
-            assert recorded.started_at == pytest.approx(pd.Timestamp(real["start_date"]).timestamp(), abs=0.01)
+    for dag_id in PIPELINES:
+        run_id = pipelines.runs[dag_id][0]
+        recorded = pipelines.recorded(dag_id, run_id).run
+        real = pipelines.client.get(f"/dags/{dag_id}/dagRuns/{run_id}")
+        assert recorded.state == real["state"] == "success"
+        assert recorded.dag_version == str(real["dag_versions"][-1]["version_number"])
+        assert recorded.ended_at == pytest.approx(pd.Timestamp(real["end_date"]).timestamp(), abs=0.01)
+        assert recorded.started_at == pytest.approx(pd.Timestamp(real["start_date"]).timestamp(), abs=0.01)
 
 
 def test_xcom_carries_references_only(pipelines: Site) -> None:

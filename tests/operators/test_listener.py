@@ -5,7 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,8 +17,11 @@ from typing import Any
 import pytest
 
 from mistique_core.catalogue import Catalogue
+from mistique_core.modeldb import RunReport
 from mistique_core.modeldb.runs import find_run
-from operators.listener import RunListener
+from operators.late_reports import LateReport, LateReports
+from operators.listener import BUSY_SECONDS, RunListener
+from operators.run_report import run_report
 from tests.operators.conftest import VARIABLE
 
 pytestmark = pytest.mark.airflow
@@ -151,13 +157,68 @@ def test_an_unreachable_catalogue_is_logged_only(
     }[kind]
     connection = {"conn_type": "mistique", "host": str(tmp_path), "extra": extra}
     monkeypatch.setenv(VARIABLE, json.dumps(connection))
-    with caplog.at_level(logging.ERROR, "operators.listener"):
+    with caplog.at_level(logging.WARNING, "operators"):
         listener.on_starting(component=SimpleNamespace(job_type="SchedulerJob"))
         for state in ("running", "success", "failed"):
-            listener._pause_until = 0.0
             record(listener, state, dag_run())
-        for state in ("running", "success", "failed"):  # for a while the scheduler is not kept waiting again
-            record(listener, state, dag_run())
-    messages = [entry.getMessage() for entry in caplog.records if entry.name == "operators.listener"]
-    assert messages[0].startswith("MISTIQUE could not prepare its catalogue")
-    assert messages[1:] == ["MISTIQUE could not record run r1 of train; reconcile will"] * 3
+        listener.before_stopping(component=SimpleNamespace(job_type="SchedulerJob"))
+    said = [entry.getMessage() for entry in caplog.records if entry.name.startswith("operators.")]
+    assert said[0].startswith("MISTIQUE could not prepare its catalogue")
+    if kind in ("wrong setting", "wrong url"):  # which no waiting mends
+        assert said[1:] == ["MISTIQUE could not record run r1 of train; reconcile will"] * 3
+    else:
+        assert said[1].startswith("MISTIQUE could not record run r1 of train yet, and tries again: ")
+        assert said[-1] == "MISTIQUE could not record 3 states of DAG runs; reconcile will"
+
+
+def test_what_a_busy_catalogue_could_not_take_is_recorded_later(
+    listener: RunListener, found: Callable[..., Any], home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    record(listener, "running", dag_run())
+    with closing(sqlite3.connect(home / "catalogue.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        record(listener, "failed", dag_run())
+        for number in range(20):  # the scheduler waits for the first of them only
+            record(listener, "running", dag_run(run_id=f"next_{number}"))
+            record(listener, "success", dag_run(run_id=f"next_{number}"))
+        assert time.monotonic() - began < 10 * BUSY_SECONDS
+        assert found().state == "running"
+        other.execute("ROLLBACK")
+    listener.before_stopping(component=SimpleNamespace(job_type="SchedulerJob"))
+    assert found().state == "failed"
+    assert {found(f"next_{number}").state for number in range(20)} == {"success"}
+    assert caplog.text.count("could not record run r1 of train yet") == 1
+
+
+def test_a_late_start_does_not_undo_an_end(listener: RunListener, found: Callable[..., Any]) -> None:
+    """Another scheduler recorded the end while this one still kept the start."""
+    late = LateReports(listener._write_late)
+    record(listener, "success", dag_run())
+    late.add(LateReport(run_report(dag_run(), DAG, "running", None), create=True))
+    late.stop()
+    assert found().state == "success"
+    again = dag_run()
+    again.start_date = START + timedelta(seconds=60)  # the run was cleared
+    late = LateReports(listener._write_late)
+    late.add(LateReport(run_report(again, DAG, "running", None), create=True))
+    late.stop()
+    assert found().state == "running"
+    assert found().ended_at is None
+
+
+def test_a_report_that_cannot_be_written_does_not_stop_those_behind_it(caplog: pytest.LogCaptureFixture) -> None:
+    written: list[str] = []
+
+    def write(late: LateReport) -> None:
+        if late.report.run_id == "r0":
+            raise ValueError("no such thing")
+        written.append(late.report.run_id)
+
+    late = LateReports(write)
+    for number in range(3):
+        late.add(LateReport(RunReport("train", f"r{number}", "success"), create=True))
+    late.stop()
+    assert written == ["r1", "r2"]
+    assert not late
+    assert "could not record run r0 of train; reconcile will" in caplog.text
