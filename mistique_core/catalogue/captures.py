@@ -8,7 +8,6 @@ are there; garbage collection takes them for referred to until then.
 from __future__ import annotations
 
 import json
-import time
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mistique_core.catalogue.clock import catalogue_seconds
 from mistique_core.catalogue.driver_statements import insert_ignore
 from mistique_core.catalogue.entities import RunKey
 from mistique_core.catalogue.tables import (
@@ -78,7 +78,7 @@ class OpenCapture:
 
 def open_capture(connection: sa.Connection, version_id: int, key: str, document: bytes) -> OpenCapture:
     """Return a capture in progress, or begin it; the first to begin it decides its document."""
-    row = {"key": key, "model_version_id": version_id, "document": document, "beat_at": time.time()}
+    row = {"key": key, "model_version_id": version_id, "document": document, "beat_at": catalogue_seconds(connection)}
     insert_ignore(connection, capture, [row])
     found = find_capture(connection, version_id, key)
     assert found is not None
@@ -166,7 +166,9 @@ def beat(connection: sa.Connection, capture_id: int) -> None:
     CaptureEndedError
         If it has ended.
     """
-    updated = connection.execute(sa.update(capture).where(capture.c.id == capture_id).values(beat_at=time.time()))
+    updated = connection.execute(
+        sa.update(capture).where(capture.c.id == capture_id).values(beat_at=catalogue_seconds(connection))
+    )
     if not updated.rowcount:
         raise CaptureEndedError("the capture has ended: others have stored all of its row blocks, or it was given up")
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from mistique_core.catalogue.clock import catalogue_seconds
 from mistique_core.catalogue.tables import open_write
 
 _DELETION_LOCK = 0x4D495347  # "MISG": key of PostgreSQL's advisory lock
@@ -27,7 +28,7 @@ class OpenWrite:
     host, pid
         The process that writes.
     started_at, beat_at
-        Unix seconds of its begin, and of the last sign of life.
+        Its begin, and the last sign of life: Unix seconds by the catalogue's clock.
     """
 
     id: str
@@ -37,8 +38,9 @@ class OpenWrite:
     beat_at: float
 
 
-def begin_write(connection: sa.Connection, write_id: str, host: str, pid: int, now: float) -> None:
-    """Announce a write; announcing it again is a sign of life."""
+def begin_write(connection: sa.Connection, write_id: str, host: str, pid: int, now: float | None = None) -> None:
+    """Announce a write; announcing it again is a sign of life. Times are by the catalogue's clock."""
+    now = catalogue_seconds(connection) if now is None else now
     known = connection.scalar(sa.select(open_write.c.id).where(open_write.c.id == write_id))
     if known is not None:
         connection.execute(sa.update(open_write).where(open_write.c.id == write_id).values(beat_at=now))

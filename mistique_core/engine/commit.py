@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -161,7 +160,7 @@ class Committer:
 
     def _announce(self, write_id: str) -> None:
         with self._catalogue.write() as connection:
-            begin_write(connection, write_id, platform.node(), os.getpid(), time.time())
+            begin_write(connection, write_id, platform.node(), os.getpid())
 
     def _register(self, write_id: str, items: Sequence[Pending[Result]], written: WrittenChunks) -> list[Result]:
         with self._catalogue.write() as connection:

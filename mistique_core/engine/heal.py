@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import time
 import uuid
 
 from mistique_core.catalogue.chunks import chunks_by_address, chunks_by_id, move_chunk
@@ -59,7 +58,7 @@ class Healer:
             return 0
         write_id = uuid.uuid4().hex
         with self._catalogue.write() as connection:
-            begin_write(connection, write_id, platform.node(), os.getpid(), time.time())
+            begin_write(connection, write_id, platform.node(), os.getpid())
         try:
             written = ChunkWriter(self._backend, self._config, None).write_again(damaged)
             with self._catalogue.write() as connection:

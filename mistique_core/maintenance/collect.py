@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import platform
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from mistique_core.catalogue.captures import end_captures, silent_captures
+from mistique_core.catalogue.clock import catalogue_seconds
 from mistique_core.catalogue.database import Catalogue, upsert
 from mistique_core.catalogue.open_writes import end_write, hold_exclusively, open_writes
 from mistique_core.catalogue.tables import (
@@ -49,7 +49,8 @@ ABANDONED_SECONDS = 3 * 86_400.0
 LEAST_LEFTOVER_SECONDS = 3_600.0
 """Unfinished files younger than this are never removed: a write that just began may own them."""
 _FILES_AT_ONCE = 16
-_CLOCK_SECONDS = 1.0
+_CLOCK_SECONDS = 5.0
+"""Clocks that agree to this are taken for one."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def collect_garbage(
     dry_run
         Change nothing, and report what would be changed.
     now
-        Unix seconds; default the clock of this host.
+        Unix seconds by the clock of the catalogue; default what it shows. Given, that of the storage is taken to agree.
     progress
         Told the number of files deleted so far, and of those to delete.
 
@@ -137,8 +138,9 @@ def collect_garbage(
     StorageError
         If a file cannot be deleted; what was done until then stays done, and the next collection goes on.
     """
-    now = time.time() if now is None else now
+    lead = 0.0 if dry_run or now is not None else _lead_of_storage(catalogue, backend)
     with catalogue.read() as connection:
+        now = catalogue_seconds(connection) if now is None else now
         writes = open_writes(connection)
     stale = stale_writes(writes, now=now, host=platform.node(), is_alive=is_alive)
     check_grace([write for write in writes if write not in stale], grace_seconds, now)
@@ -154,8 +156,9 @@ def collect_garbage(
             for write in stale:
                 end_write(connection, write.id)
     removed = {name: Tombstone(size, now) for name, size in doomed.partitions.values()}
+    files = [file.moved(-lead) for file in backend.files()]
     verdict = judge_files(
-        backend.files(), registered - set(removed), {**tombstones, **removed}, now=now, grace_seconds=grace_seconds
+        files, registered - set(removed), {**tombstones, **removed}, now=now, grace_seconds=grace_seconds
     )
     deleted: Sequence[StoredFile] = (*verdict.expired, *verdict.orphans)
     if not dry_run:
@@ -178,6 +181,20 @@ def collect_garbage(
         stale_writes=tuple(write.id for write in stale),
         dry_run=dry_run,
     )
+
+
+def _lead_of_storage(catalogue: Catalogue, backend: StorageBackend) -> float:
+    """Return by how many seconds the clock that stamps files is ahead of the catalogue's, as little as may be."""
+    with catalogue.read() as connection:
+        before = catalogue_seconds(connection)
+    stamp = backend.clock_seconds()
+    with catalogue.read() as connection:
+        after = catalogue_seconds(connection)
+    if before - _CLOCK_SECONDS <= stamp <= after + _CLOCK_SECONDS:
+        return 0.0
+    lead = stamp - after
+    log.warning("the clock of %r differs by %+.0f s from the catalogue's; ages of files allow for it", backend, lead)
+    return lead
 
 
 def _end_abandoned_captures(connection: sa.Connection, now: float) -> None:

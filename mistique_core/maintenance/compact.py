@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -220,7 +219,7 @@ class _Beat:
     def __call__(self) -> None:
         if not self._is_silent:
             with self._catalogue.write() as connection:
-                begin_write(connection, self._id, platform.node(), os.getpid(), time.time())
+                begin_write(connection, self._id, platform.node(), os.getpid())
             self._has_begun = True
 
     def end(self) -> None:
@@ -257,7 +256,7 @@ def _rewrite(
         }
     for _ in range(0 if dry_run else _MOST_TRIES):
         put(backend, made)
-        removed = move_rows(catalogue, backend, parts, made, time.time() if now is None else now)
+        removed = move_rows(catalogue, backend, parts, made, now)
         if removed is not None:
             break
     if removed is None:

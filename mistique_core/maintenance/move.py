@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mistique_core.catalogue.chunks import NewColumn, StoredChunk, column_chunks, known_addresses, register_partition
+from mistique_core.catalogue.clock import catalogue_seconds
 from mistique_core.catalogue.database import Catalogue, upsert
 from mistique_core.catalogue.open_writes import hold_exclusively
 from mistique_core.catalogue.tables import chunk, column_chunk, column_version, deleted_partition, partition
@@ -260,7 +261,7 @@ def put(backend: StorageBackend, made: Written) -> None:
 
 
 def move_rows(
-    catalogue: Catalogue, backend: StorageBackend, sources: Sequence[Source], made: Written, now: float
+    catalogue: Catalogue, backend: StorageBackend, sources: Sequence[Source], made: Written, now: float | None
 ) -> set[int] | None:
     """Let the catalogue look for the chunks in the new partition, and give up what is empty then.
 
@@ -275,6 +276,7 @@ def move_rows(
     try:
         with catalogue.write() as connection:
             hold_exclusively(connection)
+            now = catalogue_seconds(connection) if now is None else now
             if made.name is not None:
                 backend.size(made.name)  # another collection may have deleted it, new as it is
             target = None if made.name is None else _register(connection, sources, made)

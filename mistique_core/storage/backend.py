@@ -40,6 +40,10 @@ class StoredFile:
     bytes: int
     modified_at: float
 
+    def moved(self, seconds: float) -> StoredFile:
+        """Return the same file with its time by another clock, which shows so many seconds more."""
+        return StoredFile(self.name, self.bytes, self.modified_at + seconds) if seconds else self
+
 
 class Leftover(NamedTuple):
     """What a killed writer left behind.
@@ -176,6 +180,15 @@ class StorageBackend(Protocol):
             a write whose unfinished bytes are removed fails with :class:`StorageError`.
         remove
             Whether to remove what is listed.
+        """
+
+    def clock_seconds(self) -> float:
+        """Return Unix seconds now, to about one, by the clock that stamps files; writes and removes a probe.
+
+        Raises
+        ------
+        StorageError
+            If nothing can be written here.
         """
 
     def close(self) -> None:

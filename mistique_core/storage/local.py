@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from mistique_core.errors import CorruptPartitionError, StorageError
 from mistique_core.storage.backend import (
     DOCUMENTS,
+    STORE_ID,
     Leftover,
     StoredFile,
     check_document_name,
@@ -163,7 +165,7 @@ class LocalBackend:
 
     def leftovers(self, older_than_seconds: float, *, remove: bool) -> list[Leftover]:
         """See :meth:`StorageBackend.leftovers`; here unfinished files, whose names end in ``.tmp``."""
-        newest = time.time() - older_than_seconds
+        newest = (self.clock_seconds() if remove else time.time()) - older_than_seconds
         found = []
         for entry in self._unfinished():
             status = _status(entry)
@@ -179,6 +181,21 @@ class LocalBackend:
                         f"cannot delete {entry.path}: {error.strerror}; check the folder's permissions"
                     ) from error
         return found
+
+    def clock_seconds(self) -> float:
+        """See :meth:`StorageBackend.clock_seconds`."""
+        probe = self.documents / f"{STORE_ID}.{secrets.token_hex(8)}{TEMPORARY}"
+        try:
+            try:
+                descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                try:
+                    return os.fstat(descriptor).st_mtime
+                finally:
+                    os.close(descriptor)
+            finally:
+                probe.unlink(missing_ok=True)
+        except OSError as error:
+            raise _write_error(error, 0, self.documents) from error
 
     def close(self) -> None:
         """See :meth:`StorageBackend.close`."""

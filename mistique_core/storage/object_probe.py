@@ -6,7 +6,7 @@ import logging
 import secrets
 import threading
 
-from mistique_core.errors import InvalidInputError
+from mistique_core.errors import InvalidInputError, StorageError
 from mistique_core.storage.object_failure import RequestFailed
 from mistique_core.storage.object_requests import ObjectRequests
 
@@ -48,6 +48,25 @@ def check_server(requests: ObjectRequests) -> bool:
                 return False
             _passed.add(place)
     return True
+
+
+def clock_seconds(requests: ObjectRequests) -> float:
+    """Return Unix seconds now by the server's clock: when it says that a small object was written.
+
+    Raises
+    ------
+    StorageError
+        If the credentials may not write, or the server does not answer.
+    """
+    path = f"{PROBES}/{secrets.token_hex(16)}"
+    try:
+        requests.create(path, _DATA)
+        for item in requests.list(PROBES):
+            if item.path == path:
+                return item.modified_at
+        raise StorageError(f"{requests.address} does not list an object that was just put; it is not consistent")
+    finally:
+        requests.delete(path)
 
 
 def _probe(requests: ObjectRequests) -> None:

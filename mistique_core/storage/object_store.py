@@ -17,7 +17,7 @@ from mistique_core.storage.backend import (
 )
 from mistique_core.storage.object_address import ObjectAddress, ObjectOptions
 from mistique_core.storage.object_failure import RequestFailed
-from mistique_core.storage.object_probe import PROBES, check_server
+from mistique_core.storage.object_probe import PROBES, check_server, clock_seconds
 from mistique_core.storage.object_requests import ObjectRequests
 from mistique_core.storage.ranges import Span, coalesce
 
@@ -143,7 +143,7 @@ class ObjectBackend:
 
     def leftovers(self, older_than_seconds: float, *, remove: bool) -> list[Leftover]:
         """See :meth:`StorageBackend.leftovers`; here probes, as a put leaves nothing unfinished."""
-        newest = time.time() - older_than_seconds
+        newest = (self.clock_seconds() if remove else time.time()) - older_than_seconds
         found = []
         for item in self._requests.list(PROBES):
             if item.modified_at <= newest:
@@ -151,6 +151,10 @@ class ObjectBackend:
                 if remove:
                     self._requests.delete(item.path)
         return found
+
+    def clock_seconds(self) -> float:
+        """See :meth:`StorageBackend.clock_seconds`."""
+        return clock_seconds(self._requests)
 
     def close(self) -> None:
         """See :meth:`StorageBackend.close`; connections close by themselves."""

@@ -110,6 +110,10 @@ class FaultyBackend:
         """See :meth:`StorageBackend.leftovers`."""
         return self._call("leftovers", lambda: self.inner.leftovers(older_than_seconds, remove=remove))
 
+    def clock_seconds(self) -> float:
+        """See :meth:`StorageBackend.clock_seconds`."""
+        return self._call("clock_seconds", self.inner.clock_seconds)
+
     def close(self) -> None:
         """See :meth:`StorageBackend.close`."""
         self.inner.close()

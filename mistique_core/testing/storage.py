@@ -158,6 +158,15 @@ class StorageContract:
         assert all(backend.size(file.name) == file.bytes for file in found.values())
         assert all(start - 5 < file.modified_at < end + 5 for file in found.values())
 
+    def test_its_clock_stamps_its_files(self, backend: StorageBackend) -> None:
+        """What the clock says and what a file is stamped with agree, and the probe is gone."""
+        before = backend.clock_seconds()
+        backend.put_if_absent(NAMES[0], b"x")
+        after = backend.clock_seconds()
+        (file,) = backend.files()
+        assert before - 1 <= file.modified_at <= after + 1
+        assert backend.leftovers(0, remove=False) == []
+
     def test_delete_may_be_repeated(self, backend: StorageBackend) -> None:
         """A deleted file is gone; deleting it again is no error; it can be put again."""
         backend.put_if_absent(NAMES[0], b"x")

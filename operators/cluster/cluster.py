@@ -83,8 +83,10 @@ class Cluster:
         self._write_environment()
 
     def restart_ended(self) -> None:
-        """Start processes again that have ended, as Docker would."""
+        """Start processes again that have ended, as Docker would: at once, and after ever longer pauses if in vain."""
         for name, status in self.processes.ended().items():
+            if not self.processes.is_due(name):
+                continue
             self._tell(f"{name} ended with status {status} and is started again; {self.processes.last_words(name)}")
             self.processes.restart(name)
 

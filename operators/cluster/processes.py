@@ -19,6 +19,10 @@ from operators.demo.interrupts import Interrupts
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 30
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 60.0
+STEADY_SECONDS = 10.0
+"""A process that ran for so long is started again at once; another one after twice the pause before, as Docker does."""
 
 
 class ClusterStartError(MistiqueError, RuntimeError):
@@ -72,6 +76,8 @@ class Processes:
         self._interrupts = interrupts
         self._running: dict[str, tuple[Program, subprocess.Popen[bytes]]] = {}
         self._sessions: list[subprocess.Popen[bytes]] = []
+        self._began: dict[str, float] = {}
+        self._pauses: dict[str, float] = {}
 
     def start(self, program: Program) -> None:
         """Start a process.
@@ -98,6 +104,7 @@ class Processes:
                 )
                 self._sessions.append(process)
                 self._running[program.name] = (program, process)
+                self._began[program.name] = time.monotonic()
                 self._write_ledger()
         except OSError as error:
             raise ClusterStartError(f"{program.name} cannot be started: {error}") from error
@@ -142,7 +149,19 @@ class Processes:
         """Start a process again that has ended, after what it started has been killed, too."""
         program, process = self._running[name]
         kill_members([process.pid])
+        process.wait()  # PostgreSQL refuses to start while a process has the number of the one before
+        self._sessions.remove(process)
+        pause = self._pause(name)
+        self._pauses[name] = min(2 * pause, LONGEST_PAUSE_SECONDS)
         self.start(program)
+
+    def is_due(self, name: str) -> bool:
+        """Return whether a process that has ended may be started again by now."""
+        return time.monotonic() - self._began[name] >= self._pause(name)
+
+    def _pause(self, name: str) -> float:
+        is_steady = time.monotonic() - self._began[name] >= STEADY_SECONDS + self._pauses.get(name, 0.0)
+        return FIRST_PAUSE_SECONDS if is_steady else self._pauses.get(name, FIRST_PAUSE_SECONDS)
 
     def finish(self, names: Sequence[str], seconds: float, tell: Callable[[str], None]) -> None:
         """Wait until processes end that are meant to.

@@ -106,6 +106,21 @@ def test_a_restart_ends_what_a_killed_process_has_left(processes: Processes, tmp
     assert processes.pid("family") != family[0].pid
 
 
+def test_what_ends_again_and_again_is_started_after_ever_longer_pauses(processes: Processes, tmp_path: Path) -> None:
+    processes.start(program(tmp_path, "short", "open('runs', 'a').write('x'); raise SystemExit(1)"))
+    pauses = []
+    for _ in range(4):
+        wait_until(processes.ended)
+        began = time.monotonic()
+        wait_until(lambda: processes.is_due("short"))
+        pauses.append(time.monotonic() - began)
+        processes.restart("short")
+    wait_until(processes.ended)
+    assert (tmp_path / "runs").read_text() == "xxxxx"
+    assert pauses[-1] > 0.4
+    assert len(json.loads((tmp_path / "ledger.json").read_text())) <= 1  # no ended one is kept in mind
+
+
 def test_what_does_not_end_is_killed(processes: Processes, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     processes.start(program(tmp_path, "stubborn", STUBBORN))
     wait_until(lambda: processes.log("stubborn").read_text() == "up\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import stat
@@ -123,11 +124,18 @@ def test_a_server_of_its_own_has_passwords(layout: ClusterLayout) -> None:
         with psycopg.connect(databases.catalogue_url().replace("+psycopg", "")) as connection:
             row = connection.execute("SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user")
             assert row.fetchone() == (False,)
+        os.kill(processes.pid("postgres"), signal.SIGKILL)
+        while "postgres" not in processes.ended():
+            pass
+        processes.restart("postgres")
+        while not module._accepts(databases.server):
+            processes.check()
+        assert may_connect(databases, "mistique", layout.secrets()["MISTIQUE_DB_PASSWORD"])
     finally:
         processes.stop_all()
     assert not answers(layout.ports.postgres)
     assert stat.S_IMODE(data_folder(layout).stat().st_mode) == 0o700
-    assert "was not properly shut down" not in processes.log("postgres").read_text()
+    assert processes.log("postgres").read_text().count("was not properly shut down") == 1  # by the signal above
     postgres.delete_data(layout)
     assert not data_folder(layout).exists()
 
