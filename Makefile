@@ -18,7 +18,7 @@ unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME
 COMPILE := $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	$(if $(UPGRADE),--upgrade)
 
-.PHONY: help env test modes sweeps records clustered lint check format lock demo cluster bench clean
+.PHONY: help env test whole faults modes sweeps records clustered lint check format lock demo cluster bench clean
 
 # One optimisation switched off, and the tests on whose path it lies. Not among them: all eight combinations of the three
 # are compared, question by question, in tests/store/test_same_answers.py, and sweeps over every failure and every kill
@@ -89,6 +89,12 @@ mode-%: env
 	@echo "== the store's tests with $($*_setting)"
 	@env $($*_setting) .venv/bin/python -m pytest -q -n $(PROCESSES) $($*_tests) \
 		-k "$(MODES_LEFT_OUT) and not ($($*_left_out))$(if $(CORE), and ($(MODES_CORE)))" $(ARGS)
+
+whole: env ## Run all tests but those of faults on a cluster: each on both databases, each page with all data (25 minutes)
+	@MISTIQUE_EVERY_TEST=true .venv/bin/python -m pytest --ignore tests/cluster_faults $(ARGS)
+
+faults: env ## Kill the processes of a cluster and break its network while it works: nothing may be lost (10 minutes)
+	@.venv/bin/python -m pytest -n 0 tests/cluster_faults $(ARGS)
 
 sweeps: env ## Try every point at which a call may fail or a process be killed; make test tries a third of them (15 minutes)
 	@MISTIQUE_EVERY_POINT=true .venv/bin/python -m pytest -n $(PROCESSES) tests/faults tests/concurrency/test_races.py \
