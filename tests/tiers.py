@@ -19,7 +19,7 @@ LONG_FILES = (
     "tests/integration/test_every_page.py",
     "tests/integration/test_modeldb_records.py",
 )
-"""``make faults`` runs the first; ``make records`` the others with all example DAGs, ``make whole`` with one of a kind."""
+"""``make faults`` runs the first, ``make records`` the others with all DAGs, ``make whole`` with one of each kind."""
 DATABASES = ("sqlite", "postgresql")
 ALWAYS_BOTH = ("tests/unit/catalogue/", "tests/store/test_both_databases.py")
 

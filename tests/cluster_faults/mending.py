@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +21,7 @@ import httpx
 import numpy as np
 import pandas as pd
 import psutil
+import pytest
 
 from mistique_core import Mistique
 from mistique_core.catalogue.entities import TERMINAL_STATES
@@ -24,13 +29,16 @@ from mistique_core.catalogue.open_writes import open_writes
 from mistique_core.maintenance import collect_garbage
 from mistique_core.modeldb.records import RunDetail
 from mistique_core.modeldb.runs import find_run
-from operators.cluster.cluster import Cluster
+from operators.cluster.cluster import Cluster, delete_databases, running_cluster
 from operators.cluster.components import create_home, own_variables, shared_variables, store_variables
+from operators.cluster.layout import ClusterLayout
 from operators.cluster.processes import Program
+from operators.demo.airflow_settings import HOST, USER
 from operators.demo.client import AirflowClient
 from operators.demo.ports import answers, free_ports
 from operators.demo.project import airflow_program
-from tests.cluster_faults.flaky_proxy import Network
+from tests.cluster.running import ROOT
+from tests.cluster_faults.flaky_proxy import Network, flaky_network
 
 PROJECT = DAG_ID = "mended"
 SECOND = "scheduler-2"
@@ -40,6 +48,17 @@ RUN_SECONDS = 600
 LATER_SECONDS = 100 * 86_400.0
 RECORDS = "MISTIQUE_FAULT_RECORDS"
 """Environment variable with the file that gets a line of JSON for each fault that was survived."""
+
+
+SETTINGS = {
+    # A task whose worker is gone is noticed after so many seconds, and not after Airflow's 300.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "30",
+    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
+}
 
 
 @dataclass
@@ -129,13 +148,24 @@ class MendedCluster:
 
     def check_intact(self, model: str, *, seed: int, rows: int = 2_000) -> dict[str, Any]:
         """Check that a run's record and values are those of a run without faults; return what the fault left behind."""
+        self.check_recorded(model)
+        left = self.check_stored({model: (seed, rows)})
+        tries = self.tries(model)
+        return {"tries": sum(tries.values()) - len(tries), **left}
+
+    def check_recorded(self, model: str) -> None:
+        """Check that a run is recorded as if every task had succeeded at once."""
         detail = self.recorded(model)
         stages = {(stage.task_id, stage.map_index): stage for stage in detail.stages if stage.is_last_try}
         assert {stage.state for stage in stages.values()} == {"success"}
         assert set(stages) == {("numbers", -1), ("waits", -1), *(("times", index) for index in range(len(FACTORS)))}
         assert [str(label) for label in detail.run.versions] == [f"{PROJECT}.{model}@1"]
+
+    def check_stored(self, models: dict[str, tuple[int, int]]) -> dict[str, Any]:
+        """Check that the store is sound and holds the values of models (name -> seed, rows); return what gc removed."""
         with self.store() as store:
-            self._check_values(store, model, seed, rows)
+            for model, (seed, rows) in models.items():
+                check_values(store, model, seed, rows)
             report = store.check(read_data=True)
             assert report.problems == ()
             assert report.is_complete
@@ -145,22 +175,35 @@ class MendedCluster:
             with store.catalogue.read() as connection:
                 assert open_writes(connection) == []
             assert store.check(read_data=True).problems == ()
-            self._check_values(store, model, seed, rows)
+            for model, (seed, rows) in models.items():
+                check_values(store, model, seed, rows)
             registered = {file.name for file in store.backend.files()}
         kept = {file.name for file in self.cluster.layout.objects.iterdir() if file.name.endswith(".h5")}
         assert len(kept) == len(registered)
-        tries = self.tries(model)
         return {
-            "tries": sum(tries.values()) - len(tries),
             "orphan_files": len(removed.orphans),
             "orphan_bytes": removed.deleted_bytes,
             "stale_writes": len(removed.stale_writes),
         }
 
-    def _check_values(self, store: Mistique, model: str, seed: int, rows: int) -> None:
-        for name, frame in expected(seed, rows).items():
-            stored = store.get_intermediates(f"{PROJECT}.{model}@1.{name}", strategy="read").to_pandas()
-            pd.testing.assert_frame_equal(stored, frame, check_exact=True, check_names=False, obj=name)
+    def command(self, *words: str) -> str:
+        """Run a program of this environment as the cluster's scheduler would; return what it printed."""
+        layout = self.cluster.layout
+        home = create_home(layout, "command")
+        variables = own_variables(shared_variables(layout, self.cluster.databases), home)
+        program = Path(sys.executable).parent / words[0]
+        done = subprocess.run(
+            [str(program), *words[1:]], env=variables, cwd=home, capture_output=True, text=True, timeout=RUN_SECONDS
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+def check_values(store: Mistique, model: str, seed: int, rows: int, version: int = 1) -> None:
+    """Check that all intermediates of a version are, to the bit, what NumPy and pandas compute."""
+    for name, frame in expected(seed, rows).items():
+        stored = store.get_intermediates(f"{PROJECT}.{model}@{version}.{name}", strategy="read").to_pandas()
+        pd.testing.assert_frame_equal(stored, frame, check_exact=True, check_names=False, obj=name)
 
 
 def expected(seed: int, rows: int) -> dict[str, pd.DataFrame]:
@@ -170,6 +213,41 @@ def expected(seed: int, rows: int) -> dict[str, pd.DataFrame]:
     summed = source.assign(sum=source.sum(axis=1))
     mapped = {f"times_{index}": summed * factor for index, factor in enumerate(FACTORS)}
     return {"numbers": source, "waits": summed, **mapped}
+
+
+@contextmanager
+def mended_cluster(folder: Path, workers: int = 2) -> Iterator[MendedCluster]:
+    """Start the cluster in a folder, start again what ends, and stop it at the end; the store's variables are set."""
+    dags, marks = folder / "dags", folder / "marks"
+    dags.mkdir()
+    marks.mkdir()
+    shutil.copy(Path(__file__).parent / "dags" / "mended.py", dags)
+    (port,) = free_ports(1)
+    network, told, stop = Network(), [], threading.Event()
+    plain = ClusterLayout(ROOT, dags, folder / "state", port, workers, own_postgres=True)
+    with flaky_network(plain.ports.s3, network) as proxy:
+        layout = replace(plain, extra=(*SETTINGS.items(), ("AWS_ENDPOINT_URL", f"http://{HOST}:{proxy}")))
+        layout.create_folders()
+        try:
+            with running_cluster(layout, told.append) as cluster, pytest.MonkeyPatch.context() as patch:
+                variables = store_variables(layout, cluster.databases)
+                for name in [name for name in os.environ if name.startswith("AWS_")]:
+                    patch.delenv(name)
+                for name in [name for name in variables if name.startswith("AWS_")]:
+                    patch.setenv(name, variables[name])
+                patch.setenv("NO_PROXY", HOST)
+                watch = threading.Thread(target=restart_ended, args=(cluster, stop), daemon=True)
+                watch.start()
+                client = AirflowClient(layout.url, USER, layout.secrets()["AIRFLOW_ADMIN_PASSWORD"])
+                client.wait_for_dags([DAG_ID], seconds=240)
+                try:
+                    yield MendedCluster(cluster, network, client, marks, told)
+                finally:
+                    stop.set()
+                    watch.join(60)
+                    client.close()
+        finally:
+            delete_databases(layout)
 
 
 def restart_ended(cluster: Cluster, stop: threading.Event) -> None:
