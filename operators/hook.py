@@ -48,7 +48,9 @@ class MistiqueHook(BaseHook):
         from dataclasses import asdict
 
         from mistique_core.store import Mistique
+        from operators.metrics import publish
 
+        publish()
         settings = asdict(store_config(self.mistique_conn_id))
         return Mistique.open(settings.pop("location"), settings.pop("catalogue_url"), **settings)
 

@@ -16,6 +16,7 @@ from typing import Any, cast
 import pandas as pd
 import sqlalchemy as sa
 
+from mistique_core import telemetry
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.intermediates import IntermediateRecord, intermediate_by_id
 from mistique_core.catalogue.named_lock import named_lock
@@ -187,15 +188,15 @@ class StageRunner:
         try:
             identity = stage_identity(item, addresses)
             if reuse and identity is not None and self._take_over(place, stage_id, identity):
-                return self._outcome(stage_id, True, started)
+                return self._outcome(place.name, stage_id, True, started)
             if not (wait_for_equal and reuse and identity is not None and item.deterministic):
                 self._execute(place, stage_id, item, inputs, identity)
             elif self._taken_over_or_executed(place, stage_id, item, inputs, identity):
-                return self._outcome(stage_id, True, started)
+                return self._outcome(place.name, stage_id, True, started)
         except BaseException as error:
             record_failure(self._catalogue, stage_id, error)
             raise
-        return self._outcome(stage_id, False, started)
+        return self._outcome(place.name, stage_id, False, started)
 
     def _taken_over_or_executed(
         self, place: StagePlace, stage_id: int, item: Stage, inputs: Mapping[str, Ref], identity: str
@@ -322,7 +323,7 @@ class StageRunner:
             outputs.add_fitted(name, value, result.about.get(name) or _facts_of(value))
         return outputs
 
-    def _outcome(self, stage_id: int, reused: bool, started: float) -> StageOutcome:
+    def _outcome(self, name: str, stage_id: int, reused: bool, started: float) -> StageOutcome:
         outputs: dict[str, Ref] = {}
         with self._catalogue.read() as connection:
             rows = connection.execute(
@@ -337,7 +338,7 @@ class StageRunner:
             for record in fitted_of_stage(connection, stage_id):
                 outputs[record.ref.name] = record.ref
             metrics = {str(row.name): float(row.value) for row in connection.execute(metrics_of_stage(stage_id))}
-        return StageOutcome(
+        outcome = StageOutcome(
             outputs,
             reused,
             time.perf_counter() - started,
@@ -345,6 +346,15 @@ class StageRunner:
             sum(row.stored_bytes for row in rows),
             metrics,
         )
+        telemetry.report(
+            "stage",
+            stage=name,
+            outcome="reused" if reused else "executed",
+            seconds=outcome.seconds,
+            logical_bytes=outcome.logical_bytes,
+            stored_bytes=outcome.stored_bytes,
+        )
+        return outcome
 
 
 def _facts_of(value: Any) -> FitFacts | None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import sqlalchemy as sa
 
+from mistique_core import telemetry
 from mistique_core.catalogue.captures import end_captures, silent_captures
 from mistique_core.catalogue.clock import catalogue_seconds
 from mistique_core.catalogue.database import Catalogue, upsert
@@ -164,7 +165,7 @@ def collect_garbage(
     if not dry_run:
         deleted = _delete_files(catalogue, backend, verdict, now - grace_seconds, progress)
     names = {file.name for file in deleted}
-    return GcReport(
+    report = GcReport(
         column_versions=len(doomed.garbage.versions),
         chunks=len(doomed.garbage.chunks),
         layouts=len(doomed.garbage.layouts),
@@ -181,6 +182,18 @@ def collect_garbage(
         stale_writes=tuple(write.id for write in stale),
         dry_run=dry_run,
     )
+    if not dry_run:
+        telemetry.report(
+            "gc",
+            chunks=report.chunks,
+            partitions=report.partitions,
+            deleted_files=len(report.deleted_files),
+            deleted_bytes=report.deleted_bytes,
+            orphans=len(report.orphans),
+            waiting_bytes=report.waiting_bytes,
+            stale_writes=len(report.stale_writes),
+        )
+    return report
 
 
 def _lead_of_storage(catalogue: Catalogue, backend: StorageBackend) -> float:

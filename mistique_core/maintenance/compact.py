@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
+from mistique_core import telemetry
 from mistique_core.catalogue.chunks import chunks_by_id
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.open_writes import begin_write, end_write
@@ -147,7 +148,7 @@ def compact(
             _rewrite(catalogue, backend, config, bin_, sources, work, dry_run, now)
             done += sum(piece.bytes for piece in bin_)
             progress(done, total)
-    return CompactReport(
+    report = CompactReport(
         tuple(sorted(work.removed)),
         sum(work.removed.values()),
         tuple(sorted(work.written)),
@@ -157,6 +158,15 @@ def compact(
         tuple(describe(catalogue, backend, work.damage)),
         dry_run,
     )
+    if not dry_run:
+        telemetry.report(
+            "compact",
+            removed_bytes=report.removed_bytes,
+            written_bytes=report.written_bytes,
+            moved_chunks=report.moved_chunks,
+            problems=len(report.problems),
+        )
+    return report
 
 
 def _sources(catalogue: Catalogue) -> dict[int, Source]:

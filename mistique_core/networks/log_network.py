@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mistique_core import telemetry
 from mistique_core.catalogue.intermediates import find_intermediate
 from mistique_core.errors import CatalogueError, InvalidInputError
 from mistique_core.model import IntermediateKey, IntermediateRef
@@ -99,6 +100,15 @@ def log_network(
         _output(store, run, found),
     )
     log.info("%s", report.summary())
+    telemetry.report(
+        "capture",
+        model=f"{report.project}.{report.model}@{report.version}",
+        layers=len(report.layers),
+        rows=report.rows,
+        seconds=report.seconds,
+        logical_bytes=report.logical_bytes,
+        stored_bytes=report.stored_bytes,
+    )
     return report
 
 

@@ -37,6 +37,7 @@ from mistique_core.store.inspected import Inspected
 from mistique_core.store.maintained import Maintained
 from mistique_core.store.own_runs import OwnRuns
 from mistique_core.store.query import QueryEngine
+from mistique_core.store.query_telemetry import report_query
 from mistique_core.store.ranks import RanksRows
 from mistique_core.store.result import QueryResult
 from mistique_core.store.run import UNIT_BLOCK_ROWS, Run
@@ -397,6 +398,7 @@ class Mistique(Maintained, Inspected, LogsWorkflows, RanksRows):
         return collect_statistics(self.catalogue, self.config.location)
 
     def _count(self, plan: QueryPlan) -> None:
+        report_query(plan)
         due = self._uses.note(plan)
         if due:
             self._try_to_save_measurements()

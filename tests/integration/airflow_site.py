@@ -15,6 +15,7 @@ from mistique_core.modeldb.runs import find_run
 from operators.cluster.layout import ClusterLayout
 from operators.demo.client import AirflowClient
 from operators.demo.environment import DemoEnvironment
+from tests.integration.statsd_socket import Metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ("logistic_regression", "random_forest", "xgboost")
@@ -38,6 +39,8 @@ class Site:
         Its store, as it is opened.
     partitions
         Folder below which the store's partitions are files.
+    metrics
+        What its processes have sent to StatsD.
     """
 
     environment: DemoEnvironment | ClusterLayout
@@ -45,6 +48,7 @@ class Site:
     location: str
     catalogue_url: str | None
     partitions: Path
+    metrics: Metrics
     runs: dict[str, list[str]] = field(default_factory=dict)
     first_bytes: dict[str, int] = field(default_factory=dict)
 

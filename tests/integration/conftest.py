@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,7 @@ from operators.demo.environment import DemoEnvironment
 from operators.demo.ports import free_ports
 from tests.integration.airflow_site import PIPELINES, ROOT, Site
 from tests.integration.example_dags import CANCER, RUNS, WORKFLOWS
+from tests.integration.statsd_socket import Metrics, statsd_socket
 
 Extra = tuple[tuple[str, str], ...]
 IS_ON_A_CLUSTER = os.environ.get("MISTIQUE_ON_A_CLUSTER") == "true"
@@ -44,13 +46,21 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         "extra": {"catalogue_url": "postgresql://127.0.0.1:1/x"},
     }
     (port,) = free_ports(1)
+    with statsd_socket() as metrics:
+        yield from started(state, dags, port, nowhere, metrics)
+
+
+def started(state: Path, dags: Path, port: int, nowhere: dict[str, Any], metrics: Metrics) -> Iterator[Site]:
     extra = (
         ("AIRFLOW_CONN_UNREACHABLE", json.dumps(nowhere)),
         # Nothing here changes a file, but fifty DAGs of one file take a minute on a busy machine.
         ("AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL", "120"),
+        ("AIRFLOW__METRICS__STATSD_ON", "True"),
+        ("AIRFLOW__METRICS__STATSD_HOST", HOST),
+        ("AIRFLOW__METRICS__STATSD_PORT", str(metrics.port)),
     )
     start = on_a_cluster if IS_ON_A_CLUSTER else with_the_demo
-    with start(state, dags, port, extra) as found:
+    with start(state, dags, port, extra, metrics) as found:
         # The fifty of one file are written at once, and nothing else is written to Airflow's database meanwhile.
         found.client.wait_for_dags([*PIPELINES, "mistique_query", "broken_raises", "zillow_p1_v1"], seconds=240)
         yield found
@@ -58,17 +68,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @contextmanager
-def with_the_demo(state: Path, dags: Path, port: int, extra: Extra) -> Iterator[Site]:
+def with_the_demo(state: Path, dags: Path, port: int, extra: Extra, metrics: Metrics) -> Iterator[Site]:
     """Run what ``make demo`` runs: SQLite, tasks as children of the scheduler, a store in a folder."""
     environment = DemoEnvironment(ROOT, state, port, dags, extra)
     environment.create_folders()
     with running_airflow(environment, print):
         client = AirflowClient(environment.url, USER, environment.password())
-        yield Site(environment, client, str(environment.store), None, environment.store / "partitions")
+        yield Site(environment, client, str(environment.store), None, environment.store / "partitions", metrics)
 
 
 @contextmanager
-def on_a_cluster(state: Path, dags: Path, port: int, extra: Extra) -> Iterator[Site]:
+def on_a_cluster(state: Path, dags: Path, port: int, extra: Extra, metrics: Metrics) -> Iterator[Site]:
     """Run what ``make cluster`` runs: PostgreSQL, Celery workers, a store in object storage."""
     layout = ClusterLayout(ROOT, dags, state, port, extra=extra)
     layout.create_folders()
@@ -82,7 +92,7 @@ def on_a_cluster(state: Path, dags: Path, port: int, extra: Extra) -> Iterator[S
             patch.setenv("NO_PROXY", HOST)
             client = AirflowClient(layout.url, USER, layout.secrets()["AIRFLOW_ADMIN_PASSWORD"])
             location, catalogue_url = variables["MISTIQUE_HOME"], variables["MISTIQUE_CATALOGUE_URL"]
-            yield Site(layout, client, location, catalogue_url, layout.objects)
+            yield Site(layout, client, location, catalogue_url, layout.objects, metrics)
     finally:
         delete_databases(layout)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pandas as pd
 import pytest
 import sqlalchemy as sa
@@ -114,3 +116,27 @@ def test_reuse_can_be_switched_off_for_a_run(pipelines: Site) -> None:
     newest = frames[frames["version"] == frames["version"].max()]
     assert not newest["reused"].any()
     assert pipelines.partition_bytes() == before
+
+
+def test_statsd_is_told_what_a_run_logged_and_how_a_question_was_answered(pipelines: Site) -> None:
+    counters, dag_id = pipelines.metrics.counters, "cancer_random_forest"
+    names = ("stage.executed", "stage.reused", "stage.logical_bytes", "stage.stored_bytes", "query.read")
+    before = {name: counters[f"airflow.mistique.{name}"] for name in names}
+    assert pipelines.run({dag_id: {"mistique_reuse": False}}) == {dag_id: "success"}
+    question = {"technique": "pointq", "keys": ["cancer.random_forest.predictions.prediction"], "row_id": [7, 14]}
+    assert pipelines.run({"mistique_query": question}) == {"mistique_query": "success"}
+    detail = pipelines.recorded(dag_id, pipelines.runs[dag_id][-1])
+    logged = sum(frame.logical_bytes for stage in detail.stages for frame in stage.outputs)
+    wanted = {
+        "stage.executed": len(detail.stages),
+        "stage.reused": 0,
+        "stage.logical_bytes": logged,
+        "stage.stored_bytes": 0,
+        "query.read": 1,
+    }
+    deadline = time.monotonic() + 10
+    while (got := {name: counters[f"airflow.mistique.{name}"] - before[name] for name in names}) != wanted:
+        assert time.monotonic() < deadline, got
+        time.sleep(0.1)
+    assert pipelines.metrics.timers["airflow.mistique.query.read_seconds"][-1] > 0
+    assert pipelines.metrics.gauges["airflow.mistique.query.read_estimate_ratio"][-1] > 0
