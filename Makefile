@@ -18,7 +18,7 @@ unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME
 COMPILE := $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	$(if $(UPGRADE),--upgrade)
 
-.PHONY: help env test whole faults modes sweeps records clustered lint check format lock demo cluster bench clean
+.PHONY: help env test e2e whole faults modes sweeps records clustered lint check format lock demo cluster bench clean
 
 # One optimisation switched off, and the tests on whose path it lies. Not among them: all eight combinations of the three
 # are compared, question by question, in tests/store/test_same_answers.py, and sweeps over every failure and every kill
@@ -77,7 +77,7 @@ env: .venv/.installed ## Make .venv with exactly the locked packages (PYTHON=pyt
 	@$(UV) pip install $(UV_PIP_INSTALL) --quiet --no-deps --no-build-isolation --editable .
 	@touch .venv/.installed
 
-test: env ## Run the tests (ARGS="-m 'not airflow' -x" narrows them)
+test: env ## Run the tests that need neither a running Airflow nor a browser (ARGS="-m 'not airflow' -x" narrows them)
 	@.venv/bin/python -m pytest $(ARGS)
 
 # What CORE=1 leaves of them, as CI runs them: what is logged is what is got, whole and in part, read and re-run.
@@ -90,13 +90,16 @@ mode-%: env
 	@env $($*_setting) .venv/bin/python -m pytest -q -n $(PROCESSES) $($*_tests) \
 		-k "$(MODES_LEFT_OUT) and not ($($*_left_out))$(if $(CORE), and ($(MODES_CORE)))" $(ARGS)
 
-whole: env ## Run all tests but those of faults on a cluster: each on both databases, each page with all data (25 minutes)
-	@MISTIQUE_EVERY_TEST=true .venv/bin/python -m pytest --ignore tests/cluster_faults $(ARGS)
+e2e: env ## Run the tests, and those in a running Airflow, on a cluster and in a browser, as CI does (20 minutes)
+	@MISTIQUE_TESTS=e2e .venv/bin/python -m pytest $(ARGS)
+
+whole: env ## Run every test but those of faults on a cluster: each on both databases, each page with all data (30 minutes)
+	@MISTIQUE_TESTS=every .venv/bin/python -m pytest --ignore tests/cluster_faults $(ARGS)
 
 faults: env ## Kill the processes of a cluster and break its network while it works: nothing may be lost (10 minutes)
 	@.venv/bin/python -m pytest -n 0 tests/cluster_faults $(ARGS)
 
-sweeps: env ## Try every point at which a call may fail or a process be killed; make test tries a third of them (15 minutes)
+sweeps: env ## Try every point at which a call may fail or a process be killed; make test tries a fifth of them (15 minutes)
 	@MISTIQUE_EVERY_POINT=true .venv/bin/python -m pytest -n $(PROCESSES) tests/faults tests/concurrency/test_races.py \
 		tests/store/test_gc.py tests/store/test_compact.py tests/store/test_check.py tests/store/test_same_answers.py $(ARGS)
 

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.s3_server import BUCKET, s3_server
-from tests.tiers import USUAL_RUN, is_usual, left_to_a_whole_run
+from tests.tiers import TIER_OF_RUN, is_in, tier_of
 from tests.work_units import WorkUnits, turn_of
 
 MOST_PROCESSES = 4
@@ -33,14 +33,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WorkUnits:
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        os.environ[USUAL_RUN] = str(is_usual(config))
+        os.environ[TIER_OF_RUN] = tier_of(config)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if os.environ[USUAL_RUN] == "True":
-        left = [item for item in items if left_to_a_whole_run(item)]
-        config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if item not in set(left)]
+    tier = os.environ[TIER_OF_RUN]
+    left = [item for item in items if not is_in(tier, item)]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if is_in(tier, item)]
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: turn_of(item.nodeid))
 

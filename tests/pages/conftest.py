@@ -17,6 +17,7 @@ from tests.pages.attrition import fill
 from tests.pages.homes import fill as fill_homes
 
 TOKEN = "token-of-the-tests"
+WINDOW = {"width": 1366, "height": 768}
 TABLE = Path(__file__).resolve().parents[3] / "shared" / "data" / "hr_attrition.csv"
 
 
@@ -79,15 +80,27 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandAlone]:
         yield from served(store)
 
 
+@pytest.fixture(scope="package")
+def window(chromium: Any) -> Iterator[Any]:
+    """A window of 1366 x 768 pixels for all tests that need no other: its scripts are loaded and compiled once."""
+    context = chromium.new_context(viewport=WINDOW)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """Open ``(site, path)`` in a window of 1366 x 768, logged in; afterwards nothing may have failed in the browser."""
-    contexts, failures = [], []
+def open_page(chromium: Any, window: Any) -> Iterator[Callable[..., Any]]:
+    """Open ``(site, path)`` in a new tab, logged in; with options, in a window of its own.
+
+    Afterwards nothing may have failed in the browser.
+    """
+    opened: list[Any] = []
+    failures: list[str] = []
 
     def open_one(site: StandAlone, path: str, **options: Any) -> Any:
-        context = chromium.new_context(viewport={"width": 1366, "height": 768}, **options)
-        contexts.append(context)
+        context = chromium.new_context(viewport=WINDOW, **options) if options else window
         page = context.new_page()
+        opened.append(context if options else page)
         page.set_default_timeout(30_000)
         page.on("console", lambda message: failures.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: failures.append(str(error)))
@@ -96,13 +109,13 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
             "response",
             lambda answer: failures.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None,
         )
-        page.goto(f"{site.url}/login?token={TOKEN}")
+        context.request.get(f"{site.url}/login?token={TOKEN}", max_redirects=0)  # the cookie, without a page
         page.goto(f"{site.url}{path}")
         page.failures = failures
         return page
 
     yield open_one
-    for context in contexts:
-        context.close()
+    for item in opened:
+        item.close()
     ignored = ("net::ERR_ABORTED",)
     assert [text for text in failures if not any(part in text for part in ignored)] == []

@@ -19,6 +19,7 @@ BUILTIN = {
     "CorruptPartitionError": OSError,
     "StorageError": OSError,
     "CatalogueError": RuntimeError,
+    "ConflictError": RuntimeError,
     "CatalogueUnavailableError": ConnectionError,
 }
 CLASSES = [
