@@ -18,7 +18,7 @@ unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME
 COMPILE := $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	$(if $(UPGRADE),--upgrade)
 
-.PHONY: help env test e2e whole faults modes sweeps records clustered lint check format lock demo cluster bench clean
+.PHONY: help env test e2e whole faults modes sweeps records clustered lint check format lock audit demo cluster bench clean
 
 # One optimisation switched off, and the tests on whose path it lies. Not among them: all eight combinations of the three
 # are compared, question by question, in tests/store/test_same_answers.py, and sweeps over every failure and every kill
@@ -80,7 +80,7 @@ env: .venv/.installed ## Make .venv with exactly the locked packages (PYTHON=pyt
 test: env ## Run the tests that need neither a running Airflow nor a browser (ARGS="-m 'not airflow' -x" narrows them)
 	@.venv/bin/python -m pytest $(ARGS)
 
-# What CORE=1 leaves of them, as CI runs them: what is logged is what is got, whole and in part, read and re-run.
+# What CORE=1 leaves of them: what is logged is what is got, whole and in part, read and re-run.
 MODES_CORE := test_log_and_get or test_pipeline or test_units or test_some_rows or test_rerun_rows or test_stage_inputs or test_sessions
 
 modes: env $(MODES:%=mode-%) ## Run the store's tests with each optimisation switched off: the answers must be the same (CORE=1: the core)
@@ -136,6 +136,9 @@ lock: env ## Write the lock files anew after a change of dependencies (UPGRADE=1
 		--constraint requirements.lock pyproject.toml --output-file docker/requirements.lock
 	@echo "[3/3] requirements-bootstrap.lock"
 	@echo uv | $(COMPILE) --no-annotate --constraint requirements.lock - --output-file requirements-bootstrap.lock
+
+audit: env ## Look up known vulnerabilities of the locked packages; fails where that cannot be done
+	@$(UV) tool run pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
 demo: env ## Start Airflow with the example DAGs and open the store (PORT=8080; EXIT=1 stops after the proof)
 	@.venv/bin/mistique demo $(if $(EXIT),--exit) $(if $(PORT),--port $(PORT))

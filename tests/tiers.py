@@ -21,8 +21,10 @@ LONG = (
     "tests/cluster_faults/",
     "tests/integration/test_every_page.py",
     "tests/integration/test_modeldb_records.py",
+    "tests/integration/test_search.py",
+    "tests/pages/test_figures.py",
 )
-"""``make faults`` runs the first, ``make records`` the others with all DAGs, ``make whole`` with one of each kind."""
+"""``make faults`` runs the first; ``make records`` the next two with all DAGs, ``make whole`` with one of each kind."""
 DATABASES = ("sqlite", "postgresql")
 ALWAYS_BOTH = ("tests/unit/catalogue/", "tests/store/test_both_databases.py")
 

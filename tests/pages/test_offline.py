@@ -26,7 +26,7 @@ def test_a_page_asks_its_own_host_only(site: StandAlone, open_page: Callable[...
         host = urlsplit(route.request.url).hostname
         route.continue_() if host in ("127.0.0.1", None) else route.abort()
 
-    page.context.route("**/*", allow)
+    page.route("**/*", allow)
     page.goto(f"{site.url}/mistique{path}")
     page.wait_for_load_state("networkidle")
     page.locator("main h1, main h2").first.wait_for()
