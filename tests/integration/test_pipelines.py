@@ -123,7 +123,7 @@ def test_statsd_is_told_what_a_run_logged_and_how_a_question_was_answered(pipeli
     names = ("stage.executed", "stage.reused", "stage.logical_bytes", "stage.stored_bytes", "query.read")
     before = {name: counters[f"airflow.mistique.{name}"] for name in names}
     assert pipelines.run({dag_id: {"mistique_reuse": False}}) == {dag_id: "success"}
-    question = {"technique": "pointq", "keys": ["cancer.random_forest.predictions.prediction"], "row_id": [7, 14]}
+    question = {"technique": "pointq", "keys": ["cancer.random_forest.scaled_train.mean radius"], "row_id": [7, 14]}
     assert pipelines.run({"mistique_query": question}) == {"mistique_query": "success"}
     detail = pipelines.recorded(dag_id, pipelines.runs[dag_id][-1])
     logged = sum(frame.logical_bytes for stage in detail.stages for frame in stage.outputs)

@@ -16,7 +16,13 @@ from tests.pages.conftest import StandAlone
 ADDRESSES = sorted({f"/app{re.sub(r'{.*?}', '1', page.path)}" for page in PAGES} | {item.path for item in SECTIONS})
 
 
-@pytest.mark.parametrize("path", ADDRESSES)
+USUAL = ("/app/ask", "/app/models", "/app/predictions")
+"""Between them they load what all pages load."""
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=[] if path in USUAL else [pytest.mark.whole]) for path in ADDRESSES]
+)
 def test_a_page_asks_its_own_host_only(site: StandAlone, open_page: Callable[..., Any], path: str) -> None:
     page = open_page(site, "/mistique/runs")
     asked: list[str] = []

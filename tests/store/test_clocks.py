@@ -110,4 +110,4 @@ def test_clocks_that_differ_are_told(tmp_path: Path, caplog: pytest.LogCaptureFi
         assert f"differs by {skew:+.0f} s from the catalogue's" in caplog.text
         caplog.clear()
         collect_garbage(store.catalogue, store.backend, grace_seconds=HOUR)
-        assert caplog.text == ""
+        assert "differs" not in caplog.text
