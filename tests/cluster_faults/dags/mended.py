@@ -45,6 +45,6 @@ with DAG(
     default_args={"retries": 12, "retry_delay": timedelta(seconds=1)},
 ) as dag:
     stage = {"project": "mended", "model": "{{ params.model }}"}
-    source = task.stage(**stage)(numbers)(seed="{{ params.seed }}", rows="{{ params.rows }}")
+    source = task.stage(**stage, deterministic=True)(numbers)(seed="{{ params.seed }}", rows="{{ params.rows }}")
     waited = task.stage(**stage)(waits)(source, marks="{{ params.marks }}", pause="{{ params.pause }}")
     task.stage(**stage)(times).partial(frame=waited).expand(factor=[2, 3, 5, 7])
