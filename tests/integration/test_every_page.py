@@ -339,7 +339,9 @@ def test_columns_of_every_template(front: Front) -> None:
         table = front.store.get_intermediates(f"{key}.*", strategy="read").to_pandas()
         column = next(column for column in table if table[column].dtype.kind == "f")
         frame = front.open(address(front.store, key, column=column), f"intermediates-{model}")
-        frame.wait_for_function("document.querySelector('#intermediates-histogram .js-plotly-plot')?.data?.length")
+        frame.wait_for_function(
+            "() => document.querySelector('#intermediates-histogram .js-plotly-plot')?.data?.length"
+        )
         bars = frame.evaluate("document.querySelector('#intermediates-histogram .js-plotly-plot').data.map(t => t.y)")
         assert sum(sum(bar) for bar in bars) == table[column].notna().sum(), key
 
@@ -354,7 +356,7 @@ def test_layers_as_heatmaps_maps_and_images(front: Front, network: str) -> None:
         frame = front.open(
             address(store, key, group=f"cifar10.{network}.labels.class", row=3), f"layer-{network}-{layer}"
         )
-        frame.wait_for_function("document.querySelector('#intermediates-heat .js-plotly-plot')?.data?.length")
+        frame.wait_for_function("() => document.querySelector('#intermediates-heat .js-plotly-plot')?.data?.length")
         trace = frame.evaluate(
             "(() => { const t = document.querySelector('#intermediates-heat .js-plotly-plot').data[0];"
             " return {y: t.y, z: t.z.map(row => [...row])}; })()"

@@ -61,7 +61,7 @@ def test_a_column_by_group_is_what_pandas_says(site: StandAlone, open_page: Call
         quartiles = [float(values.quantile(share)) for share in (0, 0.25, 0.5, 0.75, 1)]
         expected = [len(values), 0, 0, float(values.mean()), float(values.std()), *quartiles]
         assert shown == [format_number(value) for value in expected]
-    page.wait_for_function("document.querySelector('#intermediates-histogram .js-plotly-plot')?.data?.length")
+    page.wait_for_function("() => document.querySelector('#intermediates-histogram .js-plotly-plot')?.data?.length")
     bars = page.evaluate("document.querySelector('#intermediates-histogram .js-plotly-plot').data.map(t => t.y)")
     counts, _ = np.histogram(frame["Age"], bins=30)
     assert np.sum([list(bar) for bar in bars], axis=0).tolist() == counts.tolist()
