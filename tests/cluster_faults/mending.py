@@ -236,6 +236,7 @@ def mended_cluster(folder: Path, workers: int = 2) -> Iterator[MendedCluster]:
                 for name in [name for name in variables if name.startswith("AWS_")]:
                     patch.setenv(name, variables[name])
                 patch.setenv("NO_PROXY", HOST)
+                patch.setenv("MISTIQUE_CODE_PATH", str(dags))  # for what is re-run here
                 watch = threading.Thread(target=restart_ended, args=(cluster, stop), daemon=True)
                 watch.start()
                 client = AirflowClient(layout.url, USER, layout.secrets()["AIRFLOW_ADMIN_PASSWORD"])
