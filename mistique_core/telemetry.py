@@ -23,7 +23,7 @@ class Activity:
     Attributes
     ----------
     name
-        ``stage``, ``query``, ``gc`` or ``compact``.
+        ``stage``, ``query``, ``capture``, ``gc`` or ``compact``.
     fields
         What there is to say about it; names end in the unit where there is one.
     """

@@ -128,7 +128,8 @@ def collect_garbage(
     dry_run
         Change nothing, and report what would be changed.
     now
-        Unix seconds by the clock of the catalogue; default what it shows. Given, that of the storage is taken to agree.
+        Unix seconds by the clock of the catalogue; default what it shows. That of the storage is
+        measured beside it; it is taken to agree where `now` is given, and in a dry run.
     progress
         Told the number of files deleted so far, and of those to delete.
 

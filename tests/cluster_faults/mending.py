@@ -38,6 +38,7 @@ from operators.demo.client import AirflowClient
 from operators.demo.ports import answers, free_ports
 from operators.demo.project import airflow_program
 from tests.cluster.running import ROOT
+from tests.cluster.store_environment import store_environment
 from tests.cluster_faults.flaky_proxy import Network, flaky_network
 
 PROJECT = DAG_ID = "mended"
@@ -229,13 +230,11 @@ def mended_cluster(folder: Path, workers: int = 2) -> Iterator[MendedCluster]:
         layout = replace(plain, extra=(*SETTINGS.items(), ("AWS_ENDPOINT_URL", f"http://{HOST}:{proxy}")))
         layout.create_folders()
         try:
-            with running_cluster(layout, told.append) as cluster, pytest.MonkeyPatch.context() as patch:
-                variables = store_variables(layout, cluster.databases)
-                for name in [name for name in os.environ if name.startswith("AWS_")]:
-                    patch.delenv(name)
-                for name in [name for name in variables if name.startswith("AWS_")]:
-                    patch.setenv(name, variables[name])
-                patch.setenv("NO_PROXY", HOST)
+            with (
+                running_cluster(layout, told.append) as cluster,
+                store_environment(cluster),
+                pytest.MonkeyPatch.context() as patch,
+            ):
                 patch.setenv("MISTIQUE_CODE_PATH", str(dags))  # for what is re-run here
                 watch = threading.Thread(target=restart_ended, args=(cluster, stop), daemon=True)
                 watch.start()

@@ -29,24 +29,20 @@ def test_a_worker_in_the_middle_of_a_stage(mended: MendedCluster) -> None:
     keep("worker killed in the middle of a stage", {"seconds": time.monotonic() - began, **left})
 
 
-def test_the_scheduler(mended: MendedCluster) -> None:
-    marks = mended.trigger("scheduler", seed=2, pause=10)
+@pytest.mark.parametrize(
+    ("name", "seed", "pause"), [("scheduler", 2, 10), ("api-server", 3, 5)], ids=["scheduler", "api-server"]
+)
+def test_what_tells_tasks_to_run_and_what_they_report_to(
+    mended: MendedCluster, name: str, seed: int, pause: float
+) -> None:
+    model = name.replace("-", "_")
+    marks = mended.trigger(model, seed=seed, pause=pause)
     mended.wait_until(lambda: list(marks.iterdir()), "the second stage")
     began = time.monotonic()
-    mended.kill("scheduler")
-    mended.finish("scheduler")
-    left = mended.check_intact("scheduler", seed=2)
-    keep("scheduler killed", {"seconds": time.monotonic() - began, **left})
-
-
-def test_the_api_server(mended: MendedCluster) -> None:
-    marks = mended.trigger("api", seed=3, pause=5)
-    mended.wait_until(lambda: list(marks.iterdir()), "the second stage")
-    began = time.monotonic()
-    mended.kill("api-server")
-    mended.finish("api")
-    left = mended.check_intact("api", seed=3)
-    keep("API server killed", {"seconds": time.monotonic() - began, **left})
+    mended.kill(name)
+    mended.finish(model)
+    left = mended.check_intact(model, seed=seed)
+    keep(f"{name} killed", {"seconds": time.monotonic() - began, **left})
 
 
 @pytest.mark.parametrize("server", ["postgres", "s3", "redis"])

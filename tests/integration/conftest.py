@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from operators.cluster.cluster import delete_databases, running_cluster
-from operators.cluster.components import store_variables
 from operators.cluster.layout import ClusterLayout
 from operators.demo.airflow_process import running_airflow
 from operators.demo.airflow_settings import HOST, USER
 from operators.demo.client import AirflowClient
 from operators.demo.environment import DemoEnvironment
 from operators.demo.ports import free_ports
+from tests.cluster.store_environment import store_environment
 from tests.integration.airflow_site import PIPELINES, ROOT, Site
 from tests.integration.example_dags import CANCER, RUNS, WORKFLOWS
 from tests.integration.statsd_socket import Metrics, statsd_socket
@@ -85,13 +85,7 @@ def on_a_cluster(state: Path, dags: Path, port: int, extra: Extra, metrics: Metr
     layout = ClusterLayout(ROOT, dags, state, port, extra=extra)
     layout.create_folders()
     try:
-        with running_cluster(layout, print) as cluster, pytest.MonkeyPatch.context() as patch:
-            variables = store_variables(layout, cluster.databases)
-            for name in [name for name in os.environ if name.startswith("AWS_")]:
-                patch.delenv(name)
-            for name in [name for name in variables if name.startswith("AWS_")]:
-                patch.setenv(name, variables[name])
-            patch.setenv("NO_PROXY", HOST)
+        with running_cluster(layout, print) as cluster, store_environment(cluster) as variables:
             client = AirflowClient(layout.url, USER, layout.secrets()["AIRFLOW_ADMIN_PASSWORD"])
             location, catalogue_url = variables["MISTIQUE_HOME"], variables["MISTIQUE_CATALOGUE_URL"]
             yield Site(layout, client, location, catalogue_url, layout.objects, metrics)
