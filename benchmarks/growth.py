@@ -1,6 +1,6 @@
-"""How catalogue, requests and maintenance grow, and where a store of 10^9 rows or 10^6 intermediates ends up.
+"""How catalogue and maintenance grow, and where a store of 10^9 rows or 10^6 intermediates ends up.
 
-    python -m benchmarks.growth [--quick] [--json PATH] [--rows N] [--catalogue URL]
+    python -m benchmarks.growth [--quick] [--json PATH] [--rows N]
 
 Stores of several sizes are made and measured: tables with more and more row blocks, and chains of stages of which each
 adds a column and passes the others through. What grows is fitted as a sum over row blocks of columns (chunks) and over
@@ -10,11 +10,8 @@ carried on to is printed beside each other; the fit's largest relative error on 
 
 from __future__ import annotations
 
-import argparse
-import resource
 import tempfile
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +23,11 @@ import pandas as pd
 from benchmarks.harness import Report, arguments, finish
 from benchmarks.property_table import COLUMNS, property_table
 from mistique_core import Mistique
-from mistique_core.testing.faults import FaultyBackend
 
 BLOCK_ROWS = 2_048
 """Of the measured stores, so that small ones have many row blocks; what is fitted is per row block."""
-DEFAULT_BLOCK_ROWS, PARTITION_BYTES = 65_536, 32 << 20
-ROWS, QUICK_ROWS = 262_144, 32_768
+DEFAULT_BLOCK_ROWS = 65_536
+ROWS, QUICK_ROWS = 2_000_000, 32_768
 CHAINS = (50, 100, 200, 400)
 QUICK_CHAINS = (20, 40, 80)
 CHAIN_COLUMNS, CHAIN_ROWS = 20, 512
@@ -81,13 +77,12 @@ class Measured:
     numbers: dict[str, float]
 
 
-def measure(store: Mistique, counted: FaultyBackend, log_requests: int, log_seconds: float) -> dict[str, float]:
-    """Return what a store takes; `log_requests` and `log_seconds` are those of its last intermediate."""
+def measure(store: Mistique) -> dict[str, float]:
+    """Return what a store takes."""
     stats = store.stats()
     began = time.perf_counter()
     store.gc(grace_seconds=0)
     gc_seconds = time.perf_counter() - began
-    before = len(counted.calls)
     began = time.perf_counter()
     assert store.check().is_clean
     check_seconds = time.perf_counter() - began
@@ -96,68 +91,37 @@ def measure(store: Mistique, counted: FaultyBackend, log_requests: int, log_seco
         "partitions": float(stats.partitions),
         "gc_seconds": gc_seconds,
         "check_seconds": check_seconds,
-        "check_requests": float(len(counted.calls) - before),
-        "log_requests": float(log_requests),
-        "log_seconds": log_seconds,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
 
-def counting(store: Mistique) -> FaultyBackend:
-    """Have a store count its requests to the storage."""
-    counted = FaultyBackend(store.backend)
-    store.backend = counted
-    store.committer._backend = counted
-    return counted
-
-
-def tables(rows: int, catalogue: str | None) -> list[Measured]:
+def tables(rows: int) -> list[Measured]:
     """One table, with more and more row blocks."""
     found = []
     for part in (rows // 8, rows // 4, rows // 2, rows):
-        with tempfile.TemporaryDirectory() as folder, opened(folder, catalogue) as store:
-            counted = counting(store)
-            began = time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder, opened(folder) as store:
             store.log_frame("p", "m", "x", property_table(part))
-            numbers = measure(store, counted, len(counted.calls), time.perf_counter() - began)
-            found.append(Measured(1, store.stats().chunks, numbers))
+            found.append(Measured(1, store.stats().chunks, measure(store)))
     return found
 
 
-def chains(lengths: Sequence[int], catalogue: str | None) -> list[Measured]:
+def chains(lengths: Sequence[int]) -> list[Measured]:
     """Chains of stages, each with one more column of its own, and all others from before."""
     found = []
     random = np.random.default_rng(0)
     for length in lengths:
         data = {f"x{number}": random.normal(size=CHAIN_ROWS) for number in range(CHAIN_COLUMNS)}
-        with tempfile.TemporaryDirectory() as folder, opened(folder, catalogue) as store:
-            counted = counting(store)
+        with tempfile.TemporaryDirectory() as folder, opened(folder) as store:
             with store.run("p", "m") as run:
                 for number in range(length):
                     data[f"x{number % CHAIN_COLUMNS}"] = random.normal(size=CHAIN_ROWS)
-                    before, began = len(counted.calls), time.perf_counter()
                     run.log_frame(f"stage_{number}", pd.DataFrame(data))
-                    requests, seconds = len(counted.calls) - before, time.perf_counter() - began
-            found.append(Measured(length, store.stats().chunks, measure(store, counted, requests, seconds)))
+            found.append(Measured(length, store.stats().chunks, measure(store)))
     return found
 
 
-def opened(folder: str, catalogue: str | None) -> Mistique:
-    """Open a new store with small row blocks."""
-    url = None if catalogue is None else new_database(catalogue)
-    return Mistique.open(Path(folder) / "store", url, block_rows=BLOCK_ROWS)
-
-
-def new_database(url: str) -> str:
-    """Create a database on a PostgreSQL server; return its URL."""
-    import sqlalchemy as sa
-
-    name = f"growth_{uuid.uuid4().hex}"
-    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    engine.dispose()
-    return sa.make_url(url).set(database=name).render_as_string(hide_password=False)
+def opened(folder: str) -> Mistique:
+    """Open a new store with small row blocks, its catalogue in SQLite."""
+    return Mistique.open(Path(folder) / "store", block_rows=BLOCK_ROWS)
 
 
 def fitted(measured: Sequence[Measured], number: str) -> tuple[np.ndarray[Any, Any], float]:
@@ -172,14 +136,11 @@ def fitted(measured: Sequence[Measured], number: str) -> tuple[np.ndarray[Any, A
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    def extra(parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--catalogue", metavar="URL", help="a PostgreSQL server; default SQLite")
-
-    options = arguments(__doc__ or "", argv, rows=ROWS, quick_rows=QUICK_ROWS, extra=extra)
+    options = arguments(__doc__ or "", argv, rows=ROWS, quick_rows=QUICK_ROWS)
     report = Report("growth", {"rows": options.rows, "columns": COLUMNS, "block_rows": BLOCK_ROWS})
     measured = [
-        *tables(options.rows, options.catalogue),
-        *chains(QUICK_CHAINS if options.quick else CHAINS, options.catalogue),
+        *tables(options.rows),
+        *chains(QUICK_CHAINS if options.quick else CHAINS),
     ]
     for item in measured:
         report.add(f"{item.intermediates} intermediates, {item.chunks} chunks", **item.numbers)
