@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from operators.check_up import CheckUpQuestionOperator, CheckUpReportOperator, PlanCheckUpOperator
     from operators.diagnose import DiagnoseOperator
+    from operators.function import FunctionOperator
     from operators.hook import MistiqueHook
     from operators.log_intermediates import LogIntermediatesOperator
     from operators.maintenance import MaintenanceOperator, MaintenanceReportOperator
@@ -34,6 +35,7 @@ _HOMES = {
     "DiagnoseOperator": "operators.diagnose",
     "EvaluateOperator": "operators.stages",
     "FitOperator": "operators.stages",
+    "FunctionOperator": "operators.function",
     "LogIntermediatesOperator": "operators.log_intermediates",
     "MaintenanceOperator": "operators.maintenance",
     "MaintenanceReportOperator": "operators.maintenance",
@@ -58,6 +60,7 @@ __all__ = [
     "DiagnoseOperator",
     "EvaluateOperator",
     "FitOperator",
+    "FunctionOperator",
     "LogIntermediatesOperator",
     "MaintenanceOperator",
     "MaintenanceReportOperator",

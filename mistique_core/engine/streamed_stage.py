@@ -172,6 +172,14 @@ class StageStreamer:
                 raise
             log.info("stage %s: other tasks have stored the rest", place.name)
             return other
+        except BaseException as error:
+            if share is None and (isinstance(error, NotInBlocksError) or not deterministic):
+                self._give_up(opened)  # nobody will go on with it
+            raise
+
+    def _give_up(self, opened: OpenCapture) -> None:
+        with self._catalogue.write() as connection:
+            end_captures(connection, [opened.id])
 
     def _open(self, version_id: int, key: str) -> tuple[OpenCapture, dict[int, CapturedBlock]]:
         """Begin a capture, or go on with it; one that dropped rows before it was interrupted begins anew."""

@@ -299,7 +299,7 @@ class Run:
         layers: str | Iterable[str] | None = None,
         scheme: Any = None,
         batch_rows: int = 1_000,
-        blocks: Iterable[int] | None = None,
+        blocks: Iterable[int] | BlockShare | None = None,
         reuse: bool = True,
         exact: bool = False,
         progress: bool | None = None,
@@ -326,8 +326,8 @@ class Run:
         batch_rows
             Rows of a row block, and of a forward pass.
         blocks
-            Row blocks to store (from 0), so that several tasks can share the work; the last one makes the layers
-            visible. Default all.
+            Numbers of the row blocks to store (from 0), or a :class:`BlockShare`, so that several tasks can share the
+            work; the last one makes the layers visible. Default all.
         reuse
             Whether layers that are stored already may be taken over, and the pass may begin at them.
         exact

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,14 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-
 from sklearn.tree import DecisionTreeRegressor
 
 from mistique_core import Mistique
-from mistique_core.catalogue.tables import capture, capture_block, chunk
-from mistique_core.catalogue.tables import stage as stage_table
-from mistique_core.errors import InvalidInputError
-from mistique_core.workflows import FunctionStage, ReadCsvStage
+from mistique_core.catalogue.tables import capture
+from mistique_core.workflows import FunctionStage
 from mistique_core.workflows.avg import AvgStage
 from mistique_core.workflows.drop_columns import DropColumnsStage
 from mistique_core.workflows.predict import PredictStage
@@ -143,6 +138,8 @@ def test_what_cannot_be_streamed_runs_with_all_rows(
         run_stage(streamed, function)
     assert why in caplog.text
     assert addresses(streamed) == addresses(whole)
+    with streamed.catalogue.read() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(capture)) == 0
     assert streamed.check(read_data=True).problems == ()
 
 
@@ -176,7 +173,8 @@ def test_row_blocks_by_several_tasks(tmp_path: Path) -> None:
         overlapping = run.stage("made", stage, inputs, blocks=[2, 8], map_index=1)
         (ref,) = overlapping.outputs.values()
         late = run.stage("made", stage, inputs, blocks=[0, 4], map_index=0)
-    assert late.outputs == {"": ref} and late.reused
+    assert late.outputs == {"": ref}
+    assert late.reused
     assert addresses(store) == addresses(whole)
     with store.run("p", "m") as run:  # another run takes over what these have made
         given = run.stage("source", FunctionStage(source, {}, deterministic=True)).outputs[""]
