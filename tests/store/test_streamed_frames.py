@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from mistique_core.errors import InvalidInputError
 from mistique_core.workflows import FunctionStage, ReadCsvStage
 
 BLOCK_ROWS = 64
+STORAGE_HALF = ("partition", "chunk", "similar_band", "column_version", "column_chunk", "deleted_partition")
 
 
 def table(rows: int) -> pd.DataFrame:
@@ -170,3 +172,16 @@ def test_repeated_row_ids_are_found(frames: list[list[int]]) -> None:
             seen.check("homes")
         named = int(str(caught.value).split("not unique: ")[1].split(" ")[0])
         assert everything.count(named) > 1
+
+
+def test_the_catalogue_comes_back_from_the_files(store: Mistique) -> None:
+    frame = table(300)
+    store.log_frames("p", "m", "homes", parts(frame, [100, 3]))
+    plain = sqlite3.connect(store.catalogue.url.database)
+    plain.executescript(";".join(f"DELETE FROM {name}" for name in STORAGE_HALF))
+    plain.close()
+    report = store.rebuild()
+    assert report.problems == ()
+    found = store.get_intermediates("p.m.homes.*", strategy="read").to_pandas()
+    pd.testing.assert_frame_equal(found, frame, check_names=False, check_exact=True)
+    assert is_clean(store)
