@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from operators.maintenance import MaintenanceOperator, MaintenanceReportOperator
     from operators.materialize import MaterializeOperator
     from operators.named_stage import NamedStageOperator
+    from operators.rerun_blocks import PlanRerunOperator, RerunBlocksOperator
     from operators.stage import StageOperator
     from operators.stages import (
         EvaluateOperator,
@@ -41,9 +42,11 @@ _HOMES = {
     "MistiqueHook": "operators.hook",
     "NamedStageOperator": "operators.named_stage",
     "PlanCheckUpOperator": "operators.check_up",
+    "PlanRerunOperator": "operators.rerun_blocks",
     "PredictOperator": "operators.stages",
     "ReadCsvOperator": "operators.stages",
     "ReadSklearnOperator": "operators.stages",
+    "RerunBlocksOperator": "operators.rerun_blocks",
     "SplitOperator": "operators.stages",
     "StageOperator": "operators.stage",
     "TrainKerasOperator": "operators.train_keras",
@@ -65,9 +68,11 @@ __all__ = [
     "MistiqueHook",
     "NamedStageOperator",
     "PlanCheckUpOperator",
+    "PlanRerunOperator",
     "PredictOperator",
     "ReadCsvOperator",
     "ReadSklearnOperator",
+    "RerunBlocksOperator",
     "SplitOperator",
     "StageOperator",
     "TrainKerasOperator",
