@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from operators.maintenance import MaintenanceOperator, MaintenanceReportOperator
     from operators.materialize import MaterializeOperator
     from operators.named_stage import NamedStageOperator
+    from operators.rerun_blocks import PlanRerunOperator, RerunBlocksOperator
     from operators.stage import StageOperator
     from operators.stages import (
         EvaluateOperator,
@@ -43,9 +44,11 @@ _HOMES = {
     "MistiqueHook": "operators.hook",
     "NamedStageOperator": "operators.named_stage",
     "PlanCheckUpOperator": "operators.check_up",
+    "PlanRerunOperator": "operators.rerun_blocks",
     "PredictOperator": "operators.stages",
     "ReadCsvOperator": "operators.stages",
     "ReadSklearnOperator": "operators.stages",
+    "RerunBlocksOperator": "operators.rerun_blocks",
     "SplitOperator": "operators.stages",
     "StageOperator": "operators.stage",
     "TrainKerasOperator": "operators.train_keras",
@@ -68,9 +71,11 @@ __all__ = [
     "MistiqueHook",
     "NamedStageOperator",
     "PlanCheckUpOperator",
+    "PlanRerunOperator",
     "PredictOperator",
     "ReadCsvOperator",
     "ReadSklearnOperator",
+    "RerunBlocksOperator",
     "SplitOperator",
     "StageOperator",
     "TrainKerasOperator",

@@ -32,6 +32,7 @@ from mistique_core.planner import STRATEGIES, QueryPlan, Strategy
 from mistique_core.quantizers import Quantizer
 from mistique_core.storage import StorageBackend, open_backend
 from mistique_core.store.batch import Query, answer_batch
+from mistique_core.store.block_reruns import RerunsBlocks
 from mistique_core.store.host_measurements import HostMeasurements
 from mistique_core.store.identity import check_identity
 from mistique_core.store.inspected import Inspected
@@ -53,7 +54,7 @@ log = logging.getLogger(__name__)
 Keys = str | IntermediateKey | Iterable[str | IntermediateKey]
 
 
-class Mistique(Maintained, Inspected, LogsWorkflows, RanksRows):
+class Mistique(Maintained, Inspected, LogsWorkflows, RanksRows, RerunsBlocks):
     """A store of intermediates. Open it with :meth:`open`; safe to use from several threads.
 
     Attributes
