@@ -119,7 +119,7 @@ class BlockRerun:
             for number, encoded in made:
                 added = write.add(write.encode(write.unknown(encoded.arrays)))
                 self.added_bytes += added
-                waiting.append((number, {_ALL: CapturedRows(encoded.chunks, encoded.errors, added)}))
+                waiting.append((number, {_ALL: CapturedRows(encoded.chunks, encoded.errors, added, encoded.facts)}))
                 count += 1
                 if write.is_due:
                     register()

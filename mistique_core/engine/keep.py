@@ -80,6 +80,7 @@ def keep_units(
         What else the transaction does, first.
     """
     outputs = committer.outputs()
+    outputs.column_versions.update((column.address, column) for column in encoded.categories)
     outputs.column_versions.update((column.address, column) for column in encoded.columns.values())
     outputs.arrays.update(encoded.arrays)
     return _commit(committer, record, outputs, encoded.columns, guard, registered_bytes, begin)

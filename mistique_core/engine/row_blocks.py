@@ -12,10 +12,10 @@ from mistique_core.catalogue.intermediates import IntermediateRecord, columns_of
 from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.engine.layer_blocks import LayerBlocks
 from mistique_core.engine.rerun_tally import RerunTally
+from mistique_core.engine.table_blocks import TableBlocks
 from mistique_core.engine.unit_keep import EncodedUnits, is_layer
 from mistique_core.engine.unit_stream import EncodedRows
 from mistique_core.engine.units_rerun import UnitsRerunner
-from mistique_core.errors import InvalidInputError
 from mistique_core.planner import TargetPlan
 
 
@@ -54,14 +54,11 @@ def row_blocks_of(
     Raises
     ------
     InvalidInputError
-        If it is a table: its columns are re-run as a whole.
+        If it is a table whose rows cannot be re-run without all others.
     NotMaterializedError
         If it was let go without a record of how it was stored.
     """
     columns = columns_of(connection, record.ref.id)
     if is_layer(columns):
         return LayerBlocks.of(connection, reader, units, record, columns)
-    raise InvalidInputError(
-        f"{record.ref.intermediate} is a table, and only layers of networks are re-run row block by row block; "
-        "ask for it with get_intermediates"
-    )
+    return TableBlocks.of(connection, reader, record, columns)

@@ -42,10 +42,13 @@ class EncodedUnits:
         Position -> column version.
     arrays
         Address -> array of every chunk.
+    categories
+        Column versions of categories, which others refer to.
     """
 
     columns: Mapping[int, NewColumn]
     arrays: dict[bytes, Array]
+    categories: tuple[NewColumn, ...] = ()
 
 
 def is_layer(columns: Sequence[ColumnRecord]) -> bool:

@@ -19,7 +19,7 @@ from mistique_core.catalogue.tables import capture as capture_table
 from mistique_core.catalogue.tables import capture_block, chunk, intermediate, stage
 from mistique_core.catalogue.unstored import pack_unstored, unpack_unstored
 from mistique_core.engine.layer_blocks import LayerBlocks
-from mistique_core.errors import CatalogueError, InvalidInputError, NotFoundError, RerunMismatchError
+from mistique_core.errors import CatalogueError, InvalidInputError, NotFoundError, RerunError, RerunMismatchError
 from tests.networks.architectures import cnn
 from tests.networks.block_workers import SETTINGS
 from tests.networks.test_layers_let_go import NEVER, addresses, capture, kept, read
@@ -281,7 +281,7 @@ def test_what_cannot_be_re_run_by_row_blocks(tmp_path: Path) -> None:
     with Mistique.open(tmp_path) as store:
         capture(store, cnn, "lossless")
         store.log_frame("nets", "table", "scores", pd.DataFrame({"a": [1.0, 2.0]}))
-        with pytest.raises(InvalidInputError, match="scores is a table"):
+        with pytest.raises(RerunError, match="scores cannot be re-run: it was logged by hand"):
             store.rerun_blocks("nets.table.scores")
         with pytest.raises(
             InvalidInputError, match=r"row block 5 does not exist: 83 rows of nets.m@1.conv1 are 5 blocks"
