@@ -159,7 +159,7 @@ class RerunsBlocks:
         Raises
         ------
         InvalidInputError
-            If it is a table, or there is no such row block.
+            If it is a table whose rows need all others, or there is no such row block.
         NotFoundError
             If there is no such intermediate.
         RerunError
