@@ -78,10 +78,18 @@ def plan_stream(
     InvalidInputError
         If row blocks were asked for and the stage cannot be run by them.
     """
-    why = _why_not(item, inputs)
-    found = _found(connection, inputs, block_rows, stream_bytes) if why is None else why
+    found: StreamPlan | str | None = _why_not(item, inputs)
+    if found is None:
+        frames = {
+            name: intermediate_by_id(connection, ref.id)
+            for name, ref in inputs.items()
+            if isinstance(ref, IntermediateRef)
+        }
+        if share is None and sum(record.logical_bytes for record in frames.values()) <= stream_bytes:
+            return None
+        found = _found(connection, frames, inputs, block_rows, stream_bytes)
     if isinstance(found, StreamPlan):
-        return found if share is not None or found.logical_bytes > stream_bytes else None
+        return found
     if share is not None:
         raise InvalidInputError(f"{item.label()} cannot be run by row blocks: {found}; leave out blocks=")
     return None
@@ -107,15 +115,14 @@ def _why_not(item: Stage, inputs: Mapping[str, Ref]) -> str | None:
 
 
 def _found(
-    connection: sa.Connection, inputs: Mapping[str, Ref], block_rows: int, stream_bytes: int
+    connection: sa.Connection,
+    frames: dict[str, IntermediateRecord],
+    inputs: Mapping[str, Ref],
+    block_rows: int,
+    stream_bytes: int,
 ) -> StreamPlan | str:
     """Return the plan, or why the inputs do not allow one."""
-    frames: dict[str, IntermediateRecord] = {}
-    columns: dict[str, list[ColumnRecord]] = {}
-    for name, ref in inputs.items():
-        if isinstance(ref, IntermediateRef):
-            frames[name] = intermediate_by_id(connection, ref.id)
-            columns[name] = list(columns_of(connection, ref.id))
+    columns = {name: list(columns_of(connection, record.ref.id)) for name, record in frames.items()}
     first = next(iter(frames.values()))
     for name, record in frames.items():
         if record.row_id_version.address != first.row_id_version.address:
