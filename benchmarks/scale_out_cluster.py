@@ -91,8 +91,10 @@ class Stored:
         Intermediate -> its content address: the input's and each layer's.
     chunks
         Content addresses of all chunks.
-    partitions, partition_bytes, chunk_bytes, catalogue_bytes, logical_bytes
+    partitions, partition_bytes, chunk_bytes, logical_bytes
         Sizes.
+    catalogue_bytes
+        Size of the database, which keeps the room that the runs before in the same cluster took.
     problems, check_seconds
         What a check of every byte found, and how long it took.
     """
