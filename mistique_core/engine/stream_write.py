@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from mistique_core.catalogue.captures import CapturedBlock, OpenCapture, save_blocks
+from mistique_core.cores import usable_cores
 from mistique_core.engine.chunk_writer import WholeChunk
 from mistique_core.engine.commit import Committer
 from mistique_core.engine.frame_stream import StreamedBlock
@@ -31,7 +31,7 @@ class StreamWrite:
     def __init__(self, committer: Committer, opened: OpenCapture) -> None:
         self._write = committer.blocks()
         self._opened = opened
-        self._threads = os.cpu_count() or 1
+        self._threads = usable_cores()
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="mistique-stream")
         self._waiting: deque[tuple[int, Mapping[str, StreamedBlock], Mapping[str, Any], Future[list[WholeChunk]]]] = (
             deque()
