@@ -32,6 +32,7 @@ from mistique_core.catalogue.letting_go import note_rerun, unstored_of
 from mistique_core.dedup import json_hash
 from mistique_core.engine.commit import Committer
 from mistique_core.engine.keep import Guard, keep_units
+from mistique_core.engine.rerun_tally import RerunTally
 from mistique_core.engine.row_blocks import RowBlocks
 from mistique_core.engine.unit_keep import EncodedUnits
 from mistique_core.engine.unit_stream import EncodedRows
@@ -54,11 +55,6 @@ class BlockRerun:
         The intermediate.
     blocks
         Its row blocks.
-
-    Attributes
-    ----------
-    added_bytes
-        Bytes of the chunks that this process has stored.
     """
 
     def __init__(
@@ -68,7 +64,6 @@ class BlockRerun:
         self._committer = committer
         self._record = record
         self._blocks = blocks
-        self.added_bytes = 0
 
     def begin(self) -> OpenCapture:
         """Return the re-run in progress, or begin it.
@@ -94,8 +89,10 @@ class BlockRerun:
             saved = saved_numbers(connection, opened.id)
         return [number for number in numbers if number not in saved]
 
-    def store(self, opened: OpenCapture, made: Iterable[tuple[int, EncodedRows]]) -> int:
+    def store(self, opened: OpenCapture, made: Iterable[tuple[int, EncodedRows]], tally: RerunTally) -> int:
         """Store row blocks as they come, registering them as partitions fill; return their number.
+
+        `tally` is told what that takes.
 
         Raises
         ------
@@ -117,14 +114,16 @@ class BlockRerun:
 
         try:
             for number, encoded in made:
-                added = write.add(write.encode(write.unknown(encoded.arrays)))
-                self.added_bytes += added
-                waiting.append((number, {_ALL: CapturedRows(encoded.chunks, encoded.errors, added, encoded.facts)}))
-                count += 1
-                if write.is_due:
+                with tally.storing():
+                    added = write.add(write.encode(write.unknown(encoded.arrays)))
+                    captured = CapturedRows(encoded.chunks, encoded.errors, added, encoded.facts)
+                    waiting.append((number, {_ALL: captured}))
+                    count += 1
+                    if write.is_due:
+                        register()
+            with tally.storing():
+                if waiting:
                     register()
-            if waiting:
-                register()
         finally:
             write.close()
         return count

@@ -37,8 +37,8 @@ class LayerBlocks:
         Read what a re-run begins with, and re-run layers.
     record
         The layer.
-    codec, pooling
-        How it was quantized, and what pools its maps before that.
+    codec
+        How it was quantized.
     batch_rows
         Rows of a row block.
     recorded
@@ -51,7 +51,6 @@ class LayerBlocks:
         units: UnitsRerunner,
         record: IntermediateRecord,
         codec: UnitCodec,
-        pooling: Pooled | None,
         batch_rows: int,
         recorded: Mapping[int, bytes],
     ) -> None:
@@ -59,7 +58,6 @@ class LayerBlocks:
         self._units = units
         self._record = record
         self._codec = codec
-        self._pooling = pooling
         self.rows = batch_rows
         self.recorded = recorded
 
@@ -85,7 +83,6 @@ class LayerBlocks:
             units,
             record,
             codec,
-            pooling_of(connection, record, codec),
             batch_rows_of(connection, record, codec),
             recorded_addresses(columns),
         )
@@ -110,9 +107,14 @@ class LayerBlocks:
         ids = self._reader.row_index(connection, self._record).ids
         wanted = np.concatenate([ids[number * self.rows : (number + 1) * self.rows] for number in numbers])
         batches = self._units.exact_batches(connection, plan, self._record, wanted, self.rows, tally)
+        pooling: Pooled | None = None
         for number, batch in zip(numbers, batches, strict=True):
-            values, error = pooled_rows(batch, self._pooling)
-            yield number, self._codec.encode(number * self.rows, values, pooling_error=error)
+            if number == numbers[0]:  # not before, because it needs what running the layers has imported by now
+                pooling = pooling_of(connection, self._record, self._codec)
+            with tally.storing():
+                values, error = pooled_rows(batch, pooling)
+                encoded = self._codec.encode(number * self.rows, values, pooling_error=error)
+            yield number, encoded
 
     def columns(self, blocks: Sequence[CapturedRows]) -> EncodedUnits:
         """Return the column versions that the chunks of all row blocks make, with the arrays of fitted tables only."""

@@ -122,8 +122,9 @@ class TableBlocks:
             window = numbers[start : start + at_once]
             wanted = np.concatenate([ids[number * self.rows : (number + 1) * self.rows] for number in window])
             frame = rerun_rows(connection, self._plan, self._record, self._reader, wanted, tally)
-            stream = FrameStream(self.rows, self._what, derived=True)
-            for number, made in zip(window, stream.add(frame, is_whole=True), strict=True):
+            with tally.storing():
+                made_blocks = list(FrameStream(self.rows, self._what, derived=True).add(frame, is_whole=True))
+            for number, made in zip(window, made_blocks, strict=True):
                 block = FrameBlock(number, made.block.rows, made.block.columns)
                 captured = block.to_captured(0, {})
                 yield number, EncodedRows(captured.chunks, made.arrays, (), captured.facts)

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from mistique_core.catalogue.chunks import NewColumn, version_records
 from mistique_core.catalogue.intermediates import UNSTORED, ColumnRecord, IntermediateRecord
 from mistique_core.catalogue.letting_go import unstored_of
+from mistique_core.catalogue.tables import stage as stage_table
 from mistique_core.engine.frame_reader import FrameReader, is_units
 from mistique_core.engine.stage_loader import load_stage
 from mistique_core.engine.unit_columns import UnitGroups
@@ -89,10 +90,7 @@ def codec_of(
 
 def batch_rows_of(connection: sa.Connection, record: IntermediateRecord, codec: UnitCodec) -> int:
     """Return the rows that a layer was captured by at a time."""
-    stage = _stage(connection, record)
-    known = None if stage is None else stage.batch_rows
-    if known is None:
-        known = DEFAULT_BATCH_ROWS
+    known = _recorded_batch_rows(connection, record) or DEFAULT_BATCH_ROWS
     return known if known % codec.groups.block_rows == 0 else codec.groups.block_rows
 
 
@@ -103,6 +101,15 @@ def pooling_of(connection: sa.Connection, record: IntermediateRecord, codec: Uni
     if stage is None or fitted is None:
         return None
     return stage.pooling(record.output, fitted.scheme, (*codec.map_shape, codec.units))
+
+
+def _recorded_batch_rows(connection: sa.Connection, record: IntermediateRecord) -> int | None:
+    """Return it from the record where it stands there, since to rebuild a stage may import a whole library."""
+    params = connection.scalar(sa.select(stage_table.c.params).where(stage_table.c.id == record.stage_id))
+    if isinstance(params, Mapping) and "batch_rows" in params:
+        return int(params["batch_rows"]) if params["batch_rows"] is not None else None
+    stage = _stage(connection, record)
+    return None if stage is None else stage.batch_rows
 
 
 def _stage(connection: sa.Connection, record: IntermediateRecord) -> ArrayStage | None:

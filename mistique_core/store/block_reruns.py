@@ -27,7 +27,7 @@ from mistique_core.engine.lru import LruCache
 from mistique_core.engine.rerun_tally import RerunTally
 from mistique_core.engine.row_blocks import RowBlocks, row_blocks_of
 from mistique_core.engine.weigh import amortised_bytes, missing_positions, read_seconds_if_stored
-from mistique_core.errors import ConflictError, InvalidInputError
+from mistique_core.errors import ConflictError, InvalidInputError, MistiqueError
 from mistique_core.model import ALL_COLUMNS, IntermediateKey
 from mistique_core.planner import RerunSplit, SplitCosts, TargetPlan, plan_target, split_rerun
 from mistique_core.store.host_measurements import STORE, STORE_BYTES, WORKER, HostMeasurements, with_block_rates
@@ -176,11 +176,11 @@ class RerunsBlocks:
             work = row_blocks_of(connection, self.frame_reader, self._queries.units, record)
             facts = gather_facts(connection, record)
         numbers = _checked(blocks, work, record)
-        opening = time.perf_counter() - start if is_fresh else None
         done, count, reason = work.count, 0, ""
         if not record.is_kept:
-            done, count, reason = self._share(facts, work, numbers, opening)
+            done, count, reason = self._share(facts, work, numbers, is_fresh=is_fresh)
             self._queries.forget()
+            self._try_to_save_rates()
         with self.catalogue.read() as connection:
             is_kept = find_intermediate(connection, _pinned(record)).is_kept
         seconds = time.perf_counter() - start
@@ -188,7 +188,7 @@ class RerunsBlocks:
         return BlocksReport(_name(record), count, done, work.count, seconds, is_kept, reason)
 
     def _share(
-        self, facts: TargetFacts, work: RowBlocks, numbers: Sequence[int], opening: float | None
+        self, facts: TargetFacts, work: RowBlocks, numbers: Sequence[int], *, is_fresh: bool
     ) -> tuple[int, int, str]:
         """Return how many row blocks are done by all, how many by this call, and why it is not kept."""
         record, count = facts.record, 0
@@ -197,7 +197,7 @@ class RerunsBlocks:
             opened = rerun.begin()
             for tries_left in reversed(range(_MOST_TRIES)):
                 try:
-                    count += self._store(rerun, opened, facts, work, numbers, opening)
+                    count += self._store(rerun, opened, facts, work, numbers, is_fresh=is_fresh)
                     return rerun.finish(opened, self._guard(facts)), count, ""
                 except (ChunksGoneError, ConflictError) as error:
                     if not tries_left:
@@ -221,7 +221,8 @@ class RerunsBlocks:
         facts: TargetFacts,
         work: RowBlocks,
         numbers: Sequence[int],
-        opening: float | None,
+        *,
+        is_fresh: bool,
     ) -> int:
         """Re-run and store those row blocks that nobody has stored, and learn from what that took."""
         left = rerun.missing(opened, numbers)
@@ -230,15 +231,22 @@ class RerunsBlocks:
         start, took = time.perf_counter(), RerunTally()
         plan, load_seconds = _plan(facts, self._measured.rates)
         with self.catalogue.read() as connection:
-            count = rerun.store(opened, work.run(connection, plan, left, took))
-        storing = time.perf_counter() - start - took.seconds
+            count = rerun.store(opened, work.run(connection, plan, left, took), took)
+        rest = time.perf_counter() - start - sum(item.exec_seconds for item in took.stages) - took.reading_seconds
         rows = sum(min(work.rows, facts.record.ref.rows - number * work.rows) for number in left)
         size = facts.record.logical_bytes * rows / max(facts.record.ref.rows, 1)
-        loading = sum(item.load_seconds or 0.0 for item in took.stages)
         costs = {stage: fact.cost for stage, fact in facts.stages.items()}
-        worker = None if opening is None else opening + loading - load_seconds
-        self._measured.learn_blocks(costs, took, worker, (size, storing))
+        worker = rest - took.storing_seconds - load_seconds if is_fresh else None
+        self._measured.learn_blocks(costs, took, worker, size)
         return count
+
+    def _try_to_save_rates(self) -> None:
+        """Closing a store saves them with the queries that it has counted, of which there is none here."""
+        try:
+            with self.catalogue.write() as connection:
+                self._measured.save(connection)
+        except MistiqueError as error:
+            log.warning("could not save what was measured: %s", error)
 
     def _guard(self, facts: TargetFacts) -> BudgetGuard:
         """Return what keeps the budgets when a whole intermediate is kept again."""

@@ -128,7 +128,7 @@ class HostMeasurements:
         costs: Mapping[int, StageCost],
         took: RerunTally,
         worker_seconds: float | None,
-        stored: tuple[float, float],
+        stored_bytes: float,
     ) -> None:
         """Learn from row blocks that were re-run and stored.
 
@@ -137,18 +137,18 @@ class HostMeasurements:
         costs
             Recorded costs of the stages.
         took
-            What the stages took.
+            What the stages took, and storing.
         worker_seconds
-            What this process has loaded besides the stages themselves; ``None`` where it had done so before.
-        stored
-            Bytes of values that were encoded and stored, and the seconds of that.
+            What this process took to load what the stages need besides themselves; ``None`` where it had that already.
+        stored_bytes
+            Bytes of values that were encoded and stored.
         """
         for measured in took.stages:
             self._take(learn_stage(costs[measured.stage], self.rates, replace(measured, load_seconds=None)))
         if worker_seconds is not None:
             self._take(learn(with_block_rates(self.rates), {WORKER: 1.0}, worker_seconds))
-        size, seconds = stored
-        self._take(learn(with_block_rates(self.rates), {STORE: 1.0, STORE_BYTES: size}, seconds))
+        work = {STORE: 1.0, STORE_BYTES: stored_bytes}
+        self._take(learn(with_block_rates(self.rates), work, took.storing_seconds))
 
     def _take(self, changed: dict[str, Rate]) -> None:
         with self._lock:

@@ -1,6 +1,7 @@
 """Several processes re-run row blocks of a layer: it is kept again with the recorded bits, or not at all."""
 
 import json
+import platform
 import signal
 import subprocess
 import sys
@@ -15,11 +16,13 @@ import pytest
 import sqlalchemy as sa
 
 from mistique_core import Mistique
+from mistique_core.catalogue.measurements import load_rates
 from mistique_core.catalogue.tables import capture as capture_table
 from mistique_core.catalogue.tables import capture_block, chunk, intermediate, stage
 from mistique_core.catalogue.unstored import pack_unstored, unpack_unstored
 from mistique_core.engine.layer_blocks import LayerBlocks
 from mistique_core.errors import CatalogueError, InvalidInputError, NotFoundError, RerunError, RerunMismatchError
+from mistique_core.store.host_measurements import STORE, STORE_BYTES
 from tests.networks.architectures import cnn
 from tests.networks.block_workers import SETTINGS
 from tests.networks.test_layers_let_go import NEVER, addresses, capture, kept, read
@@ -103,6 +106,9 @@ def test_two_processes_each_re_run_half_at_the_same_time(catalogue_url: str, wor
         assert workers([(*common, 0, 3, 0, ""), (*common, 3, BLOCKS, 0, "")]) == [0, 0]
         check_kept(store, "conv2", before)
         assert not kept(store)["conv1"]
+        with store.catalogue.read() as connection:
+            rates = load_rates(connection, platform.node()).rates
+        assert {STORE, STORE_BYTES} <= rates.keys(), "each process has measured what storing takes"
 
 
 def test_processes_that_re_run_the_same_blocks_leave_one_copy(
@@ -115,15 +121,17 @@ def test_processes_that_re_run_the_same_blocks_leave_one_copy(
         check_kept(store, "norm", before)
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_a_killed_process_is_repeated(catalogue_url: str, when: str, workers: Workers, tmp_path: Path) -> None:
-    """What it had stored is kept by garbage collection, and not run again."""
+@pytest.mark.parametrize(("registration", "when"), [(2, "before"), (2, "after"), (BLOCKS, "after")])
+def test_a_killed_process_is_repeated(
+    catalogue_url: str, registration: int, when: str, workers: Workers, tmp_path: Path
+) -> None:
+    """What it had stored is kept by garbage collection, and not run again; even if that was all."""
     with Mistique.open(tmp_path, catalogue_url, **SETTINGS) as store:
         before = let_go(store)
         common = (str(tmp_path), catalogue_url, "nets.m.conv1")
-        assert workers([(*common, 0, BLOCKS, 2, when)]) == [signal.SIGKILL]
+        assert workers([(*common, 0, BLOCKS, registration, when)]) == [signal.SIGKILL]
         stored = rows_in_progress(store)[1]
-        assert stored == (1 if when == "before" else 2)
+        assert stored == registration - (when == "before")
         assert not kept(store)["conv1"]
         store.gc(grace_seconds=0)
         assert store.check(read_data=True).problems == ()
