@@ -108,11 +108,11 @@ class RowStream:
             raise InvalidInputError(
                 f"the values of {mapped[0]!r} are maps, which a frame cannot hold; use arrays() or to_batches()"
             )
-        return (batch.frame for batch in self._batches())
+        return (batch.frame for batch in self.pieces())
 
     def arrays(self) -> Iterator[dict[str, Array]]:
         """Yield name -> values ``(n_rows, *map_shape)`` as NumPy arrays, ``row_id`` (int64) first."""
-        for batch in self._batches():
+        for batch in self.pieces():
             made: dict[str, Array] = {ROW_ID: np.asarray(batch.frame.index, dtype=np.int64)}
             for name in self.columns:
                 made[name] = batch.maps[name] if name in batch.maps else batch.frame[name].to_numpy()
@@ -121,7 +121,7 @@ class RowStream:
     @property
     def schema(self) -> pa.Schema:
         """The schema of :meth:`to_batches`, with ``row_id`` first."""
-        rows = empty_rows(self._source, [ROW_ID, *self.columns])
+        rows = self.example()
         return arrow_schema(rows.frame, rows.maps)
 
     def to_batches(self) -> pa.RecordBatchReader:
@@ -140,7 +140,7 @@ class RowStream:
         schema = self.schema
 
         def batches() -> Iterator[Any]:
-            for batch in self._batches():
+            for batch in self.pieces():
                 yield from arrow_table(batch.frame, batch.maps).select(schema.names).cast(schema).to_batches()
 
         return pa.RecordBatchReader.from_batches(schema, batches())
@@ -150,7 +150,12 @@ class RowStream:
         first, step = self._share
         return self._source.windows([ROW_ID, *self.columns])[first::step]
 
-    def _batches(self) -> Iterator[RowsOf]:
+    def example(self) -> RowsOf:
+        """Return no rows, or few, with the columns and dtypes that all batches have."""
+        return empty_rows(self._source, [ROW_ID, *self.columns])
+
+    def pieces(self) -> Iterator[RowsOf]:
+        """Yield the batches as they are: a frame of the columns of plain values, and beside it those of maps."""
         for rows in scan(self._source, [ROW_ID, *self.columns], self._wanted, self.windows(), self.fetched):
             step = self._batch_rows or max(len(rows), 1)
             for start in range(0, len(rows), step):
