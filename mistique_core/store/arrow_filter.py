@@ -43,7 +43,7 @@ class ArrowFilter:
     def may_match(self, source: RowSource, windows: Sequence[Window]) -> Mask:
         """Return where the ranges of the columns do not contradict the expression.
 
-        Each window is shown to Arrow as a file whose partition promises these ranges.
+        Each window is shown to Arrow as a file whose partition promises these ranges; no such file is ever opened.
         """
         promises: list[Any] = [None] * len(windows)
         for name in self.names:
@@ -62,7 +62,7 @@ class ArrowFilter:
             [str(number) for number in range(len(windows))],
             schema=self._schema,
             format=ds.IpcFileFormat(),
-            filesystem=fs._MockFileSystem(),
+            filesystem=fs.LocalFileSystem(),
             partitions=[pc.scalar(True) if promise is None else promise for promise in promises],
         )
         may = np.zeros(len(windows), bool)

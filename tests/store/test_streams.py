@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -263,6 +264,19 @@ def _sizes_noted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         patched.setattr(Doubled, "execute", noting)
         patched.setattr("mistique_core.engine.stage_loader.stage_code_hash", lambda _stage: code)
         yield sizes
+
+
+def test_a_server_and_object_storage(s3_location: str, postgres_url: str) -> None:
+    """The same rows, from several threads of DuckDB and of this process."""
+    with Mistique.open(s3_location, postgres_url, block_rows=BLOCK) as store:
+        store.log_frame("p", "m", "x", FRAME)
+        store.log_frame("p", "m", "y", FRAME[["noise"]])
+        with ThreadPoolExecutor(2) as pool:
+            parts = pool.map(lambda number: list(store.stream("p.m.x").share(number, 2)), range(2))
+        found = pd.concat([batch for part in parts for batch in part])
+        pd.testing.assert_frame_equal(found.sort_values("step"), FRAME)
+        query = "SELECT sum(x.step) AS s FROM 'p.m.x' AS x JOIN 'p.m.y' AS y USING (row_id) WHERE y.noise > 0"
+        assert store.sql(query).df()["s"].to_list() == [int(FRAME.loc[FRAME["noise"] > 0, "step"].sum())]
 
 
 def test_tallies_begin_at_nothing() -> None:
