@@ -51,6 +51,8 @@ class StoreConfig:
     budget_bytes
         Encoded bytes that everything which can be re-run may take together once policies have been applied;
         ``None`` for any. ``mistique materialize --all`` enforces it, for every process.
+    stream_bytes
+        Bytes of values of a row-wise stage's inputs from which on it is run row block by row block.
     """
 
     location: str
@@ -64,6 +66,7 @@ class StoreConfig:
     exact_dedup: bool = True
     approximate_dedup: bool = True
     budget_bytes: int | None = None
+    stream_bytes: int = 1024 * 1024 * 1024
 
     def __post_init__(self) -> None:
         for name in ("block_rows", "partition_bytes"):
@@ -73,7 +76,7 @@ class StoreConfig:
         for name in ("exact_dedup", "approximate_dedup"):
             if not isinstance(getattr(self, name), bool):
                 raise InvalidInputError(f"{name}={getattr(self, name)!r} is neither True nor False")
-        for name in ("zstd_level", "cache_bytes", "busy_seconds", "buffer_bytes"):
+        for name in ("zstd_level", "cache_bytes", "busy_seconds", "buffer_bytes", "stream_bytes"):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not value >= 0:
                 raise InvalidInputError(f"{name}={value!r} is not a number from 0; give a number")

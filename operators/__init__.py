@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from operators.check_up import CheckUpQuestionOperator, CheckUpReportOperator, PlanCheckUpOperator
     from operators.diagnose import DiagnoseOperator
+    from operators.function import FunctionOperator
     from operators.hook import MistiqueHook
     from operators.log_intermediates import LogIntermediatesOperator
     from operators.maintenance import MaintenanceOperator, MaintenanceReportOperator
     from operators.materialize import MaterializeOperator
     from operators.named_stage import NamedStageOperator
+    from operators.rerun_blocks import PlanRerunOperator, RerunBlocksOperator
     from operators.stage import StageOperator
     from operators.stages import (
         EvaluateOperator,
@@ -34,6 +36,7 @@ _HOMES = {
     "DiagnoseOperator": "operators.diagnose",
     "EvaluateOperator": "operators.stages",
     "FitOperator": "operators.stages",
+    "FunctionOperator": "operators.function",
     "LogIntermediatesOperator": "operators.log_intermediates",
     "MaintenanceOperator": "operators.maintenance",
     "MaintenanceReportOperator": "operators.maintenance",
@@ -41,9 +44,11 @@ _HOMES = {
     "MistiqueHook": "operators.hook",
     "NamedStageOperator": "operators.named_stage",
     "PlanCheckUpOperator": "operators.check_up",
+    "PlanRerunOperator": "operators.rerun_blocks",
     "PredictOperator": "operators.stages",
     "ReadCsvOperator": "operators.stages",
     "ReadSklearnOperator": "operators.stages",
+    "RerunBlocksOperator": "operators.rerun_blocks",
     "SplitOperator": "operators.stages",
     "StageOperator": "operators.stage",
     "TrainKerasOperator": "operators.train_keras",
@@ -58,6 +63,7 @@ __all__ = [
     "DiagnoseOperator",
     "EvaluateOperator",
     "FitOperator",
+    "FunctionOperator",
     "LogIntermediatesOperator",
     "MaintenanceOperator",
     "MaintenanceReportOperator",
@@ -65,9 +71,11 @@ __all__ = [
     "MistiqueHook",
     "NamedStageOperator",
     "PlanCheckUpOperator",
+    "PlanRerunOperator",
     "PredictOperator",
     "ReadCsvOperator",
     "ReadSklearnOperator",
+    "RerunBlocksOperator",
     "SplitOperator",
     "StageOperator",
     "TrainKerasOperator",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
@@ -35,6 +35,8 @@ class DiagnoseOperator(BaseOperator):
         The technique, where the request does not name it.
     title
         What the question is about, as a heading of the page; templated.
+    left_out
+        Params of the run that are about something else.
     mistique_conn_id
         Connection of the store.
     """
@@ -50,6 +52,7 @@ class DiagnoseOperator(BaseOperator):
         request: Mapping[str, Any] | None = None,
         technique: str | None = None,
         title: str = "",
+        left_out: Collection[str] = (),
         mistique_conn_id: str = DEFAULT_CONNECTION,
         **kwargs: Any,
     ) -> None:
@@ -57,6 +60,7 @@ class DiagnoseOperator(BaseOperator):
         self.request = request
         self.technique = technique
         self.title = title
+        self.left_out = tuple(left_out)
         self.mistique_conn_id = mistique_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -73,10 +77,15 @@ class DiagnoseOperator(BaseOperator):
         given = dict(context["params"] if self.request is None else self.request)
         if self.technique is not None:
             given["technique"] = self.technique
-        request = {name: value for name, value in given.items() if value not in (None, "", [])}
+        request = filled_in(given, self.left_out)
         technique = str(request.get("technique"))
         with one_line_refusals(context), MistiqueHook(self.mistique_conn_id).store as store:
             return answer_for_xcom(store, context, technique, request, lambda: _ask(store, request), title=self.title)
+
+
+def filled_in(given: Mapping[str, Any], left_out: Collection[str] = ()) -> dict[str, Any]:
+    """Return the fields of a form that are about the question and are not empty."""
+    return {name: value for name, value in given.items() if name not in left_out and value not in (None, "", [])}
 
 
 def _ask(store: Mistique, request: Mapping[str, Any]) -> DiagnosticResult:

@@ -48,7 +48,8 @@ class LogIntermediatesOperator(BaseOperator):
     batch_rows
         Rows that are fed at once, which is also the size of a row block; templated.
     blocks
-        ``[first, end]``, `end` exclusive: capture only these row blocks. ``None``: all. Templated.
+        ``[first, end]``, `end` exclusive, or a share such as ``"1/4"``: capture only these row blocks. ``None``: all.
+        Templated.
     reuse
         Whether what an equal layer gave for equal rows may be taken over. The conf ``{"mistique_reuse": false}``
         switches it off for a run.
@@ -121,6 +122,11 @@ class LogIntermediatesOperator(BaseOperator):
         build = None
         if self.model_function:
             build = named_function(self.model_function, self.model_arguments, "model_function")
+        share = None
+        if self.blocks is not None:
+            from mistique_core.model import BlockShare
+
+            share = BlockShare.parse(self.blocks)
         run = MistiqueHook(self.mistique_conn_id).open_run(context, self.project, self.model)
         report = run.log_network(
             self.network,
@@ -129,24 +135,9 @@ class LogIntermediatesOperator(BaseOperator):
             layers=self.layers,
             scheme=self.scheme,
             batch_rows=int(self.batch_rows),
-            blocks=_range(self.blocks),
+            blocks=share,
             reuse=reuse_allowed(context, self.reuse),
             task_id=context["ti"].task_id,
         )
         self.log.info("%s", report)
         return report.to_json()
-
-
-def _range(blocks: Any) -> range | None:
-    """Return ``[first, end]`` as a range."""
-    if blocks is None:
-        return None
-    from mistique_core.errors import InvalidInputError
-
-    try:
-        first, end = map(int, blocks)
-    except (TypeError, ValueError):
-        first = end = -1
-    if not 0 <= first < end:
-        raise InvalidInputError(f"blocks={blocks!r} is no range of row blocks; give [first, end], end exclusive")
-    return range(first, end)

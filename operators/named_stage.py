@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mistique_core.workflows.operator_names import OPERATORS
+from operators.operator_name import OperatorName
 from operators.stage import StageOperator
 
 if TYPE_CHECKING:
@@ -40,10 +41,7 @@ class NamedStageOperator(StageOperator):
         self.stage = stage
         self.arguments = dict(arguments or {})
 
-    @property
-    def custom_operator_name(self) -> str:
-        """The stage's name, which Airflow's pages show."""
-        return self.stage
+    custom_operator_name = OperatorName(lambda operator: str(operator.stage))
 
     def make_stage(self) -> Stage:
         """See :class:`StageOperator`."""

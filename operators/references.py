@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mistique_core.errors import InvalidInputError
@@ -20,7 +20,18 @@ def references_from_xcom(value: Any) -> Any:
         return {name: references_from_xcom(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [references_from_xcom(item) for item in value]
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return _of_mapped_tasks([references_from_xcom(item) for item in value])
     return value
+
+
+def _of_mapped_tasks(values: list[Any]) -> Any:
+    """Return the one output of mapped tasks that have shared the row blocks of a stage, else what each returned."""
+    given: list[Any] = []
+    for value in values:
+        if value is not None and value not in given:
+            given.append(value)
+    return given[0] if len(given) == 1 else values
 
 
 def stage_inputs(value: Any) -> dict[str, Ref]:
@@ -30,7 +41,8 @@ def stage_inputs(value: Any) -> dict[str, Ref]:
     ----------
     value
         One reference (named ``data``), or a mapping of names to references. What a stage with
-        several outputs returned may be passed whole where all of them are wanted.
+        several outputs returned may be passed whole where all of them are wanted; so may the outputs of mapped
+        tasks that share the row blocks of one stage.
 
     Raises
     ------

@@ -39,11 +39,15 @@ class StageOperator(BaseOperator):
     reuse
         Whether the outputs of an equal earlier stage may be taken over without executing. Switch it
         off for a DAG through ``default_args``, for a run with the conf ``{"mistique_reuse": false}``.
+    blocks
+        Of a stage whose rows come from rows: the row blocks that this task does, ``[first, end]`` or a share such as
+        ``"1/4"``. Map the operator over all shares, and several workers make one intermediate, which becomes visible
+        with the last of them; give ``task.output`` to the next task as usual. ``None``: all. Templated.
     mistique_conn_id
         Connection of the store.
     """
 
-    template_fields: Sequence[str] = ("project", "model", "intermediate", "inputs")
+    template_fields: Sequence[str] = ("project", "model", "intermediate", "inputs", "blocks")
     template_fields_renderers: ClassVar[dict[str, str]] = {"inputs": "json"}
     operator_extra_links = (RunPageLink(),)
     ui_color = "#e6f0f7"
@@ -56,6 +60,7 @@ class StageOperator(BaseOperator):
         intermediate: str | None = None,
         inputs: Any = None,
         reuse: bool = True,
+        blocks: Any = None,
         mistique_conn_id: str = DEFAULT_CONNECTION,
         **kwargs: Any,
     ) -> None:
@@ -65,6 +70,7 @@ class StageOperator(BaseOperator):
         self.intermediate = intermediate or self.task_id.replace(".", "_")
         self.inputs = inputs
         self.reuse = reuse
+        self.blocks = blocks
         self.mistique_conn_id = mistique_conn_id
 
     @cached_property
@@ -87,4 +93,5 @@ class StageOperator(BaseOperator):
             stage=self.make_stage(),
             inputs=stage_inputs(self.inputs),
             reuse=self.reuse,
+            blocks=self.blocks,
         )

@@ -31,6 +31,7 @@ def run_stage_task(
     stage: Stage,
     inputs: Mapping[str, Ref],
     reuse: bool,
+    blocks: Any = None,
     workflow: Mapping[str, Any] | None = None,
 ) -> Any:
     """Run a stage as part of the current DAG run, push its outputs and return the main one.
@@ -39,7 +40,7 @@ def run_stage_task(
     ----------
     context, hook
         The task's context and store.
-    project, model, intermediate, stage, inputs, reuse
+    project, model, intermediate, stage, inputs, reuse, blocks
         See :meth:`mistique_core.store.Run.stage`.
     workflow
         What is recorded about the workflow's specification, where there is one.
@@ -48,15 +49,26 @@ def run_stage_task(
     -------
     object
         For XCom: the reference of the only output; of several, a dict by name (each is also pushed
-        under its own key); of a stage without outputs, its metrics.
+        under its own key); of a stage without outputs, its metrics; ``None`` while other tasks have row blocks to do.
     """
     ti = context["ti"]
     map_index = -1 if ti.map_index is None else ti.map_index
-    name = intermediate if map_index < 0 else f"{intermediate}_{map_index}"
+    name = intermediate if map_index < 0 or blocks is not None else f"{intermediate}_{map_index}"
     run = hook.open_run(context, project, model, workflow=workflow)
     outcome = run.stage(
-        name, stage, inputs, reuse=reuse_allowed(context, reuse), map_index=map_index, task_id=ti.task_id
+        name,
+        stage,
+        inputs,
+        reuse=reuse_allowed(context, reuse),
+        map_index=map_index,
+        task_id=ti.task_id,
+        blocks=blocks,
     )
+    if blocks is not None and not outcome.outputs:
+        log.info(
+            "stage %s: row blocks %s stored in %s; others are to come", name, blocks, format_seconds(outcome.seconds)
+        )
+        return None
     _log_outcome(name, outcome)
     outputs = {output: ref.to_json() for output, ref in outcome.outputs.items()}
     if len(outputs) > 1:

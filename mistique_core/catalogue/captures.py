@@ -1,4 +1,4 @@
-"""Captures in progress: which row blocks of a network's layers are stored, before the layers become visible.
+"""Captures in progress: which row blocks of layers or tables are stored, before these become visible.
 
 The chunks of a finished row block are registered at once, so that a capture which is interrupted goes on at the next
 block, and so that several tasks can each store some blocks. What they are chunks of is kept here until all blocks
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -40,20 +40,23 @@ class CapturedRows:
     Attributes
     ----------
     chunks
-        (group, part, row block of the column, address) of each chunk.
+        (group, part, row block of the column, address) of each chunk; of a table a group is a column.
     errors
-        Bound of the absolute error, one a group.
+        Bound of the absolute error, one a group; none of a table.
     stored_bytes
         Bytes that they added to the store.
+    facts
+        What else is known of these rows, JSON values; of a table its columns.
     """
 
     chunks: tuple[_Chunk, ...]
     errors: tuple[float, ...]
     stored_bytes: int
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 CapturedBlock = dict[str, CapturedRows]
-"""Tensor -> its rows."""
+"""Tensor, or output of a stage -> its rows."""
 
 
 class CaptureEndedError(CatalogueError):
@@ -181,12 +184,17 @@ def saved_numbers(connection: sa.Connection, capture_id: int) -> set[int]:
 
 def load_blocks(connection: sa.Connection, capture_id: int) -> list[CapturedBlock]:
     """Return all row blocks that are stored, in order."""
+    return list(load_numbered_blocks(connection, capture_id).values())
+
+
+def load_numbered_blocks(connection: sa.Connection, capture_id: int) -> dict[int, CapturedBlock]:
+    """Return number -> row block of all that are stored, in order."""
     query = (
-        sa.select(capture_block.c.document)
+        sa.select(capture_block.c.block, capture_block.c.document)
         .where(capture_block.c.capture_id == capture_id)
         .order_by(capture_block.c.block)
     )
-    return [_unpack(bytes(document)) for document in connection.scalars(query)]
+    return {int(row.block): _unpack(bytes(row.document)) for row in connection.execute(query)}
 
 
 def end_capture(connection: sa.Connection, capture_id: int) -> None:
@@ -238,6 +246,7 @@ def _pack(block: CapturedBlock) -> bytes:
             "chunks": [[group, part, number, address.hex()] for group, part, number, address in rows.chunks],
             "errors": list(rows.errors),
             "stored_bytes": rows.stored_bytes,
+            **({"facts": rows.facts} if rows.facts else {}),
         }
         for name, rows in block.items()
     }
@@ -250,6 +259,7 @@ def _unpack(data: bytes) -> CapturedBlock:
             tuple((group, part, number, bytes.fromhex(address)) for group, part, number, address in rows["chunks"]),
             tuple(rows["errors"]),
             rows["stored_bytes"],
+            rows.get("facts", {}),
         )
         for name, rows in json.loads(zlib.decompress(data)).items()
     }

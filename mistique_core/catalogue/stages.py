@@ -221,6 +221,21 @@ def find_reusable(connection: sa.Connection, fingerprint: str) -> int | None:
     )
 
 
+def find_finished(connection: sa.Connection, model_version_id: int, name: str, fingerprint: str) -> int | None:
+    """Return the stage that made the outputs of a name and fingerprint for a model version, or ``None``."""
+    return connection.scalar(
+        sa.select(stage.c.id)
+        .where(
+            stage.c.model_version_id == model_version_id,
+            stage.c.name == name,
+            stage.c.fingerprint == fingerprint,
+            stage.c.state == SUCCESS,
+        )
+        .order_by(stage.c.id.desc())
+        .limit(1)
+    )
+
+
 def take_over_outputs(
     connection: sa.Connection,
     source: int,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -129,6 +129,40 @@ class ArrayRerunner:
         """
         ids = self._reader.row_index(connection, target).ids if row_ids is None else row_ids
         tally = RerunTally() if tally is None else tally
+        as_recorded = row_ids is None
+        pieces = list(self.batches(connection, plan, target, ids, tally, as_recorded=as_recorded, shared=shared))
+        found = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        if shared is not None:
+            shared.add_array(target.ref.id, ids, found)
+        return ids, found
+
+    def batches(
+        self,
+        connection: sa.Connection,
+        plan: TargetPlan,
+        target: IntermediateRecord,
+        ids: RowIds,
+        tally: RerunTally,
+        *,
+        rows: int | None = None,
+        as_recorded: bool = False,
+        shared: SharedWork | None = None,
+    ) -> Iterator[Array]:
+        """Yield rows of an intermediate batch by batch, ``(n, *map_shape, units)``; else as :meth:`rerun`.
+
+        Parameters
+        ----------
+        connection, plan, target, shared
+            See :meth:`rerun`.
+        ids
+            The wanted rows, int64 (n,), in order; without any there is one batch of none.
+        tally
+            Told what the layers took, after the last batch.
+        rows
+            Rows of a batch; the last one may have fewer. ``None`` for as many as memory is meant for.
+        as_recorded
+            Whether the length of a batch that was recorded, if one was, is taken in place of `rows`.
+        """
         frames, steps = self._steps(connection, plan, tally)
         needed = {item for step in steps for item in step.inputs.values()}
         sources: dict[int, _Source | _Frame | _Kept] = {item: _Frame(frame, ids) for item, frame in frames.items()}
@@ -136,24 +170,20 @@ class ArrayRerunner:
             kept = None if shared is None else shared.array(item, ids)
             sources[item] = _Source(connection, self._reader, item, ids) if kept is None else _Kept(kept)
         last_use = {item: place for place, step in enumerate(steps) for item in step.inputs.values()}
-        recorded = steps[-1].batch_rows if row_ids is None else None
-        rows = batch_rows([step.row_bytes for step in steps]) if recorded is None else recorded
-        pieces = []
+        recorded = steps[-1].batch_rows if as_recorded else None
+        at_once = recorded or rows or batch_rows([step.row_bytes for step in steps])
         times = [_StepTime(step) for step in steps]
-        for start in range(0, max(len(ids), 1), rows):
+        for start in range(0, max(len(ids), 1), at_once):
             with tally.reading() as read:
-                values = {item: sources[item].take(start, start + rows, read) for item in needed.intersection(sources)}
+                stop = start + at_once
+                values = {item: sources[item].take(start, stop, read) for item in needed.intersection(sources)}
             for place, step in enumerate(steps):
-                values.update(times[place].run(values, min(rows, len(ids) - start)))
+                values.update(times[place].run(values, min(at_once, len(ids) - start)))
                 for item in step.inputs.values():
                     if last_use[item] == place and item != target.ref.id:
                         values.pop(item, None)
-            pieces.append(values[target.ref.id])
+            yield values.pop(target.ref.id)
         tally.stages += [taken.measured() for taken in times]
-        found = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-        if shared is not None:
-            shared.add_array(target.ref.id, ids, found)
-        return ids, found
 
     def _steps(
         self, connection: sa.Connection, plan: TargetPlan, tally: RerunTally

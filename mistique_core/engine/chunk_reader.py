@@ -9,7 +9,6 @@ many and large.
 from __future__ import annotations
 
 import math
-import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mistique_core.catalogue.chunks import StoredChunk
+from mistique_core.cores import usable_cores
 from mistique_core.dedup import chunk_hash
 from mistique_core.dedup.delta import apply_delta, base_zeros
 from mistique_core.engine.array_cache import ArrayCache
@@ -300,7 +300,7 @@ class ChunkReader:
     def _threads(self) -> ThreadPoolExecutor:
         with self._lock:
             if self._pool is None:
-                self._pool = ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS), "mistique-read")
+                self._pool = ThreadPoolExecutor(min(usable_cores(), _MOST_THREADS), "mistique-read")
             return self._pool
 
     def close(self) -> None:

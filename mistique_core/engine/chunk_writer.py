@@ -6,7 +6,6 @@ their chunks visible. A crash in between leaves a file that nothing refers to.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from mistique_core.catalogue.chunks import (
 )
 from mistique_core.catalogue.tables import chunk
 from mistique_core.config import StoreConfig
+from mistique_core.cores import usable_cores
 from mistique_core.dedup import bytes_hash
 from mistique_core.dedup.delta_choice import Bases
 from mistique_core.engine.similar import Found, SimilarChunks
@@ -127,7 +127,7 @@ class ChunkWriter:
         self._backend = backend
         self._config = config
         self._similar = similar
-        self._threads = min((os.cpu_count() or 1) - 1, _MOST_THREADS)
+        self._threads = min(usable_cores() - 1, _MOST_THREADS)
         self.partition_bytes = config.partition_bytes
 
     def write(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mistique_core.catalogue.chunks import NewColumn
+from mistique_core.cores import usable_cores
 from mistique_core.dedup import chunk_hash, column_hash
 from mistique_core.engine.column_memo import ColumnMemo
 from mistique_core.engine.unit_columns import hash_group
@@ -80,7 +80,7 @@ def hash_columns(
             return HashedColumn((new,), arrays)
         return hash_column(column, block_rows, memo)
 
-    threads = min((os.cpu_count() or 1) - 1, _MOST_THREADS, len(items))
+    threads = min(usable_cores() - 1, _MOST_THREADS, len(items))
     if threads < 2 or sum(len(series) for _, series in items) < _LEAST_VALUES:
         return [work(item) for item in items]
     with ThreadPoolExecutor(threads) as pool:

@@ -19,7 +19,7 @@ from mistique_core.engine.unit_keep import EncodedUnits
 log = logging.getLogger(__name__)
 
 Guard = Callable[[sa.Connection], None]
-"""Makes room, or raises, in the transaction that has just registered what is kept."""
+"""Makes room, or raises, in the transaction that registers what is kept."""
 
 
 def keep_frame(
@@ -57,12 +57,33 @@ def keep_frame(
     return _commit(committer, record, outputs, dict(zip(names, prepared.versions, strict=True)), guard)
 
 
-def keep_units(committer: Committer, record: IntermediateRecord, encoded: EncodedUnits, guard: Guard) -> int:
-    """Keep groups of units of a layer again, whose addresses were compared; otherwise as :func:`keep_frame`."""
+def keep_units(
+    committer: Committer,
+    record: IntermediateRecord,
+    encoded: EncodedUnits,
+    guard: Guard,
+    *,
+    registered_bytes: int = 0,
+    begin: Guard | None = None,
+) -> int:
+    """Keep groups of units of a layer again, whose addresses were compared; otherwise as :func:`keep_frame`.
+
+    Parameters
+    ----------
+    committer, record, guard
+        See :func:`keep_frame`.
+    encoded
+        The groups; chunks that are registered already need no array.
+    registered_bytes
+        Bytes of these, as far as they were new.
+    begin
+        What else the transaction does, first.
+    """
     outputs = committer.outputs()
+    outputs.column_versions.update((column.address, column) for column in encoded.categories)
     outputs.column_versions.update((column.address, column) for column in encoded.columns.values())
     outputs.arrays.update(encoded.arrays)
-    return _commit(committer, record, outputs, encoded.columns, guard)
+    return _commit(committer, record, outputs, encoded.columns, guard, registered_bytes, begin)
 
 
 def _commit(
@@ -71,11 +92,15 @@ def _commit(
     outputs: OutputSet,
     columns: Mapping[int, NewColumn],
     guard: Guard,
+    registered_bytes: int = 0,
+    begin: Guard | None = None,
 ) -> int:
     def register(connection: sa.Connection, unclaimed: dict[bytes, int]) -> int:
         hold_budget(connection)
+        if begin is not None:
+            begin(connection)
         ids = register_columns(connection, list(outputs.column_versions.values()))
-        added = sum(unclaimed.values())
+        added = sum(unclaimed.values()) + registered_bytes
         versions = {position: ids[column.address] for position, column in columns.items()}
         if keep_again(connection, record, versions, added):
             guard(connection)

@@ -20,6 +20,7 @@ from mistique_core.dedup import chunk_hash
 from mistique_core.engine.chunk_writer import Array
 from mistique_core.engine.column_hasher import HashedColumn, hash_columns
 from mistique_core.engine.column_memo import ColumnMemo
+from mistique_core.engine.frame_blocks import AssembledFrame
 from mistique_core.engine.stored_frame import StoredFrame
 from mistique_core.engine.unit_columns import hash_units
 from mistique_core.errors import InvalidInputError
@@ -252,6 +253,26 @@ class OutputSet:
         self.arrays.update(arrays)
         layout = Layout(tuple(names), tuple(members))
         return self._keep(output, len(row_ids), self._add(ids), layout, columns, scheme, registered_bytes)
+
+    def add_assembled(self, output: str, frame: AssembledFrame, registered_bytes: int) -> PreparedFrame:
+        """Take in a frame all of whose chunks are registered already.
+
+        Parameters
+        ----------
+        output
+            Name of the stage's output; "" for the only one.
+        frame
+            The frame.
+        registered_bytes
+            Bytes of its chunks, as far as they were new.
+        """
+        if output:
+            check_name("output", output)
+        for version in (*frame.categories, frame.row_id, *frame.versions):
+            self.column_versions[version.address] = version
+        return self._keep(
+            output, frame.rows, frame.row_id, frame.layout, frame.versions, registered_bytes=registered_bytes
+        )
 
     def _keep(
         self,

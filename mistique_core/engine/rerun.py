@@ -116,6 +116,7 @@ def _run_stage(
     loaded = time.perf_counter()
     try:
         result = stage.execute(inputs, learned or None)
+        result.gather()
         if learned is None:
             learned_again.update(result.fitted)
     except MistiqueError:

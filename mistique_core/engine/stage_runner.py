@@ -17,6 +17,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from mistique_core import telemetry
+from mistique_core.catalogue.captures import end_capture
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.intermediates import IntermediateRecord, intermediate_by_id
 from mistique_core.catalogue.named_lock import named_lock
@@ -41,12 +42,16 @@ from mistique_core.engine.outputs import OutputSet
 from mistique_core.engine.recent_columns import RecentColumns
 from mistique_core.engine.stage_failure import record_failure
 from mistique_core.engine.stage_input import lazy_frame, obtain
+from mistique_core.engine.stage_place import StagePlace
 from mistique_core.engine.stored_frame import StoredFrame
+from mistique_core.engine.streamed_outputs import FrameStreamer, StoredStreams
+from mistique_core.engine.streamed_stage import NotInBlocksError, StageStreamer
 from mistique_core.errors import InvalidInputError
 from mistique_core.fitted.facts import fit_facts
 from mistique_core.frames import LazyFrame
 from mistique_core.lineage import library_versions, stage_code_hash, stage_identity
 from mistique_core.model import (
+    BlockShare,
     FitFacts,
     IntermediateRef,
     Ref,
@@ -86,31 +91,6 @@ class StageOutcome:
     metrics: dict[str, float]
 
 
-@dataclass(frozen=True)
-class StagePlace:
-    """Where a stage belongs.
-
-    Attributes
-    ----------
-    model_version_id
-        The model version.
-    name
-        Name of the stage in it.
-    map_index
-        Index of a mapped task, else -1.
-    task_id
-        The task that ran it, where there is one.
-    parent_id
-        The stage that it is a part of, such as a cross-validation, if any.
-    """
-
-    model_version_id: int
-    name: str
-    map_index: int = -1
-    task_id: str | None = None
-    parent_id: int | None = None
-
-
 @dataclass
 class _Loaded:
     """The inputs of a stage.
@@ -147,6 +127,8 @@ class StageRunner:
         self._reader = reader
         self._config = config
         self._recent = RecentColumns(config.cache_bytes)
+        self._streamer = StageStreamer(catalogue, committer, reader, config)
+        self._streams = FrameStreamer(catalogue, committer, config.block_rows)
 
     def run(
         self,
@@ -156,6 +138,7 @@ class StageRunner:
         *,
         reuse: bool = True,
         wait_for_equal: bool = False,
+        blocks: BlockShare | None = None,
     ) -> StageOutcome:
         """Run one stage.
 
@@ -172,6 +155,8 @@ class StageRunner:
         wait_for_equal
             Whether to wait for a stage with the same fingerprint that runs now and does this too, whatever process it
             is in, and then take over its outputs: of several that start together, one is executed.
+        blocks
+            Row blocks to do, where other tasks do the others; the last one makes the outputs visible.
 
         Raises
         ------
@@ -187,6 +172,9 @@ class StageRunner:
         stage_id = self._begin(place, item, inputs)
         try:
             identity = stage_identity(item, addresses)
+            if blocks is not None:
+                made = self._share(place, stage_id, item, inputs, identity, blocks, reuse=reuse)
+                return self._outcome(place.name, made, made != stage_id, started)
             if reuse and identity is not None and self._take_over(place, stage_id, identity):
                 return self._outcome(place.name, stage_id, True, started)
             if not (wait_for_equal and reuse and identity is not None and item.deterministic):
@@ -207,6 +195,30 @@ class StageRunner:
                 return True
             self._execute(place, stage_id, item, inputs, identity)
             return False
+
+    def _share(
+        self,
+        place: StagePlace,
+        stage_id: int,
+        item: Stage,
+        inputs: Mapping[str, Ref],
+        identity: str | None,
+        blocks: BlockShare,
+        *,
+        reuse: bool,
+    ) -> int:
+        """Do some row blocks; return the stage that has the outputs, or this one while others are to come."""
+        plan = self._streamer.plan(item, inputs, blocks)
+        assert plan is not None
+        if identity is not None:
+            with named_lock(self._catalogue, f"stage {identity}"):
+                made = self._streamer.finished_by_others(place, stage_id, identity)
+                if made is not None:
+                    return made
+                if reuse and self._take_over(place, stage_id, identity):
+                    return stage_id
+        _import_packages(item)
+        return self._streamer.run(place, stage_id, item, plan, identity, blocks)
 
     def _begin(self, place: StagePlace, item: Stage, inputs: Mapping[str, Ref]) -> int:
         functions = tuple(item.functions())
@@ -240,19 +252,29 @@ class StageRunner:
     def _execute(
         self, place: StagePlace, stage_id: int, item: Stage, inputs: Mapping[str, Ref], identity: str | None
     ) -> None:
-        loaded = self._load_inputs(inputs, lazy=item.lazy)
         _import_packages(item)
+        plan = self._streamer.plan(item, inputs, None)
+        if plan is not None:
+            try:
+                self._streamer.run(place, stage_id, item, plan, identity, None)
+                return
+            except NotInBlocksError as error:
+                log.warning("stage %s runs with all rows in memory: %s", place.name, error)
+        loaded = self._load_inputs(inputs, lazy=item.lazy)
         deterministic = item.deterministic
         start, before = time.perf_counter(), loaded.read_seconds
         result = item.execute(loaded.values)
         executed, read = time.perf_counter(), loaded.read_seconds
         execute_seconds = executed - start - (read - before)
-        outputs = self._prepare(place, item, result)
+        streamed = self._store_streams(place, item, result)
+        outputs = self._prepare(place, item, result, streamed)
         about = inputs.get(result.metrics_input or "")
         given = [name for name, ref in inputs.items() if isinstance(ref, IntermediateRef)]
-        needs = {output: item.needs(output, given) for output in result.frames}
+        needs = {frame.output: item.needs(frame.output, given) for frame in outputs.frames}
 
         def register(connection: sa.Connection, unclaimed: dict[bytes, int]) -> None:
+            if streamed is not None:
+                end_capture(connection, streamed.opened.id)
             outputs.register(
                 connection, unclaimed, model_version_id=place.model_version_id, stage_id=stage_id, name=place.name
             )
@@ -262,11 +284,12 @@ class StageRunner:
                     connection, run_of_stage(connection, stage_id), [MadeTransformer(entity, stage_id, output)]
                 )
             reading = loaded.read_seconds  # columns that came out untouched may have been read to be stored
-            storing = time.perf_counter() - executed - (reading - read)
+            making = 0.0 if streamed is None else streamed.seconds
+            storing = time.perf_counter() - executed - (reading - read) - making
             finish_stage(
                 connection,
                 stage_id,
-                StageSeconds(reading, loaded.transformer_seconds, execute_seconds, storing),
+                StageSeconds(reading, loaded.transformer_seconds, execute_seconds + making, storing),
                 fingerprint=identity if deterministic else None,
                 deterministic=deterministic,
                 hyperparameters=result.hyperparameters,
@@ -282,6 +305,8 @@ class StageRunner:
     def _remember(self, outputs: OutputSet, result: StageResult) -> None:
         """Keep what was computed in memory for the next stage."""
         for prepared in outputs.frames:
+            if prepared.output not in result.frames:
+                continue  # it came in parts
             frame = result.frames[prepared.output]
             untouched = frame.untouched() if isinstance(frame, LazyFrame) else None
             unread = set() if untouched is None else set(untouched[1])
@@ -310,8 +335,18 @@ class StageRunner:
             return obtain(connection, record, self._reader)
         return lazy_frame(connection, record, self._reader, self._catalogue.read, self._config.block_rows, self._recent)
 
-    def _prepare(self, place: StagePlace, item: Stage, result: StageResult) -> OutputSet:
-        if not (result.frames or result.fitted or result.metrics):
+    def _store_streams(self, place: StagePlace, item: Stage, result: StageResult) -> StoredStreams | None:
+        """Store the outputs that come in parts; those that turn out to have no rows become frames."""
+        if not result.streams:
+            return None
+        streamed = self._streams.store(place.model_version_id, place.name, result.streams, derived=not item.is_source)
+        result.frames.update(streamed.empty)
+        return streamed
+
+    def _prepare(
+        self, place: StagePlace, item: Stage, result: StageResult, streamed: StoredStreams | None
+    ) -> OutputSet:
+        if not (result.frames or result.fitted or result.metrics or streamed):
             raise InvalidInputError(
                 f"stage {place.name!r} returned nothing to record; return a DataFrame, a fitted object or metrics"
             )
@@ -319,6 +354,8 @@ class StageRunner:
         for name, frame in result.frames.items():
             what = f"the output {name!r} of stage {place.name!r}" if name else f"the output of stage {place.name!r}"
             outputs.add_frame(name, frame, row_id=None, derived=not item.is_source, what=what)
+        for name, made in streamed.outputs.items() if streamed is not None else ():
+            outputs.add_assembled(name, made.frame, made.stored_bytes)
         for name, value in result.fitted.items():
             outputs.add_fitted(name, value, result.about.get(name) or _facts_of(value))
         return outputs

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mistique_core.catalogue.chunks import NewColumn
+from mistique_core.cores import usable_cores
 from mistique_core.dedup import chunk_hash, column_hash
 from mistique_core.errors import InvalidInputError
 from mistique_core.frames import LogicalType
@@ -150,7 +150,7 @@ def hash_units(values: Array, quantizer: Quantizer | None, most_rows: int) -> Ha
     groups = choose_groups(len(unit_major), kept_shape(quantizer, map_shape), most_rows)
     starts = range(0, len(unit_major), groups.units)
     pieces = [unit_major[start : start + groups.units] for start in starts]
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
+    with ThreadPoolExecutor(min(usable_cores(), _MOST_THREADS)) as pool:
         made = list(pool.map(lambda piece: hash_group(piece, quantizer, groups.block_rows), pieces))
     arrays: dict[bytes, Array] = {}
     for _, found in made:

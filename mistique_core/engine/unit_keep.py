@@ -42,10 +42,13 @@ class EncodedUnits:
         Position -> column version.
     arrays
         Address -> array of every chunk.
+    categories
+        Column versions of categories, which others refer to.
     """
 
     columns: Mapping[int, NewColumn]
     arrays: dict[bytes, Array]
+    categories: tuple[NewColumn, ...] = ()
 
 
 def is_layer(columns: Sequence[ColumnRecord]) -> bool:
@@ -140,9 +143,7 @@ def encode_units(
     errors = dict.fromkeys(positions, 0.0)
     arrays: dict[bytes, Array] = {}
     for start in range(0, len(values), batch_rows):
-        batch = values[start : start + batch_rows]
-        pooled = None if pooling is None else pooling(batch)
-        batch, error = (batch, None) if pooled is None else pooled
+        batch, error = pooled_rows(values[start : start + batch_rows], pooling)
         for position, part in parts.items():
             first = position * size
             encoded = part.encode(start, batch[..., first : first + part.units], pooling_error=error)
@@ -154,6 +155,12 @@ def encode_units(
         (columns[position],) = part.columns(len(values), chunks[position], [errors[position]])
         arrays.update(part.tables().arrays)
     return EncodedUnits(columns, arrays)
+
+
+def pooled_rows(values: Array, pooling: Pooled | None) -> tuple[Array, float | None]:
+    """Return rows pooled as their capture did, with the bound of the error; as they are with ``None`` if it did not."""
+    pooled = None if pooling is None else pooling(values)
+    return (values, None) if pooled is None else pooled
 
 
 def recorded_addresses(columns: Sequence[ColumnRecord]) -> dict[int, bytes]:

@@ -10,7 +10,7 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -49,12 +49,15 @@ class EncodedRows:
     arrays
         Address -> array.
     errors
-        Bound of the absolute error of these rows, one a group.
+        Bound of the absolute error of these rows, one a group; none of a table.
+    facts
+        See :class:`mistique_core.catalogue.captures.CapturedRows`.
     """
 
     chunks: tuple[_Chunk, ...]
     arrays: dict[bytes, Array]
     errors: tuple[float, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

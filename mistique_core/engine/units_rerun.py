@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +94,18 @@ class UnitsRerunner:
             If a layer cannot be rebuilt or fails.
         """
         return self._arrays.rerun(connection, plan, target, row_ids)[1]
+
+    def exact_batches(
+        self,
+        connection: sa.Connection,
+        plan: TargetPlan,
+        target: IntermediateRecord,
+        row_ids: RowIds,
+        rows: int,
+        tally: RerunTally,
+    ) -> Iterator[Array]:
+        """Yield what :meth:`exact` returns in batches of so many rows; `tally` is told what the layers took."""
+        return self._arrays.batches(connection, plan, target, row_ids, tally, rows=rows)
 
     def rerun(
         self,

@@ -1,6 +1,7 @@
 """Value types that every layer shares."""
 
 from mistique_core.model.array_stage import ArrayFunction, ArrayStage, PoolFunction
+from mistique_core.model.block_share import BlockShare
 from mistique_core.model.event import FrameEntity, StageEvent, StageKind, TransformerEntity
 from mistique_core.model.fit_facts import FitFacts
 from mistique_core.model.key import ALL_COLUMNS, IntermediateKey
@@ -13,6 +14,7 @@ __all__ = [
     "ALL_COLUMNS",
     "ArrayFunction",
     "ArrayStage",
+    "BlockShare",
     "FitFacts",
     "FittedRef",
     "FrameEntity",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -34,6 +34,9 @@ class StageResult:
         Name of the input that the metrics were computed on.
     about
         Name of a fitted output -> what is known about it; of others that is what the object itself tells.
+    streams
+        Output name -> frames that follow each other and are one output together, where that would not fit into memory.
+        Each is asked for when those before it are stored; all have the same columns and types.
     """
 
     frames: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -42,6 +45,16 @@ class StageResult:
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     metrics_input: str | None = None
     about: dict[str, FitFacts] = field(default_factory=dict)
+    streams: dict[str, Iterator[pd.DataFrame]] = field(default_factory=dict)
+
+    def gather(self) -> None:
+        """Bring what is streamed into memory, as frames."""
+        import pandas as pd
+
+        for name, frames in self.streams.items():
+            given = list(frames)
+            self.frames[name] = pd.concat(given) if given else pd.DataFrame()
+        self.streams = {}
 
 
 class Stage(ABC):
@@ -114,7 +127,9 @@ class Stage(ABC):
         DataFrame
             Index ``row_id``: at least the wanted rows, in any order, bit-equal to those of :meth:`execute`.
         """
-        return self.execute(inputs, learned or None).frames[output]
+        result = self.execute(inputs, learned or None)
+        result.gather()
+        return result.frames[output]
 
     @abstractmethod
     def params(self) -> dict[str, Any]:

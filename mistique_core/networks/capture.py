@@ -30,6 +30,7 @@ from mistique_core.dedup import json_hash
 from mistique_core.engine.stored_array import StoredArray
 from mistique_core.engine.unit_stream import UnitCodec, sample_rows
 from mistique_core.errors import InvalidInputError
+from mistique_core.model import BlockShare
 from mistique_core.networks.capture_plan import CapturePlan, StoredCopy, recorded_calls
 from mistique_core.networks.capture_progress import CaptureProgress
 from mistique_core.networks.capture_state import CaptureState
@@ -151,7 +152,9 @@ class Capture:
         """Bytes that the weights have added."""
         return self._recorder.weight_bytes
 
-    def execute(self, starts: Mapping[str, StoredCopy], blocks: Iterable[int] | None) -> tuple[LayerReport, ...]:
+    def execute(
+        self, starts: Mapping[str, StoredCopy], blocks: Iterable[int] | BlockShare | None
+    ) -> tuple[LayerReport, ...]:
         """Store what is missing and make the layers visible, unless row blocks are left to others.
 
         Parameters
@@ -277,9 +280,11 @@ class Capture:
         CaptureProgress(self._request.rows, self._progress).show(table_of(estimates), line)
         check_disk(self._store.config.folder, stored)
 
-    def _numbers(self, opened: OpenCapture, blocks: Iterable[int] | None) -> list[int]:
+    def _numbers(self, opened: OpenCapture, blocks: Iterable[int] | BlockShare | None) -> list[int]:
         """Return the row blocks that are left to do."""
         all_blocks = range(self._request.blocks)
+        if isinstance(blocks, BlockShare):
+            blocks = blocks.of(len(all_blocks), "the input")
         wanted = list(all_blocks) if blocks is None else sorted({int(block) for block in blocks})
         beyond = [block for block in wanted if block not in all_blocks]
         if beyond:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import Counter, deque
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mistique_core.catalogue.captures import CapturedBlock, CapturedRows
+from mistique_core.cores import usable_cores
 from mistique_core.engine.block_write import BlockWrite
 from mistique_core.engine.chunk_writer import WholeChunk
 from mistique_core.engine.unit_stream import EncodedRows, UnitCodec
@@ -170,7 +170,7 @@ class Encoder:
         self._error: BaseException | None = None
         self._done: dict[int, CapturedBlock] = {}
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="mistique-write")
-        self._pool = ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS), thread_name_prefix="mistique-encode")
+        self._pool = ThreadPoolExecutor(min(usable_cores(), _MOST_THREADS), thread_name_prefix="mistique-encode")
         signs = not_negative(graph)
         self._pooling: dict[str, GraphPooling] = {}
         for name, codec in codecs.items():

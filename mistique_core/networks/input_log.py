@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from mistique_core.catalogue.chunks import NewColumn
 from mistique_core.catalogue.intermediates import LOSSLESS, IntermediateRecord, find_intermediate, intermediate_by_id
+from mistique_core.cores import usable_cores
 from mistique_core.engine.chunk_writer import WholeChunk
 from mistique_core.engine.commit import Pending
 from mistique_core.engine.outputs import OutputSet, PreparedFrame
@@ -189,7 +189,7 @@ def _store(store: Mistique, input_func: InputFunc, graph: Graph, batch_rows: int
         compressing.append(pool.submit(write.encode, write.unknown(encoded.arrays)))
         return write.add(compressing.popleft().result()) if len(compressing) > threads else 0
 
-    threads = os.cpu_count() or 1
+    threads = usable_cores()
     try:
         with ThreadPoolExecutor(threads, thread_name_prefix="mistique-input") as pool:
             first = 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mistique_core import telemetry
 from mistique_core.catalogue.intermediates import find_intermediate
 from mistique_core.errors import CatalogueError, InvalidInputError
-from mistique_core.model import IntermediateKey, IntermediateRef
+from mistique_core.model import BlockShare, IntermediateKey, IntermediateRef
 from mistique_core.model.names import check_name
 from mistique_core.networks.capture import Capture, CaptureRequest
 from mistique_core.networks.capture_plan import CapturePlan, plan_capture
@@ -41,7 +41,7 @@ def log_network(
     layers: str | Iterable[str] | None = None,
     scheme: Schemes = None,
     batch_rows: int = 1_000,
-    blocks: Iterable[int] | None = None,
+    blocks: Iterable[int] | BlockShare | None = None,
     reuse: bool = True,
     exact: bool = False,
     progress: bool | None = None,

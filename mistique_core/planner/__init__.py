@@ -12,6 +12,7 @@ from mistique_core.planner.plan import (
     format_seconds,
 )
 from mistique_core.planner.planner import RERUN, RERUN_BYTES, plan_target
+from mistique_core.planner.split import RerunSplit, SplitCosts, split_rerun
 
 __all__ = [
     "RERUN",
@@ -21,6 +22,8 @@ __all__ = [
     "Fetched",
     "IntermediateFact",
     "QueryPlan",
+    "RerunSplit",
+    "SplitCosts",
     "StageFact",
     "Step",
     "Strategy",
@@ -28,4 +31,5 @@ __all__ = [
     "format_bytes",
     "format_seconds",
     "plan_target",
+    "split_rerun",
 ]

@@ -6,6 +6,8 @@ import logging
 import platform
 import tempfile
 import threading
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -22,6 +24,11 @@ from mistique_core.planner import TargetPlan
 from mistique_core.storage import LocalBackend, StorageBackend
 
 log = logging.getLogger(__name__)
+
+WORKER, STORE, STORE_BYTES = "worker", "store", "store.bytes"
+"""Work of a process that re-runs row blocks: loading what the stages need, and storing, once and for each byte."""
+_UNMEASURED = {WORKER: Rate(15.0), STORE: Rate(0.2), STORE_BYTES: Rate(2e-8)}
+"""Until a host has measured them: TensorFlow is imported in 10 to 25 s, and 50 MB of values are stored in a second."""
 
 
 class HostMeasurements:
@@ -116,6 +123,33 @@ class HostMeasurements:
         if warm and all(taken.load_seconds is None or costs[taken.stage].kind == "frame" for taken in took.stages):
             self._take(learn(self.rates, {QUERY: 1.0, **plan.around_work}, seconds - took.seconds))
 
+    def learn_blocks(
+        self,
+        costs: Mapping[int, StageCost],
+        took: RerunTally,
+        worker_seconds: float | None,
+        stored: tuple[float, float],
+    ) -> None:
+        """Learn from row blocks that were re-run and stored.
+
+        Parameters
+        ----------
+        costs
+            Recorded costs of the stages.
+        took
+            What the stages took.
+        worker_seconds
+            What this process has loaded besides the stages themselves; ``None`` where it had done so before.
+        stored
+            Bytes of values that were encoded and stored, and the seconds of that.
+        """
+        for measured in took.stages:
+            self._take(learn_stage(costs[measured.stage], self.rates, replace(measured, load_seconds=None)))
+        if worker_seconds is not None:
+            self._take(learn(with_block_rates(self.rates), {WORKER: 1.0}, worker_seconds))
+        size, seconds = stored
+        self._take(learn(with_block_rates(self.rates), {STORE: 1.0, STORE_BYTES: size}, seconds))
+
     def _take(self, changed: dict[str, Rate]) -> None:
         with self._lock:
             self.rates = self.rates.with_rates(changed)
@@ -128,6 +162,11 @@ class HostMeasurements:
         save_rates(connection, platform.node(), changed)
         with self._lock:
             self._changed = {term: rate for term, rate in self._changed.items() if changed.get(term) != rate}
+
+
+def with_block_rates(rates: HostRates) -> HostRates:
+    """Return rates with those of re-running row blocks, where a host has not measured them yet."""
+    return HostRates({**_UNMEASURED, **rates.rates})
 
 
 def _fetched_work(planned: Work, fetched: ReadTally) -> dict[str, float] | None:

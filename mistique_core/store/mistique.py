@@ -24,6 +24,7 @@ from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.engine.heal import Healer
 from mistique_core.engine.similar import SimilarChunks
 from mistique_core.engine.stage_runner import StageRunner
+from mistique_core.engine.streamed_outputs import FrameStreamer
 from mistique_core.errors import InvalidInputError, MistiqueError
 from mistique_core.materialization import parse_policy
 from mistique_core.model import IntermediateKey, IntermediateRef, LogReport
@@ -31,6 +32,7 @@ from mistique_core.planner import STRATEGIES, QueryPlan, Strategy
 from mistique_core.quantizers import Quantizer
 from mistique_core.storage import StorageBackend, open_backend
 from mistique_core.store.batch import Query, answer_batch
+from mistique_core.store.block_reruns import RerunsBlocks
 from mistique_core.store.host_measurements import HostMeasurements
 from mistique_core.store.identity import check_identity
 from mistique_core.store.inspected import Inspected
@@ -57,7 +59,7 @@ _STREAM_BLOCKS_KEPT = 4_096
 Keys = str | IntermediateKey | Iterable[str | IntermediateKey]
 
 
-class Mistique(Maintained, Inspected, LogsWorkflows, RanksRows, StreamsRows):
+class Mistique(Maintained, Inspected, LogsWorkflows, RanksRows, RerunsBlocks, StreamsRows):
     """A store of intermediates. Open it with :meth:`open`; safe to use from several threads.
 
     Attributes
@@ -70,6 +72,8 @@ class Mistique(Maintained, Inspected, LogsWorkflows, RanksRows, StreamsRows):
         Reads columns, rows and fitted objects.
     stage_runner
         Runs stages against this store.
+    frame_streamer
+        Stores frames that come in parts.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class Mistique(Maintained, Inspected, LogsWorkflows, RanksRows, StreamsRows):
         self.frame_reader = reader = FrameReader(self._chunk_reader, catalogue.read)
         self.committer = Committer(catalogue, backend, config, _similar_chunks(self._chunk_reader, config))
         self.stage_runner = StageRunner(catalogue, self.committer, reader, config)
+        self.frame_streamer = FrameStreamer(catalogue, self.committer, config.block_rows)
         self._measured = measured
         self._uses = UseCounter(catalogue)
         self._queries = QueryEngine(
@@ -227,6 +232,33 @@ class Mistique(Maintained, Inspected, LogsWorkflows, RanksRows, StreamsRows):
             model,
             intermediate,
             lambda run: run.log_frame(intermediate, frame, row_id=row_id, derived=bool(ancestors), scheme=scheme),
+        )
+
+    def log_frames(
+        self,
+        project: str,
+        model: str,
+        intermediate: str,
+        frames: Iterable[pd.DataFrame],
+        *,
+        row_id: str | None = None,
+        parents: Iterable[str | IntermediateKey | IntermediateRef] = (),
+    ) -> LogReport:
+        """Store frames that follow each other as one intermediate, with memory for a few row blocks.
+
+        Parameters
+        ----------
+        project, model, intermediate, parents
+            See :meth:`log_frame`.
+        frames, row_id
+            See :meth:`Run.log_frames`, which also says what is raised.
+        """
+        ancestors = self._check_parents(parents)
+        return self._own_runs.log(
+            project,
+            model,
+            intermediate,
+            lambda run: run.log_frames(intermediate, frames, row_id=row_id, derived=bool(ancestors)),
         )
 
     def log_array(

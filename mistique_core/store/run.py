@@ -14,15 +14,17 @@ import numpy.typing as npt
 import pandas as pd
 import sqlalchemy as sa
 
+from mistique_core.catalogue.captures import end_capture
 from mistique_core.catalogue.entities import FAILED, SUCCESS, RunKey, model_version_of, save_run
 from mistique_core.engine.commit import Pending
 from mistique_core.engine.open_event import OpenEvent, open_event
 from mistique_core.engine.outputs import OutputSet, PreparedFrame
-from mistique_core.engine.stage_runner import StageOutcome, StagePlace
+from mistique_core.engine.stage_place import StagePlace
+from mistique_core.engine.stage_runner import StageOutcome
 from mistique_core.errors import InvalidInputError, MistiqueError
-from mistique_core.frames import check_row_id
+from mistique_core.frames import check_row_id, stream_with_row_ids
 from mistique_core.materialization import KeepAll, Policy
-from mistique_core.model import IntermediateRef, LogReport, Ref, Stage, StageKind
+from mistique_core.model import BlockShare, IntermediateRef, LogReport, Ref, Stage, StageKind
 from mistique_core.model.names import check_name
 from mistique_core.quantizers import Quantizer, parse_scheme
 
@@ -109,6 +111,7 @@ class Run:
         task_id: str | None = None,
         parent_id: int | None = None,
         wait_for_equal: bool = False,
+        blocks: Any = None,
     ) -> StageOutcome:
         """Run one stage and record it (see :meth:`StageRunner.run`).
 
@@ -131,9 +134,19 @@ class Run:
             count as the run's own.
         wait_for_equal
             Whether to wait for an equal stage that runs now and does this too, and take over its outputs.
+        blocks
+            Of a row-wise stage: row blocks to do (see :meth:`BlockShare.parse`), so that several tasks can share the
+            work, each with a `map_index` of its own; the last one makes the outputs visible. Default all.
         """
         place = StagePlace(self.version_id, name, map_index, task_id, parent_id)
-        return self._store.stage_runner.run(place, stage, inputs or {}, reuse=reuse, wait_for_equal=wait_for_equal)
+        return self._store.stage_runner.run(
+            place,
+            stage,
+            inputs or {},
+            reuse=reuse,
+            wait_for_equal=wait_for_equal,
+            blocks=None if blocks is None else BlockShare.parse(blocks),
+        )
 
     @contextmanager
     def event(
@@ -218,6 +231,47 @@ class Run:
         report = self._store.committer.commit([pending])[0]
         return replace(report, seconds=time.perf_counter() - start)
 
+    def log_frames(
+        self, intermediate: str, frames: Iterable[pd.DataFrame], *, row_id: str | None = None, derived: bool = False
+    ) -> LogReport:
+        """Store frames that follow each other as one intermediate, with memory for a few row blocks.
+
+        Parameters
+        ----------
+        intermediate
+            Its name.
+        frames
+            At least one, all with the same columns and types, such as ``pandas.read_csv(path, chunksize=100_000)``.
+            Each is asked for when those before it are stored.
+        row_id
+            A column's name; see :func:`mistique_core.frames.split_row_id`. Where nothing names row ids, the rows are
+            numbered from 0 through all frames.
+        derived
+            Whether the frames were computed from other intermediates, so that they must carry row ids.
+
+        Raises
+        ------
+        InvalidInputError
+            If they cannot be stored, differ in their columns or types, or a row id comes twice; nothing is then kept.
+        """
+        check_name("intermediate", intermediate)
+        start = time.perf_counter()
+        given = iter(frames) if derived else stream_with_row_ids(frames, row_id, f"frame {intermediate!r}")
+        streamed = self._store.frame_streamer.store(self.version_id, intermediate, {"": given}, derived=derived)
+        outputs = self._store.committer.outputs()
+        for made in streamed.outputs.values():
+            outputs.add_assembled("", made.frame, made.stored_bytes)
+        for frame in streamed.empty.values():
+            outputs.add_frame("", frame, row_id=None, derived=derived, what=f"frame {intermediate!r}")
+        pending = self._pending(intermediate, outputs, outputs.frames[0])
+
+        def register(connection: sa.Connection, unclaimed: dict[bytes, int]) -> LogReport:
+            end_capture(connection, streamed.opened.id)
+            return pending.register(connection, unclaimed)
+
+        report = self._store.committer.commit([Pending(outputs, register)])[0]
+        return replace(report, seconds=time.perf_counter() - start)
+
     def log_array(
         self,
         intermediate: str,
@@ -245,7 +299,7 @@ class Run:
         layers: str | Iterable[str] | None = None,
         scheme: Any = None,
         batch_rows: int = 1_000,
-        blocks: Iterable[int] | None = None,
+        blocks: Iterable[int] | BlockShare | None = None,
         reuse: bool = True,
         exact: bool = False,
         progress: bool | None = None,
@@ -272,8 +326,8 @@ class Run:
         batch_rows
             Rows of a row block, and of a forward pass.
         blocks
-            Row blocks to store (from 0), so that several tasks can share the work; the last one makes the layers
-            visible. Default all.
+            Numbers of the row blocks to store (from 0), or a :class:`BlockShare`, so that several tasks can share the
+            work; the last one makes the layers visible. Default all.
         reuse
             Whether layers that are stored already may be taken over, and the pass may begin at them.
         exact

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -13,12 +13,12 @@ import pandas as pd
 
 from mistique_core.errors import InvalidInputError
 from mistique_core.fitted.facts.hyperparameters import hyperparameters_of
+from mistique_core.frames import stream_with_row_ids, with_row_id
 from mistique_core.lineage import imported_packages
 from mistique_core.model import Ref, Stage, StageResult
 from mistique_core.model.ref import find_refs
 from mistique_core.workflows.code_location import find, locate
 from mistique_core.workflows.estimators import is_fitted_object
-from mistique_core.workflows.read import with_row_id
 
 _INPUT = "$input"
 _OUTPUT = "model"
@@ -28,7 +28,9 @@ class FunctionStage(Stage):
     """Call a function on frames and fitted objects.
 
     The function returns a DataFrame, a fitted estimator, or a dict whose values are DataFrames,
-    fitted estimators or numbers (recorded as metrics).
+    fitted estimators or numbers (recorded as metrics). In place of a DataFrame it may give an iterator of DataFrames
+    that follow each other, or be a generator of them: each is stored before the next one is asked for, so that
+    together they may be larger than memory.
 
     Parameters
     ----------
@@ -161,6 +163,10 @@ class FunctionStage(Stage):
                 name: with_row_id(frame, self.row_id, f"the output of {self.function.__name__}")
                 for name, frame in result.frames.items()
             }
+            result.streams = {
+                name: stream_with_row_ids(frames, self.row_id, f"the output of {self.function.__name__}")
+                for name, frames in result.streams.items()
+            }
         result.metrics_input = next(iter(inputs), None)
         return result
 
@@ -180,6 +186,8 @@ def as_stage_result(value: Any, name: str) -> StageResult:
             raise InvalidInputError(f"stage function {name} returned a dict with the key {key!r}; use strings")
         if isinstance(item, pd.DataFrame):
             result.frames[key] = item
+        elif isinstance(item, Iterator):
+            result.streams[key] = _frames_only(item, name)
         elif is_fitted_object(item):
             result.fitted[key or _OUTPUT] = item
             result.hyperparameters.update(hyperparameters_of(item))
@@ -194,6 +202,16 @@ def as_stage_result(value: Any, name: str) -> StageResult:
                 "or a dict of DataFrames, fitted estimators and numbers"
             )
     return result
+
+
+def _frames_only(items: Iterator[Any], name: str) -> Iterator[pd.DataFrame]:
+    """Yield the frames that a function yields, and refuse anything else."""
+    for item in items:
+        if not isinstance(item, pd.DataFrame):
+            raise InvalidInputError(
+                f"stage function {name} yielded a {type(item).__name__}; yield DataFrames that follow each other"
+            )
+        yield item
 
 
 def _placeholder(value: Any, path: str, inputs: Mapping[str, Ref]) -> Any:

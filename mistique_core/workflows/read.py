@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pandas as pd
 from blake3 import blake3
 
 from mistique_core.errors import InvalidInputError, NotFoundError, did_you_mean
-from mistique_core.frames import ROW_ID
+from mistique_core.frames import stream_with_row_ids, with_row_id
 from mistique_core.model import Stage, StageResult
 
 _DUPLICATES = ("error", "first", "last")
@@ -27,7 +27,8 @@ class ReadCsvStage(Stage):
     row_id
         Column of unique integers that identifies an example; default: rows are numbered from 0.
     options
-        Further arguments of :func:`pandas.read_csv`, JSON values only.
+        Further arguments of :func:`pandas.read_csv`, JSON values only. With ``chunksize`` the file is read and stored
+        so many rows at a time, so that it may be larger than memory; ``dtype`` makes sure that all have one type.
     duplicates
         What to do where a value of `row_id` occurs again: ``error``, or keep the ``first`` or the ``last`` such row.
     """
@@ -64,10 +65,21 @@ class ReadCsvStage(Stage):
 
     def execute(self, inputs: Mapping[str, Any], learned: Mapping[str, Any] | None = None) -> StageResult:
         """See :class:`Stage`."""
+        if self.options.get("chunksize") is not None:
+            if self.duplicates != "error":
+                raise InvalidInputError(
+                    f"duplicates={self.duplicates!r} needs all rows in memory; leave out the option chunksize"
+                )
+            return StageResult(streams={"": self._parts(self._file())})
         frame = pd.read_csv(self._file(), **self.options)
         if self.duplicates != "error" and self.row_id in frame.columns:
             frame = frame.drop_duplicates(self.row_id, keep="first" if self.duplicates == "first" else "last")
         return StageResult(frames={"": with_row_id(frame, self.row_id, f"file {self.path}")})
+
+    def _parts(self, path: Path) -> Iterator[pd.DataFrame]:
+        """Yield the rows of the file, some at a time."""
+        with pd.read_csv(path, **self.options) as reader:
+            yield from stream_with_row_ids(reader, self.row_id, f"file {self.path}")
 
     def _file(self) -> Path:
         path = Path(self.path).expanduser()
@@ -107,26 +119,3 @@ class ReadSklearnStage(Stage):
 
         frame = getattr(datasets, f"load_{self.dataset}")(as_frame=True).frame
         return StageResult(frames={"": with_row_id(frame, None, self.dataset)})
-
-
-def with_row_id(frame: pd.DataFrame, row_id: str | None, what: str) -> pd.DataFrame:
-    """Return a source frame whose index is its row ids.
-
-    Parameters
-    ----------
-    frame
-        The data.
-    row_id
-        Column to take, which stays a column; ``None`` keeps a named index or numbers the rows from 0.
-    what
-        What was read, for the error message.
-    """
-    if row_id is not None:
-        if row_id not in frame.columns:
-            raise InvalidInputError(
-                f"{what} has no column {row_id!r} for row_id; {did_you_mean(row_id, frame.columns)}"
-            )
-        return frame.set_index(row_id, drop=False).rename_axis(ROW_ID)
-    if frame.index.name == ROW_ID or ROW_ID in frame.columns:
-        return frame
-    return frame.rename_axis(ROW_ID)

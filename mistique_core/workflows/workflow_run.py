@@ -13,10 +13,10 @@ import pandas as pd
 from mistique_core.catalogue.entities import RunKey
 from mistique_core.engine.stage_runner import StageOutcome
 from mistique_core.errors import InvalidInputError, MistiqueError, NotFoundError, did_you_mean
+from mistique_core.frames import with_row_id
 from mistique_core.model import Ref, Stage
 from mistique_core.store import Mistique, Run
 from mistique_core.store.workflow_report import StageReport, WorkflowReport
-from mistique_core.workflows.read import with_row_id
 from mistique_core.workflows.run_progress import RunProgress
 from mistique_core.workflows.specification import StageSpec, WorkflowSpec, load_workflow
 from mistique_core.workflows.specification.build import build_stage

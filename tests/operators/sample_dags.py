@@ -11,6 +11,7 @@ from airflow.sdk import DAG, TaskGroup, task
 from operators import (
     EvaluateOperator,
     FitOperator,
+    FunctionOperator,
     MaterializeOperator,
     NamedStageOperator,
     PredictOperator,
@@ -61,6 +62,34 @@ def has_nothing_to_do(data: pd.DataFrame) -> pd.DataFrame:
     from airflow.sdk.exceptions import AirflowSkipException
 
     raise AirflowSkipException(f"nothing to do with {len(data)} rows")
+
+
+def shared_dag(csv: Path) -> DAG:
+    """Return a DAG in which mapped tasks share the row blocks of stages, and the next stages take what they made."""
+    with DAG("sample_shared", schedule=None, default_args=PLACE, render_template_as_native_obj=True) as dag:
+        read = ReadCsvOperator(task_id="read", path=str(csv), options={"chunksize": 7})
+        sized = FunctionOperator.partial(
+            task_id="sized",
+            function="tests.operators.sample_dags:add_column",
+            inputs={"data": read.output},
+            arguments={"factor": 2.0},
+            row_wise=True,
+            max_active_tis_per_dagrun=1,
+        ).expand(blocks=["1/3", "2/3", "3/3"])
+        means = NamedStageOperator.partial(
+            task_id="means",
+            stage="Avg",
+            arguments={"columns": ["size", "rooms"], "output": "mean"},
+            inputs=sized.output,
+            max_active_tis_per_dagrun=1,
+        ).expand(blocks=[[0, 3], [3, 4]])
+        FunctionOperator(
+            task_id="few",
+            function="tests.operators.sample_dags:scale_by",
+            inputs={"data": means.output},
+            arguments={"factor": 0.5},
+        )
+    return dag
 
 
 def operators_dag(csv: Path) -> DAG:

@@ -16,6 +16,7 @@ from scipy.special import softmax
 from mistique_core import Mistique
 from mistique_core.catalogue import tables
 from mistique_core.errors import InvalidInputError, NotFoundError
+from mistique_core.model import BlockShare
 from mistique_core.modeldb.runs import find_run
 from mistique_core.predictions.found import find_predictions
 from tests.airflow_home import ROOT
@@ -162,12 +163,10 @@ def test_row_blocks_are_captured_by_mapped_tasks(run_dag: RunDag, home: Path, tm
     np.testing.assert_allclose(values, layer_of(network, "hidden", points()), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("blocks", [[3], [2, 2], [-1, 2], "all", [0, None]])
+@pytest.mark.parametrize("blocks", [[3], [2, 2], [-1, 2], "all", "0/4", "5/4", "1/2/3", [0, None], 7, range(0, 9, 2)])
 def test_blocks_that_are_no_range(blocks: Any) -> None:
-    from operators.log_intermediates import _range
-
     with pytest.raises(InvalidInputError, match="no range of row blocks"):
-        _range(blocks)
+        BlockShare.parse(blocks)
 
 
 def test_an_input_function_that_does_not_exist() -> None:

@@ -24,6 +24,7 @@ OWN_IDS = {
     "mistique_query",
     "mistique_diagnose_model",
     "mistique_maintenance",
+    "mistique_query_split",
     *(f"mistique_query_{name}" for name in TECHNIQUES),
 }
 

@@ -108,6 +108,30 @@ def test_operators(run_dag: RunDag, home: Path, csv: Path, houses: pd.DataFrame)
     assert again.run.metrics == detail.run.metrics
 
 
+def test_mapped_tasks_share_row_blocks(
+    run_dag: RunDag, home: Path, csv: Path, houses: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.operators.sample_dags import CALLS, shared_dag
+
+    monkeypatch.setenv("MISTIQUE_BLOCK_ROWS", "10")
+    CALLS.names.clear()
+    for version in (1, 2):
+        dag_run = run_dag(shared_dag(csv))
+        with Mistique.open(home) as store:
+            expected = houses.assign(size=houses["area"] * 2.0)
+            expected["mean"] = expected[["size", "rooms"]].mean(axis=1)
+            found = store.get_intermediates(f"homes.linear@{version}.means.*").to_pandas()
+            pd.testing.assert_frame_equal(found, expected, check_names=False, check_exact=True)
+            few = store.get_intermediates(f"homes.linear@{version}.few.price").to_pandas()
+            assert few["price"].tolist() == (houses["price"] * 0.5).tolist()
+            stages = [(stage.name, stage.map_index, stage.state) for stage in recorded(home, dag_run).stages]
+        shared = [("sized", number) for number in range(3)] + [("means", number) for number in range(2)]
+        assert sorted(stages) == sorted(
+            [*((*place, "success") for place in shared), ("read", -1, "success"), ("few", -1, "success")]
+        )
+    assert CALLS.names.count("add_column") == 3, "one call a task; the second run takes over what they made"
+
+
 def test_reuse_can_be_switched_off(run_dag: RunDag, home: Path, csv: Path) -> None:
     """For a run by its conf, for a DAG by its arguments; nothing is stored twice even then."""
     from tests.operators.sample_dags import short_dag

@@ -1,0 +1,100 @@
+"""Storing row blocks of tables as they come, so that what is stored already survives whoever stores it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
+
+from mistique_core.catalogue.captures import CapturedBlock, OpenCapture, save_blocks
+from mistique_core.cores import usable_cores
+from mistique_core.engine.chunk_writer import WholeChunk
+from mistique_core.engine.commit import Committer
+from mistique_core.engine.frame_stream import StreamedBlock
+
+
+class StreamWrite:
+    """Row blocks on their way into a capture; a context manager.
+
+    Chunks are compressed by threads of their own, and added in the order in which they came.
+
+    Parameters
+    ----------
+    committer
+        Of the store.
+    opened
+        The capture that keeps them until the frame is complete.
+    """
+
+    def __init__(self, committer: Committer, opened: OpenCapture) -> None:
+        self._write = committer.blocks()
+        self._opened = opened
+        self._threads = usable_cores()
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="mistique-stream")
+        self._waiting: deque[tuple[int, Mapping[str, StreamedBlock], Mapping[str, Any], Future[list[WholeChunk]]]] = (
+            deque()
+        )
+        self._done: list[tuple[int, CapturedBlock]] = []
+        self._addresses: set[bytes] = set()
+
+    def add(self, number: int, blocks: Mapping[str, StreamedBlock], facts: Mapping[str, Any]) -> None:
+        """Store a row block of each output.
+
+        Parameters
+        ----------
+        number
+            Under which they are kept: one that is kept already stays as it is.
+        blocks
+            Output -> its row block.
+        facts
+            What else is to be kept with them, JSON values.
+
+        Raises
+        ------
+        StorageError
+            If bytes cannot be made durable.
+        ChunksGoneError
+            If chunks that were taken over have been deleted meanwhile.
+        """
+        arrays = {address: array for item in blocks.values() for address, array in item.arrays.items()}
+        unknown = self._write.unknown(arrays)
+        self._waiting.append((number, blocks, facts, self._pool.submit(self._write.encode, unknown)))
+        while len(self._waiting) > self._threads:
+            self._take()
+
+    def flush(self) -> None:
+        """Store and register what was added so far; raises as :meth:`add`."""
+        while self._waiting:
+            self._take()
+        self._register()
+
+    def _take(self) -> None:
+        number, blocks, facts, future = self._waiting.popleft()
+        stored = self._write.add(future.result())
+        document: CapturedBlock = {}
+        for output, item in blocks.items():
+            document[output] = item.block.to_captured(stored, facts)
+            self._addresses |= item.block.addresses
+            stored, facts = 0, {}  # counted once
+        self._done.append((number, document))
+        if self._write.is_due:
+            self._register()
+
+    def _register(self) -> None:
+        if not self._done:
+            return
+        done, addresses = list(self._done), list(self._addresses)
+        self._write.register(lambda connection: save_blocks(connection, self._opened.id, done), addresses)
+        self._done.clear()
+        self._addresses.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self._write.close()
