@@ -34,7 +34,7 @@ def ensure_schema(catalogue: Catalogue) -> None:
     CatalogueUnavailableError
         If the database cannot be reached, or was written by a newer version.
     """
-    current = _current(catalogue)
+    current = current_schema(catalogue)
     if current == HEAD:
         return
     if current is not None and current > HEAD:
@@ -42,14 +42,15 @@ def ensure_schema(catalogue: Catalogue) -> None:
             f"the catalogue {catalogue.shown_url} has schema {current}, newer than {HEAD}; upgrade mistique-airflow"
         )
     with _exclusive(catalogue):
-        current = _current(catalogue)
+        current = current_schema(catalogue)
         if current is None:
             _create(catalogue)
         elif current != HEAD:
             _upgrade(catalogue)
 
 
-def _current(catalogue: Catalogue) -> str | None:
+def current_schema(catalogue: Catalogue) -> str | None:
+    """Return the number of a catalogue's schema, ``None`` where it has no tables; nothing is created."""
     with catalogue.read() as connection:
         if not sa.inspect(connection).has_table(_schema_version.name):
             return None

@@ -26,7 +26,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         type=share,
         default=share(_DEFAULT_DEAD),
         metavar="SHARE",
-        help=f"rewrite files of which more is dead (default: {_DEFAULT_DEAD})",
+        help=f"rewrite files of which more is dead (default: {_DEFAULT_DEAD}%)",
     )
     parser.add_argument(
         "--small",

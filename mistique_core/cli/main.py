@@ -11,8 +11,10 @@ from importlib import metadata
 from mistique_core.cli import (
     check,
     compact,
+    completion,
     delete,
     diagnose,
+    doctor,
     explain,
     gc,
     get,
@@ -68,6 +70,8 @@ def build_parser() -> argparse.ArgumentParser:
         compact,
         check,
         rebuild,
+        doctor,
+        completion,
     )
     for command in (*commands, zillow):
         command.register(subparsers)

@@ -7,7 +7,7 @@ chunk that is not where it was remembered to be is looked up once more before th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from mistique_core.catalogue.intermediates import (
 )
 from mistique_core.catalogue.stages import FittedRecord
 from mistique_core.engine.base_places import BasePlaces
+from mistique_core.engine.block_positions import by_block, is_whole
 from mistique_core.engine.block_reader import BlockRequest, end_to_end, read_blocks
 from mistique_core.engine.block_zones import BlockZones, MatchingBlocks
 from mistique_core.engine.chunk_reader import ChunkReader, ChunkRequest, ReadTally, Rows
@@ -66,15 +67,22 @@ class FrameReader:
     fresh
         Opens a connection that sees what is committed now: where chunks lie may have changed since the
         caller's snapshot was taken.
+    blocks_kept
+        Row blocks of which it remembers where they lie.
     """
 
-    def __init__(self, chunks: ChunkReader, fresh: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
+    def __init__(
+        self,
+        chunks: ChunkReader,
+        fresh: Callable[[], AbstractContextManager[sa.Connection]],
+        blocks_kept: int = _BLOCKS_KEPT,
+    ) -> None:
         self._chunks = chunks
         self._fresh = fresh
         self._row_indexes: LruCache[VersionKey, RowIndex] = LruCache(_ROW_INDEXES_KEPT)
         self._categories: LruCache[VersionKey, EncodedColumn] = LruCache(_CATEGORIES_KEPT)
         self._versions: LruCache[VersionKey, VersionRecord] = LruCache(_VERSIONS_KEPT)
-        self._blocks: LruCache[tuple[VersionKey, int], _Block] = LruCache(_BLOCKS_KEPT)
+        self._blocks: LruCache[tuple[VersionKey, int], _Block] = LruCache(blocks_kept)
         self._bases = BasePlaces()
 
     def row_index(
@@ -114,7 +122,7 @@ class FrameReader:
             group = {key: record for key, record in records.items() if record.block_rows == block_rows}
             rows = order = None
             if positions is not None:
-                rows, order = _by_block(positions, block_rows)
+                rows, order = by_block(positions, block_rows)
             for key, blocks in self._read_blocks(connection, group, rows, tally).items():
                 record = group[key]
                 parent = None if record.categories is None else VersionKey(*record.categories)
@@ -216,7 +224,7 @@ class FrameReader:
         for key, record in self._version_records(connection, list(wanted)).items():
             rows = order = None
             if positions is not None:
-                rows, order = _by_block(positions, record.block_rows)
+                rows, order = by_block(positions, record.block_rows)
             numbers = range(-(-record.rows // record.block_rows)) if rows is None else rows
             needed = sorted({0, *numbers}) if record.rows else []
 
@@ -308,8 +316,10 @@ class FrameReader:
         zones = self.zones(connection, column)
         return None if zones is None else zones.matching(symbol, value)
 
-    def zones(self, connection: sa.Connection, column: ColumnRecord) -> BlockZones | None:
-        """Return the ranges of the row blocks of a column of plain or nullable numbers; ``None`` where there are none.
+    def zones(
+        self, connection: sa.Connection, column: ColumnRecord, kinds: Collection[str] = ("numeric", "nullable")
+    ) -> BlockZones | None:
+        """Return the ranges of the row blocks of a column of numbers; ``None`` where there are none.
 
         Parameters
         ----------
@@ -317,8 +327,10 @@ class FrameReader:
             A connection.
         column
             The column.
+        kinds
+            Kinds of logical types whose stored numbers the caller can read.
         """
-        if LogicalType.from_json(column.logical_type).kind not in ("numeric", "nullable"):
+        if LogicalType.from_json(column.logical_type).kind not in kinds:
             return None
         record = self._version_records(connection, [column.version]).get(column.version)
         if record is None or not record.rows:
@@ -331,6 +343,26 @@ class FrameReader:
         if len(dtypes) != 1:
             return None
         return BlockZones(record.block_rows, dtypes.pop(), [None if chunk is None else chunk.zone for chunk in chunks])
+
+    def stored_size(
+        self, connection: sa.Connection, versions: Iterable[VersionKey], numbers: Sequence[int]
+    ) -> tuple[int, int]:
+        """Return how many chunks some row blocks of column versions have, and their encoded bytes.
+
+        Parameters
+        ----------
+        connection
+            A connection.
+        versions
+            Column versions of one size of row blocks.
+        numbers
+            Row blocks, from 0.
+        """
+        places = [(version, block) for version in dict.fromkeys(versions) for block in numbers]
+        found = {place: self._blocks.get(place) for place in places}
+        self._locate(connection, [place for place, chunks in found.items() if chunks is None], found)
+        chunks = [chunk for place in places for chunk in (found[place] or {}).values()]
+        return len(chunks), sum(chunk.location.size for chunk in chunks)
 
     def fitted(self, connection: sa.Connection, record: FittedRecord) -> Any:
         """Return a fitted object."""
@@ -410,7 +442,10 @@ class FrameReader:
             if rows is None:
                 wanted += end_to_end(chunks)
             else:
-                wanted += [BlockRequest(item, rows[block]) for item, block in zip(chunks, blocks, strict=True)]
+                last = records[key].rows
+                for item, block in zip(chunks, blocks, strict=True):
+                    size = min(records[key].block_rows, last - block * records[key].block_rows)
+                    wanted.append(BlockRequest(item, None if is_whole(rows[block], size) else rows[block]))
         try:
             read = iter(self._read(connection, wanted, tally))
         except CorruptPartitionError:
@@ -468,31 +503,6 @@ def _check_listed(blocks: Iterable[Mapping[str, StoredChunk]]) -> None:
     """Refuse row blocks of which the catalogue names no chunk."""
     if not all(blocks):
         raise CorruptPartitionError("the catalogue has lost which chunks a column consists of; run 'mistique rebuild'")
-
-
-def _by_block(positions: Rows, block_rows: int) -> tuple[dict[int, Rows], Rows | None]:
-    """Split positions by row block.
-
-    Returns
-    -------
-    tuple
-        Block -> positions within it; and where each wanted row lies in their concatenation, or
-        ``None`` when it is in order already.
-    """
-    numbers = positions // block_rows
-    if not len(positions):
-        return {}, None
-    if (numbers[1:] >= numbers[:-1]).all():
-        order = None
-        ordered, sorted_numbers = positions, numbers
-    else:
-        by_block = np.argsort(numbers, kind="stable")
-        order = np.empty_like(by_block)
-        order[by_block] = np.arange(len(by_block))
-        ordered, sorted_numbers = positions[by_block], numbers[by_block]
-    blocks, starts = np.unique(sorted_numbers, return_index=True)
-    pieces = np.split(ordered % block_rows, starts[1:])
-    return dict(zip(blocks.tolist(), pieces, strict=True)), order
 
 
 def is_units(column: ColumnRecord) -> bool:

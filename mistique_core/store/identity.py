@@ -17,7 +17,8 @@ from mistique_core.catalogue.tables import partition, setting
 from mistique_core.errors import InvalidInputError, StorageError
 from mistique_core.storage import STORE_ID, StorageBackend
 
-_NAME = "store_id"
+IDENTITY = "store_id"
+"""Name of the setting that holds the id."""
 
 
 def check_identity(catalogue: Catalogue, backend: StorageBackend, location: str) -> str:
@@ -42,12 +43,14 @@ def check_identity(catalogue: Catalogue, backend: StorageBackend, location: str)
     """
     beside_bytes = _read(backend)
     with catalogue.read() as connection:
-        in_catalogue = connection.scalar(sa.select(setting.c.value).where(setting.c.name == _NAME))
+        in_catalogue = connection.scalar(sa.select(setting.c.value).where(setting.c.name == IDENTITY))
     if beside_bytes is not None and beside_bytes == in_catalogue:
         return beside_bytes
     with catalogue.write() as connection:
-        insert_ignore(connection, setting, [{"name": _NAME, "value": beside_bytes or uuid.uuid4().hex}])
-        in_catalogue = str(connection.execute(sa.select(setting.c.value).where(setting.c.name == _NAME)).scalar_one())
+        insert_ignore(connection, setting, [{"name": IDENTITY, "value": beside_bytes or uuid.uuid4().hex}])
+        in_catalogue = str(
+            connection.execute(sa.select(setting.c.value).where(setting.c.name == IDENTITY)).scalar_one()
+        )
         is_used = connection.scalar(sa.select(partition.c.id).limit(1)) is not None
     if beside_bytes is None and not is_used:
         beside_bytes = _write(backend, in_catalogue, location)

@@ -42,19 +42,24 @@ from mistique_core.store.query import QueryEngine
 from mistique_core.store.query_telemetry import report_query
 from mistique_core.store.ranks import RanksRows
 from mistique_core.store.result import QueryResult
+from mistique_core.store.row_sources import RowSources
 from mistique_core.store.run import UNIT_BLOCK_ROWS, Run
 from mistique_core.store.selection import Selection
 from mistique_core.store.session import Session
 from mistique_core.store.statistics import StoreStatistics, collect_statistics
+from mistique_core.store.streams import StreamsRows
 from mistique_core.store.use_counter import UseCounter
 from mistique_core.store.workflows import LogsWorkflows
 
 log = logging.getLogger(__name__)
 
+_STREAM_CACHE_BYTES = 16 * 1024 * 1024
+_STREAM_BLOCKS_KEPT = 4_096
+
 Keys = str | IntermediateKey | Iterable[str | IntermediateKey]
 
 
-class Mistique(Maintained, Inspected, LogsWorkflows, RanksRows, RerunsBlocks):
+class Mistique(Maintained, Inspected, LogsWorkflows, RanksRows, RerunsBlocks, StreamsRows):
     """A store of intermediates. Open it with :meth:`open`; safe to use from several threads.
 
     Attributes
@@ -94,6 +99,10 @@ class Mistique(Maintained, Inspected, LogsWorkflows, RanksRows, RerunsBlocks):
             config.budget_bytes,
         )
         self._own_runs = OwnRuns(self.run)
+        # Streams pass through each chunk once: they neither fill nor empty the cache of queries.
+        self._stream_chunks = ChunkReader(backend, min(config.cache_bytes, _STREAM_CACHE_BYTES))
+        streamed = FrameReader(self._stream_chunks, catalogue.read, _STREAM_BLOCKS_KEPT)
+        self._row_sources = RowSources(catalogue, streamed, self._queries)
 
     @classmethod
     def open(
@@ -143,6 +152,7 @@ class Mistique(Maintained, Inspected, LogsWorkflows, RanksRows, RerunsBlocks):
         """Save what was measured, and close the catalogue's connections and the backend's files."""
         self._try_to_save_measurements()
         self._chunk_reader.close()
+        self._stream_chunks.close()
         self.catalogue.close()
         self.backend.close()
 

@@ -35,7 +35,7 @@ from mistique_core.errors import (
 )
 from mistique_core.frames import RowIndex
 from mistique_core.model import ALL_COLUMNS, IntermediateKey
-from mistique_core.planner import Fetched, QueryPlan, Strategy, plan_target
+from mistique_core.planner import Fetched, QueryPlan, Strategy, TargetPlan, plan_target
 from mistique_core.store.host_measurements import HostMeasurements
 from mistique_core.store.keeping import Keeping
 from mistique_core.store.query_reruns import QueryReruns
@@ -95,6 +95,26 @@ class QueryEngine:
             targets = self._targets(connection, keys)
             named = self._named_rows(connection, targets, selection, ReadTally())
             return self._plan(connection, targets, selection, strategy, named)
+
+    def plan_rows(self, connection: sa.Connection, record: IntermediateRecord, rows: int) -> TargetPlan:
+        """Return how some rows of an intermediate are best made again.
+
+        Parameters
+        ----------
+        connection
+            A connection.
+        record
+            The intermediate.
+        rows
+            How many rows are made at once.
+
+        Raises
+        ------
+        RerunError
+            If it cannot be re-run.
+        """
+        target = QueryTarget(record, self._facts_of(connection, record, {ALL_COLUMNS}), {})
+        return plan_target(record.ref.id, self._reruns.facts_for(target, list(target.known)), "rerun", WantedRows(rows))
 
     def answer(
         self,

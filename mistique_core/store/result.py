@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mistique_core.errors import InvalidInputError
-from mistique_core.frames import ROW_ID
+from mistique_core.frames.arrow import arrow_table
 from mistique_core.planner import QueryPlan
 
 if TYPE_CHECKING:
@@ -91,17 +90,15 @@ class QueryResult:
     def to_arrow(self) -> pa.Table:
         """Return an Arrow table with the row ids as first column; numbers are not copied.
 
-        NaN becomes null, as pandas has it. A map becomes one column a cell.
+        Categories become dictionaries, NaN becomes null, as pandas has it, and maps become tensors of fixed shape.
 
         Raises
         ------
         InvalidInputError
             If pyarrow is not installed.
+        UnsupportedColumnError
+            If Arrow has no type for a column.
         """
-        try:
-            import pyarrow as pa
-        except ModuleNotFoundError as error:
-            raise InvalidInputError("to_arrow() needs pyarrow; install it with 'pip install pyarrow'") from error
-        frame = self.to_pandas()
-        arrays = [pa.array(self.row_id), *(pa.array(frame[name], from_pandas=True) for name in frame.columns)]
-        return pa.Table.from_arrays(arrays, names=[ROW_ID, *map(str, frame.columns)])
+        if self.maps is None:
+            return arrow_table(self.frame)
+        return arrow_table(self.frame, {name: self.maps[..., unit] for unit, name in enumerate(self.names)})

@@ -105,7 +105,7 @@ class Selection:
             ids = self.row_id
         for predicate in self.where:
             column = fetch(predicate, ids)
-            ids = np.asarray(column.index, dtype=np.int64)[_matches(column, *predicate)]
+            ids = np.asarray(column.index, dtype=np.int64)[matches(column, *predicate)]
         if self.n_ex is not None:
             ids = ids[: self.n_ex]
         return None if ids is available.ids else ids
@@ -121,7 +121,8 @@ def _bounds(wanted: slice) -> tuple[int | None, int | None]:
     return bounds
 
 
-def _matches(column: pd.Series[Any], name: str, symbol: str, value: Any) -> npt.NDArray[np.bool_]:
+def matches(column: pd.Series[Any], name: str, symbol: str, value: Any) -> npt.NDArray[np.bool_]:
+    """Return, bool (n_rows,), where a predicate (name, symbol, value) holds; a missing value never does."""
     try:
         mask = _OPERATORS[symbol](column, value)
     except TypeError as error:

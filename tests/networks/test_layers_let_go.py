@@ -135,3 +135,23 @@ def test_a_layer_that_was_computed_from_a_lossy_copy_stays(tmp_path: Path) -> No
         done = store.materialize("nets", "m", policy={"policy": "adaptive", "gamma_min": NEVER})
         assert "logits" in done.unequal
         assert kept(store)["logits"]
+
+
+@pytest.mark.parametrize("scheme", ["lossless", "pool(2)"])
+def test_a_layer_that_is_not_stored_is_streamed_by_windows(scheme: str, tmp_path: Path) -> None:
+    """Each window is made from the same rows of what it begins with; averages as any re-run of some rows has them."""
+    with Mistique.open(tmp_path) as store:
+        names = capture(store, cnn, scheme)
+        expected = {name: store.get_intermediates(f"nets.m.{name}", strategy="read") for name in names}
+        store.materialize("nets", "m", policy={"policy": "adaptive", "gamma_min": NEVER})
+        store.gc(grace_seconds=0)
+        for name, whole in expected.items():
+            batches = list(store.stream(f"nets.m.{name}", batch_rows=7).arrays())
+            assert {len(batch["row_id"]) for batch in batches[:-1]} == {7}
+            ids = np.concatenate([batch["row_id"] for batch in batches])
+            np.testing.assert_array_equal(ids, whole.row_id)
+            for place, unit in enumerate(whole.columns):
+                made = np.concatenate([batch[unit] for batch in batches])
+                tolerance = 0 if scheme == "lossless" else 1e-6
+                np.testing.assert_allclose(made, whole.values[..., place], rtol=tolerance, atol=tolerance, err_msg=name)
+        assert not store.intermediates("nets")["kept"].all()
