@@ -119,15 +119,32 @@ class _Loaded:
 
 
 class StageRunner:
-    """Runs stages against one store."""
+    """Runs stages against one store.
 
-    def __init__(self, catalogue: Catalogue, committer: Committer, reader: FrameReader, config: StoreConfig) -> None:
+    Parameters
+    ----------
+    catalogue, committer, config
+        The store.
+    reader
+        Reads inputs.
+    streamed
+        Reads inputs of stages that run row block by row block, which pass through it once.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        committer: Committer,
+        reader: FrameReader,
+        streamed: FrameReader,
+        config: StoreConfig,
+    ) -> None:
         self._catalogue = catalogue
         self._committer = committer
         self._reader = reader
         self._config = config
         self._recent = RecentColumns(config.cache_bytes)
-        self._streamer = StageStreamer(catalogue, committer, reader, config)
+        self._streamer = StageStreamer(catalogue, committer, streamed, config)
         self._streams = FrameStreamer(catalogue, committer, config.block_rows)
 
     def run(

@@ -85,7 +85,10 @@ class Mistique(Maintained, Inspected, LogsWorkflows, RanksRows, RerunsBlocks, St
         self._chunk_reader = ChunkReader(backend, config.cache_bytes)
         self.frame_reader = reader = FrameReader(self._chunk_reader, catalogue.read)
         self.committer = Committer(catalogue, backend, config, _similar_chunks(self._chunk_reader, config))
-        self.stage_runner = StageRunner(catalogue, self.committer, reader, config)
+        # Streams pass through each chunk once: they neither fill nor empty the cache of queries.
+        self._stream_chunks = ChunkReader(backend, min(config.cache_bytes, _STREAM_CACHE_BYTES))
+        streamed = FrameReader(self._stream_chunks, catalogue.read, _STREAM_BLOCKS_KEPT)
+        self.stage_runner = StageRunner(catalogue, self.committer, reader, streamed, config)
         self.frame_streamer = FrameStreamer(catalogue, self.committer, config.block_rows)
         self._measured = measured
         self._uses = UseCounter(catalogue)
@@ -99,9 +102,6 @@ class Mistique(Maintained, Inspected, LogsWorkflows, RanksRows, RerunsBlocks, St
             config.budget_bytes,
         )
         self._own_runs = OwnRuns(self.run)
-        # Streams pass through each chunk once: they neither fill nor empty the cache of queries.
-        self._stream_chunks = ChunkReader(backend, min(config.cache_bytes, _STREAM_CACHE_BYTES))
-        streamed = FrameReader(self._stream_chunks, catalogue.read, _STREAM_BLOCKS_KEPT)
         self._row_sources = RowSources(catalogue, streamed, self._queries)
 
     @classmethod

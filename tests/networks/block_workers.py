@@ -7,31 +7,18 @@ once. A registration (from 1) other than 0 kills its child ``before`` or ``after
 
 import json
 import os
-import signal
 import sys
 from typing import Any
 
 from mistique_core import Mistique
-from mistique_core.engine.block_write import BlockWrite
+from tests.killed_registration import kill_at_registration
 
 SETTINGS: dict[str, Any] = {"partition_bytes": 60_000}
 
 
 def work(folder: str, url: str, key: str, start: int, stop: int, registration: int, when: str) -> None:
     """Re-run row blocks, and end at that registration."""
-    original = BlockWrite.register
-    count = 0
-
-    def register(self: BlockWrite, record: Any, addresses: Any) -> None:
-        nonlocal count
-        count += 1
-        if count == registration and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        original(self, record, addresses)
-        if count == registration and when == "after":
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    BlockWrite.register = register  # type: ignore[method-assign]
+    kill_at_registration(registration, when)
     with Mistique.open(folder, url, **SETTINGS) as store:
         store.rerun_blocks(key, blocks=range(start, stop))
 

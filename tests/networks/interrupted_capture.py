@@ -5,12 +5,11 @@ status of a child that was killed before or after the given registration (from 1
 """
 
 import os
-import signal
 import sys
 from typing import Any
 
 from mistique_core import Mistique
-from mistique_core.engine.block_write import BlockWrite
+from tests.killed_registration import kill_at_registration
 from tests.networks.architectures import cnn
 
 BATCH_ROWS = 10
@@ -32,19 +31,7 @@ def capture(store: Mistique) -> Any:
 
 def capture_until(folder: str, registration: int, when: str) -> None:
     """Capture, and end at that registration."""
-    original = BlockWrite.register
-    count = 0
-
-    def register(self: BlockWrite, record: Any, addresses: Any) -> None:
-        nonlocal count
-        count += 1
-        if count == registration and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        original(self, record, addresses)
-        if count == registration and when == "after":
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    BlockWrite.register = register  # type: ignore[method-assign]
+    kill_at_registration(registration, when)
     with Mistique.open(folder, **SETTINGS) as store:
         capture(store)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +17,9 @@ import sqlalchemy as sa
 from mistique_core import Mistique
 from mistique_core.catalogue.entities import RunKey
 from mistique_core.catalogue.tables import capture, capture_block, stage
-from mistique_core.engine.block_write import BlockWrite
 from mistique_core.errors import InvalidInputError
 from mistique_core.workflows import FunctionStage
+from tests.killed_registration import kill_at_registration
 
 BLOCK_ROWS, BLOCKS = 2_000, 9
 ROWS = BLOCK_ROWS * BLOCKS - 7
@@ -62,19 +61,7 @@ def killed_at(folder: Path, name: str, registration: int, when: str) -> int:
     """Run the stages in a process that is killed at a registration (from 1) of row blocks; return its signal."""
 
     def work() -> None:
-        original = BlockWrite.register
-        count = 0
-
-        def register(self: BlockWrite, record: Any, addresses: Any) -> None:
-            nonlocal count
-            count += 1
-            if count == registration and when == "before":
-                os.kill(os.getpid(), signal.SIGKILL)
-            original(self, record, addresses)
-            if count == registration and when == "after":
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        BlockWrite.register = register  # type: ignore[method-assign]
+        kill_at_registration(registration, when)
         with Mistique.open(folder, **SETTINGS) as store:
             run_once(store, name)
 
