@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from operators.operator_name import OperatorName
-from operators.references import stage_inputs
+from operators.references import references_from_xcom, stage_inputs
 from operators.stage import StageOperator
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ class FunctionOperator(StageOperator):
         ``package.module:function``; a module may also lie below the DAGs folder or ``$MISTIQUE_CODE_PATH``. See
         :class:`mistique_core.workflows.FunctionStage` for what it may return. Templated.
     arguments
-        What it takes besides `inputs`, JSON values by name; templated.
+        What it takes besides `inputs`, JSON values by name; templated. A single reference in `inputs` is named
+        ``data``.
     row_id, deterministic, lazy, row_wise
         See :class:`mistique_core.workflows.FunctionStage`.
 
@@ -61,17 +63,32 @@ class FunctionOperator(StageOperator):
 
     def make_stage(self) -> Stage:
         """See :class:`StageOperator`."""
+        from mistique_core.errors import InvalidInputError
         from mistique_core.workflows import FunctionStage
         from mistique_core.workflows.code_location import named_code
 
+        function: Callable[..., Any] = named_code(self.function, "function")
         given = stage_inputs(self.inputs)
-        stage, _ = FunctionStage.bind(
-            named_code(self.function, "function"),
+        arguments = {**references_from_xcom(self.arguments), **given}
+        try:
+            inspect.signature(function).bind(**arguments)
+        except TypeError as error:
+            raise InvalidInputError(
+                f"{self.function} cannot be called with {', '.join(arguments) or 'nothing'}: {error}; name what it "
+                "takes in inputs={...} and arguments={...}; a single reference is named 'data'"
+            ) from error
+        stage, inputs = FunctionStage.bind(
+            function,
             [],
-            {**self.arguments, **given},
+            arguments,
             row_id=self.row_id,
             deterministic=self.deterministic,
             lazy=self.lazy,
             row_wise=self.row_wise,
         )
+        if inputs.keys() != given.keys():
+            raise InvalidInputError(
+                f"{', '.join(inputs.keys() - given.keys())} of {self.function} is the output of a stage; pass it in "
+                "inputs={...}, not in arguments"
+            )
         return stage

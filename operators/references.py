@@ -13,25 +13,33 @@ _MARK = "mistique_ref"
 
 
 def references_from_xcom(value: Any) -> Any:
-    """Return a value with every reference in JSON form turned into a reference object."""
+    """Return a value with every reference in JSON form turned into a reference object.
+
+    Of several mapped tasks that have shared the row blocks of one stage, that is what they made together: some return
+    the same references, the others nothing.
+    """
     if isinstance(value, Mapping):
         if _MARK in value:
             return ref_from_json(value)
         return {name: references_from_xcom(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [references_from_xcom(item) for item in value]
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return _of_mapped_tasks([references_from_xcom(item) for item in value])
+    if _is_of_mapped_tasks(value):
+        found = [references_from_xcom(item) for item in value]
+        return _shared(found) if len(found) > 1 else found
     return value
 
 
-def _of_mapped_tasks(values: list[Any]) -> Any:
-    """Return the one output of mapped tasks that have shared the row blocks of a stage, else what each returned."""
-    given: list[Any] = []
-    for value in values:
-        if value is not None and value not in given:
-            given.append(value)
-    return given[0] if len(given) == 1 else values
+def _is_of_mapped_tasks(value: Any) -> bool:
+    """Whether a value is what mapped tasks returned: Airflow hands over a sequence of its own, never a list."""
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, list, tuple))
+
+
+def _shared(values: list[Any]) -> Any:
+    """Return what mapped tasks made together, or what each of them returned."""
+    given = [value for value in values if value is not None]
+    is_one = bool(given) and all(value == given[0] for value in given) and bool(dict(find_refs(given[0], "")))
+    return given[0] if is_one else values
 
 
 def stage_inputs(value: Any) -> dict[str, Ref]:
@@ -51,9 +59,13 @@ def stage_inputs(value: Any) -> dict[str, Ref]:
     """
     if value is None:
         return {}
-    converted = references_from_xcom(value)
-    if not isinstance(converted, Mapping):
-        converted = {"data": converted}
+    named = value if isinstance(value, Mapping) and _MARK not in value else {"data": value}
+    converted = {
+        name: _shared([references_from_xcom(part) for part in item])
+        if _is_of_mapped_tasks(item)
+        else references_from_xcom(item)
+        for name, item in named.items()
+    }
     inputs: dict[str, Ref] = {}
     for name, item in converted.items():
         found = dict(find_refs(item, name))

@@ -141,6 +141,7 @@ class TrainKerasOperator(StageOperator):
             stage=stage,
             inputs={},
             reuse=False,
+            blocks=self.blocks,
         )
         context["ti"].xcom_push(key="history", value=history)
         checkpoints = [] if kept is None else kept.checkpoints

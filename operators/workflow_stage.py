@@ -77,6 +77,7 @@ class WorkflowStageOperator(StageOperator):
             stage=stage,
             inputs=inputs,
             reuse=self.reuse,
+            blocks=self.blocks,
             workflow=self.workflow.facts(),
         )
 

@@ -145,6 +145,7 @@ def finish_stage(
         .where(stage.c.id == stage_id)
         .values(
             state=SUCCESS,
+            error=None,
             fingerprint=fingerprint,
             deterministic=deterministic,
             ended_at=time.time(),

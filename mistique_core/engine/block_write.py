@@ -66,6 +66,11 @@ class BlockWrite:
         return sum(item.chunk.stored_bytes for item in whole)
 
     @property
+    def pending_bytes(self) -> int:
+        """Encoded bytes that were added and are not durable yet."""
+        return self._stream.pending_bytes
+
+    @property
     def is_due(self) -> bool:
         """Whether enough has been added for a partition, so that the end of a row block should be registered."""
         return self._stream.pending_bytes >= self._enough_bytes

@@ -15,7 +15,7 @@ from mistique_core.catalogue.captures import CapturedRows
 from mistique_core.catalogue.chunks import NewColumn
 from mistique_core.catalogue.layouts import Layout
 from mistique_core.dedup import column_hash
-from mistique_core.errors import InvalidInputError
+from mistique_core.errors import CatalogueError, InvalidInputError
 from mistique_core.frames import LogicalType
 
 _MISSING = "missing"
@@ -174,7 +174,10 @@ def assemble(blocks: Sequence[FrameBlock], block_rows: int, what: str) -> Assemb
     ------
     InvalidInputError
         If row blocks differ in their columns or types.
+    CatalogueError
+        If they are not all row blocks, each once.
     """
+    _check_numbers(blocks, block_rows, what)
     first = blocks[0]
     for block in blocks[1:]:
         check_alike(first.columns, block.columns, block.number * block_rows, block.rows, what)
@@ -185,6 +188,17 @@ def assemble(blocks: Sequence[FrameBlock], block_rows: int, what: str) -> Assemb
     }
     layout = Layout(tuple(column.name for column in first.columns[1:]))
     return AssembledFrame(rows, made[0], layout, tuple(made[1:]), tuple(parents.values()))
+
+
+def _check_numbers(blocks: Sequence[FrameBlock], block_rows: int, what: str) -> None:
+    """Refuse row blocks of which one is missing, there twice or too short: nothing of them may become visible."""
+    for place, block in enumerate(blocks):
+        is_last = place == len(blocks) - 1
+        if block.number != place or not (0 < block.rows <= block_rows) or (block.rows < block_rows and not is_last):
+            raise CatalogueError(
+                f"the row blocks of {what} do not follow each other: number {block.number} with {block.rows} rows is "
+                f"in place {place}; run it again"
+            )
 
 
 def check_alike(

@@ -55,6 +55,8 @@ class FrameStream:
     ----------
     rows
         Rows taken so far.
+    empty
+        The first frame, if it has no rows.
     """
 
     def __init__(self, block_rows: int, what: str, *, row_id: str | None = None, derived: bool) -> None:
@@ -66,6 +68,7 @@ class FrameStream:
         self._held: list[pd.DataFrame] = []
         self._before: tuple[ColumnBlock, ...] | None = None
         self.rows = 0
+        self.empty: pd.DataFrame | None = None
 
     @property
     def held_rows(self) -> int:
@@ -95,6 +98,10 @@ class FrameStream:
         """
         what = f"{self._what} from row {self.rows}" if self.rows else self._what
         ids, frame = split_row_id(frame, self._row_id, derived=self._derived, what=what)
+        if not len(ids):
+            if not self.rows and self.empty is None:
+                self.empty = pd.DataFrame(frame)
+            return
         self.rows += len(ids)
         if isinstance(frame, LazyFrame) and not self._held and (is_whole or len(ids) % self._block_rows == 0):
             yield from self._cut(frame, ids)
@@ -102,11 +109,12 @@ class FrameStream:
         indexed = frame.set_axis(pd.Index(ids, name=ROW_ID), axis=0)
         if self._held:
             self._check_dtypes(indexed)
-        self._held.append(indexed)
-        total = self.held_rows
+        total = self.held_rows + len(indexed)
         ready = total if is_whole else total - total % self._block_rows
-        if not ready:
+        if not ready:  # the caller may change its frame as soon as it goes on
+            self._held.append(indexed.copy().set_axis(pd.Index(ids.copy(), name=ROW_ID), axis=0))
             return
+        self._held.append(indexed)
         whole = self._held[0] if len(self._held) == 1 else pd.concat(self._held)
         self._held = [whole.iloc[ready:].copy()] if ready < total else []
         part = whole if ready == total else whole.iloc[:ready]
@@ -122,7 +130,7 @@ class FrameStream:
     def _check_dtypes(self, frame: pd.DataFrame) -> None:
         """Refuse rows whose columns or types :func:`pandas.concat` would change."""
         before = self._held[0]
-        if not before.columns.equals(frame.columns) or not before.dtypes.equals(frame.dtypes):
+        if not before.columns.equals(frame.columns) or not _have_same_types(before, frame):
             old, new = (_described(item) for item in (before, frame))
             changed = [
                 f"{name}: {new.get(name, 'missing')} after {kind}"
@@ -166,7 +174,7 @@ def _by_block(name: str, hashed: HashedColumn, count: int, arrays: list[dict[byt
     sizes = [0] * count
     for part, place, address in version.chunks:
         parts[place].append((part, address))
-        arrays[place][address] = hashed.arrays[address]
+        arrays[place][address] = hashed.arrays[address].copy()  # what is compressed later must not change meanwhile
         if part != _MISSING:
             sizes[place] += hashed.arrays[address].nbytes
     if parent is not None and count:
@@ -187,6 +195,14 @@ def _passed_on(frame: pd.DataFrame) -> dict[str, list[ColumnBlock]]:
     found = {ROW_ID: source.row_ids_passed_on()}
     found.update((name, source.passed_on(name, handle)) for name, handle in handles.items())
     return {name: blocks for name, blocks in found.items() if blocks is not None}
+
+
+def _have_same_types(before: pd.DataFrame, now: pd.DataFrame) -> bool:
+    """Whether two frames of the same columns have the same types: of categories, in the same order."""
+    return all(
+        old == new and (not isinstance(old, pd.CategoricalDtype) or old.categories.equals(new.categories))
+        for old, new in zip(before.dtypes, now.dtypes, strict=True)
+    )
 
 
 def _described(frame: pd.DataFrame) -> dict[str, str]:

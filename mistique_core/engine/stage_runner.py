@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -195,23 +196,25 @@ class StageRunner:
             if reuse and identity is not None and self._take_over(place, stage_id, identity):
                 return self._outcome(place.name, stage_id, True, started)
             if not (wait_for_equal and reuse and identity is not None and item.deterministic):
-                self._execute(place, stage_id, item, inputs, identity)
-            elif self._taken_over_or_executed(place, stage_id, item, inputs, identity):
-                return self._outcome(place.name, stage_id, True, started)
+                made = self._execute(place, stage_id, item, inputs, identity)
+            else:
+                found = self._taken_over_or_executed(place, stage_id, item, inputs, identity)
+                if found is None:
+                    return self._outcome(place.name, stage_id, True, started)
+                made = found
         except BaseException as error:
             record_failure(self._catalogue, stage_id, error)
             raise
-        return self._outcome(place.name, stage_id, False, started)
+        return self._outcome(place.name, made, made != stage_id, started)
 
     def _taken_over_or_executed(
         self, place: StagePlace, stage_id: int, item: Stage, inputs: Mapping[str, Ref], identity: str
-    ) -> bool:
-        """Execute a stage unless an equal one did meanwhile; return whether its outputs were taken over."""
+    ) -> int | None:
+        """Execute a stage, and return which one has the outputs; ``None`` if those of an equal one were taken over."""
         with named_lock(self._catalogue, f"stage {identity}"):
             if self._take_over(place, stage_id, identity):
-                return True
-            self._execute(place, stage_id, item, inputs, identity)
-            return False
+                return None
+            return self._execute(place, stage_id, item, inputs, identity)
 
     def _share(
         self,
@@ -226,15 +229,20 @@ class StageRunner:
     ) -> int:
         """Do some row blocks; return the stage that has the outputs, or this one while others are to come."""
         plan = self._streamer.plan(item, inputs, blocks)
-        assert plan is not None
         if identity is not None:
             with named_lock(self._catalogue, f"stage {identity}"):
                 made = self._streamer.finished_by_others(place, stage_id, identity)
                 if made is not None:
                     return made
                 if reuse and self._take_over(place, stage_id, identity):
+                    if plan is not None:
+                        self._streamer.forget(place, plan, identity)
                     return stage_id
+                if plan is None:
+                    return self._execute(place, stage_id, item, inputs, identity)
         _import_packages(item)
+        if plan is None:
+            return self._execute(place, stage_id, item, inputs, identity)
         return self._streamer.run(place, stage_id, item, plan, identity, blocks)
 
     def _begin(self, place: StagePlace, item: Stage, inputs: Mapping[str, Ref]) -> int:
@@ -268,13 +276,13 @@ class StageRunner:
 
     def _execute(
         self, place: StagePlace, stage_id: int, item: Stage, inputs: Mapping[str, Ref], identity: str | None
-    ) -> None:
+    ) -> int:
+        """Execute a stage; return which one has the outputs: this one, or that of another try at the same time."""
         _import_packages(item)
         plan = self._streamer.plan(item, inputs, None)
         if plan is not None:
             try:
-                self._streamer.run(place, stage_id, item, plan, identity, None)
-                return
+                return self._streamer.run(place, stage_id, item, plan, identity, None)
             except NotInBlocksError as error:
                 log.warning("stage %s runs with all rows in memory: %s", place.name, error)
         loaded = self._load_inputs(inputs, lazy=item.lazy)
@@ -283,41 +291,42 @@ class StageRunner:
         result = item.execute(loaded.values)
         executed, read = time.perf_counter(), loaded.read_seconds
         execute_seconds = executed - start - (read - before)
-        streamed = self._store_streams(place, item, result)
-        outputs = self._prepare(place, item, result, streamed)
         about = inputs.get(result.metrics_input or "")
         given = [name for name, ref in inputs.items() if isinstance(ref, IntermediateRef)]
-        needs = {frame.output: item.needs(frame.output, given) for frame in outputs.frames}
+        outputs = self._prepare(place, item, result)  # what cannot be stored is refused before anything is streamed
+        with self._streamed(place, item, result, outputs) as streamed:
+            making = 0.0 if streamed is None else streamed.seconds - (loaded.read_seconds - read)
+            needs = {frame.output: item.needs(frame.output, given) for frame in outputs.frames}
 
-        def register(connection: sa.Connection, unclaimed: dict[bytes, int]) -> None:
-            if streamed is not None:
-                end_capture(connection, streamed.opened.id)
-            outputs.register(
-                connection, unclaimed, model_version_id=place.model_version_id, stage_id=stage_id, name=place.name
-            )
-            for output in result.about.keys() - result.fitted.keys():
-                entity = TransformerEntity(result.about[output])
-                add_transformers(
-                    connection, run_of_stage(connection, stage_id), [MadeTransformer(entity, stage_id, output)]
+            def register(connection: sa.Connection, unclaimed: dict[bytes, int]) -> None:
+                if streamed is not None:
+                    end_capture(connection, streamed.opened.id)
+                outputs.register(
+                    connection, unclaimed, model_version_id=place.model_version_id, stage_id=stage_id, name=place.name
                 )
-            reading = loaded.read_seconds  # columns that came out untouched may have been read to be stored
-            making = 0.0 if streamed is None else streamed.seconds
-            storing = time.perf_counter() - executed - (reading - read) - making
-            finish_stage(
-                connection,
-                stage_id,
-                StageSeconds(reading, loaded.transformer_seconds, execute_seconds + making, storing),
-                fingerprint=identity if deterministic else None,
-                deterministic=deterministic,
-                hyperparameters=result.hyperparameters,
-                metrics=result.metrics,
-                metrics_intermediate=about.id if isinstance(about, IntermediateRef) else None,
-                needs=needs,
-                facts=item.facts(),
-            )
+                for output in result.about.keys() - result.fitted.keys():
+                    entity = TransformerEntity(result.about[output])
+                    add_transformers(
+                        connection, run_of_stage(connection, stage_id), [MadeTransformer(entity, stage_id, output)]
+                    )
+                reading = loaded.read_seconds  # columns that came out untouched may have been read to be stored
+                storing = time.perf_counter() - executed - (reading - read) - making
+                finish_stage(
+                    connection,
+                    stage_id,
+                    StageSeconds(reading, loaded.transformer_seconds, execute_seconds + making, storing),
+                    fingerprint=identity if deterministic else None,
+                    deterministic=deterministic,
+                    hyperparameters=result.hyperparameters,
+                    metrics=result.metrics,
+                    metrics_intermediate=about.id if isinstance(about, IntermediateRef) else None,
+                    needs=needs,
+                    facts=item.facts(),
+                )
 
-        self._committer.commit([Pending(outputs, register)])
+            self._committer.commit([Pending(outputs, register)])
         self._remember(outputs, result)
+        return stage_id
 
     def _remember(self, outputs: OutputSet, result: StageResult) -> None:
         """Keep what was computed in memory for the next stage."""
@@ -352,27 +361,34 @@ class StageRunner:
             return obtain(connection, record, self._reader)
         return lazy_frame(connection, record, self._reader, self._catalogue.read, self._config.block_rows, self._recent)
 
-    def _store_streams(self, place: StagePlace, item: Stage, result: StageResult) -> StoredStreams | None:
-        """Store the outputs that come in parts; those that turn out to have no rows become frames."""
+    @contextmanager
+    def _streamed(
+        self, place: StagePlace, item: Stage, result: StageResult, outputs: OutputSet
+    ) -> Iterator[StoredStreams | None]:
+        """Store the outputs that come in parts, and add them to the others; they are given up if the block fails."""
         if not result.streams:
-            return None
-        streamed = self._streams.store(place.model_version_id, place.name, result.streams, derived=not item.is_source)
-        result.frames.update(streamed.empty)
-        return streamed
+            yield None
+            return
+        derived = not item.is_source
+        with self._streams.kept(place.model_version_id, place.name, result.streams, derived=derived) as streamed:
+            for name, made in streamed.outputs.items():
+                outputs.add_assembled(name, made.frame, made.stored_bytes)
+            for name, frame in streamed.empty.items():
+                outputs.add_frame(name, frame, row_id=None, derived=derived, what=f"an output of stage {place.name!r}")
+            yield streamed
 
-    def _prepare(
-        self, place: StagePlace, item: Stage, result: StageResult, streamed: StoredStreams | None
-    ) -> OutputSet:
-        if not (result.frames or result.fitted or result.metrics or streamed):
+    def _prepare(self, place: StagePlace, item: Stage, result: StageResult) -> OutputSet:
+        if not (result.frames or result.fitted or result.metrics or result.streams):
             raise InvalidInputError(
                 f"stage {place.name!r} returned nothing to record; return a DataFrame, a fitted object or metrics"
             )
+        for name in result.streams:
+            if name:
+                check_name("output", name)
         outputs = self._committer.outputs()
         for name, frame in result.frames.items():
             what = f"the output {name!r} of stage {place.name!r}" if name else f"the output of stage {place.name!r}"
             outputs.add_frame(name, frame, row_id=None, derived=not item.is_source, what=what)
-        for name, made in streamed.outputs.items() if streamed is not None else ():
-            outputs.add_assembled(name, made.frame, made.stored_bytes)
         for name, value in result.fitted.items():
             outputs.add_fitted(name, value, result.about.get(name) or _facts_of(value))
         return outputs

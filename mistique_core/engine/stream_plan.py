@@ -87,7 +87,9 @@ def plan_stream(
         }
         if share is None and sum(record.logical_bytes for record in frames.values()) <= stream_bytes:
             return None
-        found = _found(connection, frames, inputs, block_rows, stream_bytes)
+        if any(not record.ref.rows for record in frames.values()):
+            return None  # one task does it, however many share it
+        found = _found(connection, item, frames, inputs, block_rows, stream_bytes)
     if isinstance(found, StreamPlan):
         return found
     if share is not None:
@@ -116,6 +118,7 @@ def _why_not(item: Stage, inputs: Mapping[str, Ref]) -> str | None:
 
 def _found(
     connection: sa.Connection,
+    item: Stage,
     frames: dict[str, IntermediateRecord],
     inputs: Mapping[str, Ref],
     block_rows: int,
@@ -129,8 +132,8 @@ def _found(
             return f"the input {name!r} has other rows than {next(iter(frames))!r}"
         if any(column.version.id == UNSTORED for column in columns[name]):
             return f"the input {name!r} is not stored; materialize it first"
-    if not first.ref.rows:
-        return "its input has no rows"
+    if first.ref.rows <= item.whole_up_to_rows:
+        return f"it takes up to {item.whole_up_to_rows} rows as a whole, and its input has {first.ref.rows}"
     logical_bytes = sum(record.logical_bytes for record in frames.values())
     blocks = min(_WINDOW_BYTES, stream_bytes) * first.ref.rows // max(logical_bytes, 1) // block_rows
     fitted: dict[str, Ref] = {name: ref for name, ref in inputs.items() if not isinstance(ref, IntermediateRef)}

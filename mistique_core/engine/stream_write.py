@@ -14,6 +14,11 @@ from mistique_core.engine.chunk_writer import WholeChunk
 from mistique_core.engine.commit import Committer
 from mistique_core.engine.frame_stream import StreamedBlock
 
+_MOST_THREADS = 8
+_FEW_BLOCKS, _MOST_BLOCKS = 8, 64
+"""Row blocks after which they are registered where nothing of them is new, and where it is: others may delete what was
+taken over until then, and whoever is killed begins there."""
+
 
 class StreamWrite:
     """Row blocks on their way into a capture; a context manager.
@@ -31,7 +36,7 @@ class StreamWrite:
     def __init__(self, committer: Committer, opened: OpenCapture) -> None:
         self._write = committer.blocks()
         self._opened = opened
-        self._threads = usable_cores()
+        self._threads = min(usable_cores(), _MOST_THREADS)
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="mistique-stream")
         self._waiting: deque[tuple[int, Mapping[str, StreamedBlock], Mapping[str, Any], Future[list[WholeChunk]]]] = (
             deque()
@@ -61,8 +66,13 @@ class StreamWrite:
         arrays = {address: array for item in blocks.values() for address, array in item.arrays.items()}
         unknown = self._write.unknown(arrays)
         self._waiting.append((number, blocks, facts, self._pool.submit(self._write.encode, unknown)))
-        while len(self._waiting) > self._threads:
+        while len(self._waiting) > self._threads or (self._waiting and self._waiting[0][3].done()):
             self._take()
+
+    def go_on_with(self, opened: OpenCapture) -> None:
+        """Store and register what was added so far, and let another capture keep what comes; raises as :meth:`add`."""
+        self.flush()
+        self._opened = opened
 
     def flush(self) -> None:
         """Store and register what was added so far; raises as :meth:`add`."""
@@ -72,14 +82,19 @@ class StreamWrite:
 
     def _take(self) -> None:
         number, blocks, facts, future = self._waiting.popleft()
-        stored = self._write.add(future.result())
+        whole = future.result()
+        self._write.add(whole)
+        sizes = {item.chunk.address: item.chunk.stored_bytes for item in whole}
         document: CapturedBlock = {}
         for output, item in blocks.items():
+            addresses = item.block.addresses
+            stored = sum(sizes.pop(address, 0) for address in addresses)
             document[output] = item.block.to_captured(stored, facts)
-            self._addresses |= item.block.addresses
-            stored, facts = 0, {}  # counted once
+            self._addresses |= addresses
+            facts = {}  # counted once
         self._done.append((number, document))
-        if self._write.is_due:
+        few = _FEW_BLOCKS if not self._write.pending_bytes else _MOST_BLOCKS
+        if self._write.is_due or len(self._done) >= few:
             self._register()
 
     def _register(self) -> None:

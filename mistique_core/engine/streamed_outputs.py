@@ -6,10 +6,12 @@ import logging
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+import sqlalchemy as sa
 
 from mistique_core.catalogue.captures import (
     CapturedBlock,
@@ -25,10 +27,13 @@ from mistique_core.engine.frame_blocks import AssembledFrame, FrameBlock, assemb
 from mistique_core.engine.frame_stream import FrameStream
 from mistique_core.engine.seen_row_ids import SeenRowIds
 from mistique_core.engine.stream_write import StreamWrite
-from mistique_core.errors import InvalidInputError
+from mistique_core.errors import InvalidInputError, MistiqueError
 from mistique_core.frames import split_row_id
 
 log = logging.getLogger(__name__)
+
+Seconds = tuple[float, float, float]
+"""Of loading, executing and storing."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,17 @@ class AssembledOutput:
     stored_bytes
         Bytes that it added to the store.
     seconds
-        Of loading its inputs and of executing, as far as its row blocks say so.
+        Of loading its inputs, of executing and of storing, as far as its row blocks say so.
     """
 
     frame: AssembledFrame
     stored_bytes: int
-    seconds: tuple[float, float]
+    seconds: Seconds
+
+
+def added(first: Seconds, second: Seconds) -> Seconds:
+    """Return the sum of two triples."""
+    return first[0] + second[0], first[1] + second[1], first[2] + second[2]
 
 
 def assemble_outputs(saved: Sequence[CapturedBlock], block_rows: int, name: str) -> dict[str, AssembledOutput]:
@@ -71,11 +81,14 @@ def assemble_outputs(saved: Sequence[CapturedBlock], block_rows: int, name: str)
     for output in sorted({output for block in saved for output in block}):
         rows = [block[output] for block in saved if output in block]
         blocks = sorted((FrameBlock.from_captured(item) for item in rows), key=lambda block: block.number)
-        seconds = [item.facts["seconds"] for item in rows if "seconds" in item.facts]
+        seconds: Seconds = (0.0, 0.0, 0.0)
+        for item in rows:
+            loading, executing, storing = item.facts.get("seconds", (0.0, 0.0, 0.0))
+            seconds = added(seconds, (loading, executing, storing))
         made[output] = AssembledOutput(
             assemble(blocks, block_rows, _described(output, name)),
             sum(item.stored_bytes for item in rows),
-            (sum(item[0] for item in seconds), sum(item[1] for item in seconds)),
+            seconds,
         )
     return made
 
@@ -160,14 +173,35 @@ class FrameStreamer:
                 saved = list(load_numbered_blocks(connection, opened.id).values())
             found.outputs = assemble_outputs(saved, self._block_rows, name)
         except BaseException:
-            self.give_up(found)
+            self._give_up(found)
             raise
         return found
 
-    def give_up(self, found: StoredStreams) -> None:
-        """Let go of what was stored: it will not become visible."""
-        with self._catalogue.write() as connection:
-            end_captures(connection, [found.opened.id])
+    @contextmanager
+    def kept(
+        self,
+        version_id: int,
+        name: str,
+        streams: Mapping[str, Iterator[pd.DataFrame]],
+        *,
+        row_id: str | None = None,
+        derived: bool,
+    ) -> Iterator[StoredStreams]:
+        """Store outputs as :meth:`store` does; let go of them if the block raises instead of making them visible."""
+        found = self.store(version_id, name, streams, row_id=row_id, derived=derived)
+        try:
+            yield found
+        except BaseException:
+            self._give_up(found)
+            raise
+
+    def _give_up(self, found: StoredStreams) -> None:
+        """Let go of what was stored; that this fails hides no error."""
+        try:
+            with self._catalogue.write() as connection:
+                end_captures(connection, [found.opened.id])
+        except (MistiqueError, sa.exc.SQLAlchemyError) as error:
+            log.warning("what was stored is kept until garbage collection: %s", error)
 
     def _store_one(
         self,
@@ -184,27 +218,34 @@ class FrameStreamer:
         what = _described(output, name)
         stream = FrameStream(self._block_rows, what, row_id=row_id, derived=derived)
         seen = SeenRowIds()
-        first: pd.DataFrame | None = None
-        while True:
-            start = time.perf_counter()
-            frame = next(frames, None)
-            found.seconds += time.perf_counter() - start
-            if frame is None:
-                break
-            first = frame if first is None else first
-            ids, _ = split_row_id(frame, row_id, derived=derived, what=what)
-            seen.add(np.asarray(ids))
-            for block in stream.add(frame):
-                write.add(count, {output: block}, {})
-                count += 1
-        if first is None:
+        met = False
+        try:
+            while True:
+                start = time.perf_counter()
+                frame = next(frames, None)
+                found.seconds += time.perf_counter() - start
+                if frame is None:
+                    break
+                is_first, met = not met, True
+                ids, _ = split_row_id(frame, row_id, derived=derived, what=what)
+                if not len(ids):
+                    found.empty.update({output: frame} if is_first else {})
+                    continue
+                found.empty.pop(output, None)
+                seen.add(np.array(ids))
+                for block in stream.add(frame):
+                    write.add(count, {output: block}, {})
+                    count += 1
+        finally:
+            close = getattr(frames, "close", None)
+            if close is not None:
+                close()
+        if not met:
             raise InvalidInputError(f"{what} has no frames; give at least one, which may have no rows")
         seen.check(what)
         for block in stream.finish():
             write.add(count, {output: block}, {})
             count += 1
-        if not stream.rows:
-            found.empty[output] = first
         log.info("%s: %d rows stored as they came", what, stream.rows)
         return count
 

@@ -26,8 +26,10 @@ from mistique_core.catalogue.captures import (
     check_open,
     end_capture,
     end_captures,
+    find_capture,
     load_numbered_blocks,
     open_capture,
+    saved_numbers,
 )
 from mistique_core.catalogue.database import Catalogue
 from mistique_core.catalogue.intermediates import (
@@ -43,8 +45,8 @@ from mistique_core.engine.stage_place import StagePlace
 from mistique_core.engine.stored_window import StoredWindow
 from mistique_core.engine.stream_plan import StreamPlan, plan_stream
 from mistique_core.engine.stream_write import StreamWrite
-from mistique_core.engine.streamed_outputs import assemble_outputs
-from mistique_core.errors import InvalidInputError
+from mistique_core.engine.streamed_outputs import added, assemble_outputs
+from mistique_core.errors import InvalidInputError, MistiqueError
 from mistique_core.frames import LazyFrame, split_row_id
 from mistique_core.model import BlockShare, Ref, Stage
 
@@ -71,10 +73,13 @@ class _Progress:
         Output -> what cuts its frames into row blocks.
     is_aligned
         Whether the outputs have the rows of the inputs so far, so that row blocks begin where theirs do.
+    own, own_from
+        Since they do not: the capture of this try, with which no other goes on, and the row block of the input from
+        which on it keeps the outputs.
     count
-        Row blocks stored since they do not.
+        Row blocks that it keeps.
     seconds
-        Of loading and executing, as far as no row block that is kept says so.
+        Of loading, executing and storing, as far as no row block that is kept says so.
     hyperparameters
         Of the first rows.
     """
@@ -83,8 +88,10 @@ class _Progress:
     is_shared: bool
     streams: dict[str, FrameStream] = field(default_factory=dict)
     is_aligned: bool = True
+    own: OpenCapture | None = None
+    own_from: int = 0
     count: int = 0
-    seconds: tuple[float, float] = (0.0, 0.0)
+    seconds: tuple[float, float, float] = (0.0, 0.0, 0.0)
     hyperparameters: dict[str, Any] = field(default_factory=dict)
 
 
@@ -144,11 +151,10 @@ class StageStreamer:
             )
         total = -(-plan.rows // self._block_rows)
         wanted = range(total) if share is None else share.of(total, f"the input of {place.name}")
-        again = [identity] if deterministic and identity is not None else [uuid.uuid4().hex]
-        opened, saved = self._open(
-            place.model_version_id,
-            json_hash({"stage": [place.name, *again, plan.rows, self._block_rows, share is not None]}),
-        )
+        key = self._key(place, plan, identity if deterministic else None, is_shared=share is not None)
+        with self._catalogue.write() as connection:
+            opened = open_capture(connection, place.model_version_id, key, b"{}")
+            saved = saved_numbers(connection, opened.id)
         left = [number for number in wanted if number not in saved]
         log.info(
             "stage %s runs by row blocks: %d of %d to do, %d rows at a time",
@@ -159,10 +165,10 @@ class StageStreamer:
             given, transformer_seconds = self._fitted(plan)
             with StreamWrite(self._committer, opened) as write:
                 for blocks in _windows(left, plan.window_rows // self._block_rows):
-                    self._run_window(item, plan, given, blocks, progress, write)
+                    self._run_window(item, plan, given, blocks, progress, write, place)
                 if not progress.is_aligned:
-                    rest = {output: _cut(stream.finish()) for output, stream in progress.streams.items()}
-                    _store_unaligned(rest, progress, write, total)
+                    rest = {output: list(_cut(stream.finish())) for output, stream in progress.streams.items()}
+                    _store_unaligned(rest, progress, write)
                 write.flush()
             self._finish(place, stage_id, item, plan, opened, identity, progress, transformer_seconds)
             return stage_id
@@ -173,23 +179,33 @@ class StageStreamer:
             log.info("stage %s: other tasks have stored the rest", place.name)
             return other
         except BaseException as error:
-            if share is None and (isinstance(error, NotInBlocksError) or not deterministic):
-                self._give_up(opened)  # nobody will go on with it
+            is_useless = not deterministic or (share is None and isinstance(error, NotInBlocksError))
+            self._give_up(opened, progress, is_useless=is_useless)
             raise
 
-    def _give_up(self, opened: OpenCapture) -> None:
-        with self._catalogue.write() as connection:
-            end_captures(connection, [opened.id])
+    def _key(self, place: StagePlace, plan: StreamPlan, identity: str | None, *, is_shared: bool) -> str:
+        """Return the key of the capture with which another try or task goes on; a new one without an identity."""
+        who = uuid.uuid4().hex if identity is None else identity
+        return json_hash({"stage": [place.name, who, plan.rows, self._block_rows, is_shared]})
 
-    def _open(self, version_id: int, key: str) -> tuple[OpenCapture, dict[int, CapturedBlock]]:
-        """Begin a capture, or go on with it; one that dropped rows before it was interrupted begins anew."""
+    def forget(self, place: StagePlace, plan: StreamPlan, identity: str) -> None:
+        """End what tasks have begun to share, because the outputs were taken over from another run."""
         with self._catalogue.write() as connection:
-            opened = open_capture(connection, version_id, key, b"{}")
-            saved = load_numbered_blocks(connection, opened.id)
-            if all(rows.facts.get("is_aligned", True) for block in saved.values() for rows in block.values()):
-                return opened, saved
-            end_captures(connection, [opened.id])
-            return open_capture(connection, version_id, key, b"{}"), {}
+            key = self._key(place, plan, identity, is_shared=True)
+            opened = find_capture(connection, place.model_version_id, key)
+            if opened is not None:
+                end_captures(connection, [opened.id])
+
+    def _give_up(self, opened: OpenCapture, progress: _Progress, *, is_useless: bool) -> None:
+        """End captures with which nobody will go on, and those that keep nothing; that this fails hides no error."""
+        try:
+            with self._catalogue.write() as connection:
+                ended = [] if progress.own is None else [progress.own.id]
+                if is_useless or not saved_numbers(connection, opened.id):
+                    ended.append(opened.id)
+                end_captures(connection, ended)
+        except (MistiqueError, sa.exc.SQLAlchemyError) as error:
+            log.warning("stage %s: what it has stored is kept until garbage collection: %s", progress.name, error)
 
     def _fitted(self, plan: StreamPlan) -> tuple[dict[str, Any], float]:
         start = time.perf_counter()
@@ -208,6 +224,7 @@ class StageStreamer:
         blocks: range,
         progress: _Progress,
         write: StreamWrite,
+        place: StagePlace,
     ) -> None:
         """Run the stage for the rows of some row blocks, and store what it gives."""
         first, end = blocks.start * self._block_rows, min(blocks.stop * self._block_rows, plan.rows)
@@ -217,38 +234,47 @@ class StageStreamer:
         }
         ids = np.asarray(next(iter(sources.values())).index(), dtype=np.int64)
         frames = {name: self._frame(item, plan.columns[name], source) for name, source in sources.items()}
-        before = sum(source.seconds for source in sources.values())
-        start = time.perf_counter()
+        before, start = _read_seconds(sources), time.perf_counter()
         made = _execute(item, {**given, **frames}, progress, is_all=end - first == plan.rows)
-        loading = sum(source.seconds for source in sources.values())
-        seconds = [loading, time.perf_counter() - start - (loading - before)]
+        executed = time.perf_counter()
+        executing = executed - start - (_read_seconds(sources) - before)
         if progress.streams and made.keys() != progress.streams.keys():
             raise NotInBlocksError(
                 f"stage {progress.name!r} gave the outputs {_listed(made)} for rows {first} to {end - 1}, and "
                 f"{_listed(progress.streams)} for those before them; let it give the same outputs for all rows"
             )
-        was_aligned = progress.is_aligned
         kept = [_keeps_rows(frame, ids, output, progress.name) for output, frame in made.items()]
-        progress.is_aligned &= all(kept)
+        was_aligned, progress.is_aligned = progress.is_aligned, progress.is_aligned and all(kept)
         if progress.is_shared and not progress.is_aligned:
             raise NotInBlocksError(
                 f"stage {progress.name!r} drops rows, so that no task can know where the row blocks of another one "
                 "begin; leave out blocks=, so that one task does all of them"
             )
-        cut: dict[str, Iterator[StreamedBlock]] = {}
+        if was_aligned and not progress.is_aligned:
+            progress.own, progress.own_from = self._own(place), blocks.start
+            write.go_on_with(progress.own)
+        reading, cut = _read_seconds(sources), {}
         for output, frame in made.items():
             what = f"the output {output!r} of stage {progress.name!r}" if output else f"stage {progress.name!r}"
             stream = progress.streams.setdefault(output, FrameStream(self._block_rows, what, derived=True))
             if was_aligned:
                 stream.begin_at(blocks.start)
-            cut[output] = _cut(stream.add(frame, is_whole=progress.is_aligned))
+            cut[output] = list(_cut(stream.add(frame, is_whole=progress.is_aligned)))
+        loading = _read_seconds(sources)
+        seconds = (loading, executing, time.perf_counter() - executed - (loading - reading))
         if not progress.is_aligned:
-            progress.seconds = (progress.seconds[0] + seconds[0], progress.seconds[1] + seconds[1])
-            _store_unaligned(cut, progress, write, -(-plan.rows // self._block_rows))
+            progress.seconds = added(progress.seconds, seconds)
+            _store_unaligned(cut, progress, write)
             return
-        for number in blocks:
-            write.add(number, {output: next(stream) for output, stream in cut.items()}, {"seconds": seconds})
-            seconds = [0.0, 0.0]
+        for place_in_window, number in enumerate(blocks):
+            write.add(number, {output: made[place_in_window] for output, made in cut.items()}, {"seconds": seconds})
+            seconds = (0.0, 0.0, 0.0)
+
+    def _own(self, place: StagePlace) -> OpenCapture:
+        """Begin a capture with which no other try goes on."""
+        with self._catalogue.write() as connection:
+            key = json_hash({"stage": [place.name, uuid.uuid4().hex]})
+            return open_capture(connection, place.model_version_id, key, b"{}")
 
     def _frame(self, item: Stage, columns: Sequence[ColumnRecord], source: StoredWindow) -> pd.DataFrame:
         """Return the rows of an input: read column by column when it is touched, where the stage may have that."""
@@ -273,38 +299,47 @@ class StageStreamer:
         """Record the stage: with its outputs if all row blocks are there, else as one that did its share."""
         start = time.perf_counter()
         with self._catalogue.read() as connection:
+            aligned = load_numbered_blocks(connection, opened.id)
+            own = {} if progress.own is None else load_numbered_blocks(connection, progress.own.id)
             check_open(connection, opened.id)
-            saved = list(load_numbered_blocks(connection, opened.id).values())
         deterministic = item.deterministic
         total = -(-plan.rows // self._block_rows)
-        if progress.is_aligned and len(saved) < total:
-            log.info("stage %s: %d of %d row blocks are stored", place.name, len(saved), total)
+        if progress.is_aligned and len(aligned) < total:
+            log.info("stage %s: %d of %d row blocks are stored", place.name, len(aligned), total)
             with self._catalogue.write() as connection:
                 _finish_share(connection, stage_id, deterministic)
             return
+        if progress.own is not None:
+            aligned = {number: block for number, block in aligned.items() if number < progress.own_from}
+        _check_outputs(place.name, list(aligned.values()))
         outputs = self._committer.outputs()
-        loading, executing = progress.seconds
+        seconds = progress.seconds
         try:
-            made = assemble_outputs(saved, self._block_rows, place.name)
+            made = assemble_outputs([*aligned.values(), *own.values()], self._block_rows, place.name)
         except InvalidInputError as error:
             raise NotInBlocksError(str(error)) from error
-        for output, item_made in made.items():
-            outputs.add_assembled(output, item_made.frame, item_made.stored_bytes)
-            loading, executing = loading + item_made.seconds[0], executing + item_made.seconds[1]
-        if not outputs.frames:
-            raise NotInBlocksError(f"stage {place.name!r} gave no rows")
+        for output, found in made.items():
+            outputs.add_assembled(output, found.frame, found.stored_bytes)
+            seconds = added(seconds, found.seconds)
+        for output in progress.streams.keys() - made.keys():
+            empty = progress.streams[output].empty
+            assert empty is not None
+            what = f"the output {output!r} of stage {place.name!r}"
+            outputs.add_frame(output, empty, row_id=None, derived=True, what=what)
+        captures = [opened.id] if progress.own is None else [opened.id, progress.own.id]
         names = list(plan.frames)
         needs = {frame.output: item.needs(frame.output, names) for frame in outputs.frames}
 
         def register(connection: sa.Connection, unclaimed: dict[bytes, int]) -> None:
             end_capture(connection, opened.id)
+            end_captures(connection, captures)
             outputs.register(
                 connection, unclaimed, model_version_id=place.model_version_id, stage_id=stage_id, name=place.name
             )
             finish_stage(
                 connection,
                 stage_id,
-                StageSeconds(loading, transformer_seconds, executing, time.perf_counter() - start),
+                StageSeconds(seconds[0], transformer_seconds, seconds[1], seconds[2] + time.perf_counter() - start),
                 fingerprint=identity if deterministic else None,
                 deterministic=deterministic,
                 hyperparameters=progress.hyperparameters,
@@ -366,14 +401,26 @@ def _execute(item: Stage, inputs: Mapping[str, Any], progress: _Progress, *, is_
     return result.frames
 
 
-def _store_unaligned(
-    cut: Mapping[str, Iterator[StreamedBlock]], progress: _Progress, write: StreamWrite, total: int
-) -> None:
+def _store_unaligned(cut: Mapping[str, Sequence[StreamedBlock]], progress: _Progress, write: StreamWrite) -> None:
     """Store the row blocks of outputs that have dropped rows, each by itself, as they fill."""
-    for output, stream in cut.items():
-        for block in stream:
-            write.add(total + progress.count, {output: block}, {"is_aligned": False})
+    for output, blocks in cut.items():
+        for block in blocks:
+            write.add(progress.count, {output: block}, {})
             progress.count += 1
+
+
+def _read_seconds(sources: Mapping[str, StoredWindow]) -> float:
+    return sum(source.seconds for source in sources.values())
+
+
+def _check_outputs(name: str, saved: Sequence[CapturedBlock]) -> None:
+    """Refuse row blocks of which some have other outputs than others."""
+    for block in saved[1:]:
+        if block.keys() != saved[0].keys():
+            raise NotInBlocksError(
+                f"stage {name!r} gave the outputs {_listed(block)} for some row blocks, and {_listed(saved[0])} for "
+                "others; let it give the same outputs for all rows"
+            )
 
 
 def _cut(blocks: Iterator[StreamedBlock]) -> Iterator[StreamedBlock]:

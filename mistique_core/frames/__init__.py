@@ -7,7 +7,7 @@ from mistique_core.frames.logical_type import LogicalType, pandas_dtype
 from mistique_core.frames.object_identity import TextCache
 from mistique_core.frames.row_id import ROW_ID, check_row_id, split_row_id
 from mistique_core.frames.row_index import RowIndex
-from mistique_core.frames.source_row_id import stream_with_row_ids, with_row_id
+from mistique_core.frames.source_row_id import checked_frames, stream_with_row_ids, with_row_id
 
 __all__ = [
     "ROW_ID",
@@ -18,6 +18,7 @@ __all__ = [
     "RowIndex",
     "TextCache",
     "check_row_id",
+    "checked_frames",
     "decode_column",
     "encode_column",
     "join_blocks",

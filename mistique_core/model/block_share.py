@@ -10,6 +10,8 @@ from typing import Any
 from mistique_core.errors import InvalidInputError
 
 _SHARE = re.compile(r"\s*(\d+)\s*/\s*(\d+)\s*")
+_RANGE = re.compile(r"\s*[\[(]\s*(\d+)\s*,\s*(\d+)\s*[\])]\s*")
+"""As a template renders a list to a text."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +44,16 @@ class BlockShare:
             return value
         if isinstance(value, range):
             value = [value.start, value.stop] if value.step == 1 else None
-        if isinstance(value, str):
-            found = _SHARE.fullmatch(value)
+        given = value
+        if isinstance(given, str):
+            found = _SHARE.fullmatch(given)
             number, shares = map(int, found.groups()) if found else (0, 0)
             if 1 <= number <= shares:
                 return cls(number - 1, number, shares)
-        elif isinstance(value, Sequence) and len(value) == 2:
-            try:
-                first, end = map(int, value)
-            except (TypeError, ValueError):
-                first = end = -1
+            pair = _RANGE.fullmatch(given)
+            given = [int(item) for item in pair.groups()] if pair else given
+        if isinstance(given, Sequence) and len(given) == 2 and all(type(item) is int for item in given):
+            first, end = given
             if 0 <= first < end:
                 return cls(first, end)
         raise InvalidInputError(

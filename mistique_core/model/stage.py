@@ -53,7 +53,8 @@ class StageResult:
 
         for name, frames in self.streams.items():
             given = list(frames)
-            self.frames[name] = pd.concat(given) if given else pd.DataFrame()
+            filled = [frame for frame in given if len(frame)]
+            self.frames[name] = pd.concat(filled) if filled else given[0] if given else pd.DataFrame()
         self.streams = {}
 
 
@@ -77,6 +78,10 @@ class Stage(ABC):
     row_wise: bool = False
     """Whether a row of an output depends only on the rows of the inputs with the same row id and on what the
     stage has learned, bit for bit, so that a few rows can be computed from a few rows."""
+
+    whole_up_to_rows: int = 0
+    """Inputs of at most so many rows are executed as a whole even if the stage is `row_wise`: it takes another way
+    then, whose last bits may differ."""
 
     lazy: bool = True
     """Whether the input frames may be lazy ones, whose columns are read when they are touched

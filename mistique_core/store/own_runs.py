@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from mistique_core.errors import MistiqueError
 from mistique_core.store.run import Run
 
 Result = TypeVar("Result")
@@ -38,7 +37,7 @@ class OwnRuns:
                 run, names = self._start(project, model), set()
         try:
             result = action(run)
-        except MistiqueError as error:
+        except BaseException as error:  # the frames may come from code of the user
             if not names:
                 run.finish(f"{type(error).__name__}: {error}")
             raise

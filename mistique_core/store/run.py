@@ -22,7 +22,7 @@ from mistique_core.engine.outputs import OutputSet, PreparedFrame
 from mistique_core.engine.stage_place import StagePlace
 from mistique_core.engine.stage_runner import StageOutcome
 from mistique_core.errors import InvalidInputError, MistiqueError
-from mistique_core.frames import check_row_id, stream_with_row_ids
+from mistique_core.frames import check_row_id, checked_frames, stream_with_row_ids
 from mistique_core.materialization import KeepAll, Policy
 from mistique_core.model import BlockShare, IntermediateRef, LogReport, Ref, Stage, StageKind
 from mistique_core.model.names import check_name
@@ -255,21 +255,34 @@ class Run:
             If they cannot be stored, differ in their columns or types, or a row id comes twice; nothing is then kept.
         """
         check_name("intermediate", intermediate)
+        what = f"frame {intermediate!r}"
+        if isinstance(frames, pd.DataFrame) or not isinstance(frames, Iterable):
+            raise InvalidInputError(
+                f"{what} is a {type(frames).__name__}, not frames that follow each other; use log_frame, or give a list"
+            )
+        if row_id is not None and not isinstance(row_id, str):
+            raise InvalidInputError(
+                f"row_id of {what} is a {type(row_id).__name__}; name a column, or give the frames an index named "
+                "'row_id'"
+            )
         start = time.perf_counter()
-        given = iter(frames) if derived else stream_with_row_ids(frames, row_id, f"frame {intermediate!r}")
-        streamed = self._store.frame_streamer.store(self.version_id, intermediate, {"": given}, derived=derived)
+        given = checked_frames(frames, what)
+        if not derived:
+            given = stream_with_row_ids(given, row_id, what, keeps_index=False)
         outputs = self._store.committer.outputs()
-        for made in streamed.outputs.values():
-            outputs.add_assembled("", made.frame, made.stored_bytes)
-        for frame in streamed.empty.values():
-            outputs.add_frame("", frame, row_id=None, derived=derived, what=f"frame {intermediate!r}")
-        pending = self._pending(intermediate, outputs, outputs.frames[0])
+        streamer = self._store.frame_streamer
+        with streamer.kept(self.version_id, intermediate, {"": given}, derived=derived) as streamed:
+            for made in streamed.outputs.values():
+                outputs.add_assembled("", made.frame, made.stored_bytes)
+            for frame in streamed.empty.values():
+                outputs.add_frame("", frame, row_id=None, derived=derived, what=what)
+            pending = self._pending(intermediate, outputs, outputs.frames[0])
 
-        def register(connection: sa.Connection, unclaimed: dict[bytes, int]) -> LogReport:
-            end_capture(connection, streamed.opened.id)
-            return pending.register(connection, unclaimed)
+            def register(connection: sa.Connection, unclaimed: dict[bytes, int]) -> LogReport:
+                end_capture(connection, streamed.opened.id)
+                return pending.register(connection, unclaimed)
 
-        report = self._store.committer.commit([Pending(outputs, register)])[0]
+            report = self._store.committer.commit([Pending(outputs, register)])[0]
         return replace(report, seconds=time.perf_counter() - start)
 
     def log_array(

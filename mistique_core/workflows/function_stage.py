@@ -13,7 +13,7 @@ import pandas as pd
 
 from mistique_core.errors import InvalidInputError
 from mistique_core.fitted.facts.hyperparameters import hyperparameters_of
-from mistique_core.frames import stream_with_row_ids, with_row_id
+from mistique_core.frames import checked_frames, stream_with_row_ids, with_row_id
 from mistique_core.lineage import imported_packages
 from mistique_core.model import Ref, Stage, StageResult
 from mistique_core.model.ref import find_refs
@@ -187,7 +187,7 @@ def as_stage_result(value: Any, name: str) -> StageResult:
         if isinstance(item, pd.DataFrame):
             result.frames[key] = item
         elif isinstance(item, Iterator):
-            result.streams[key] = _frames_only(item, name)
+            result.streams[key] = checked_frames(item, f"stage function {name}")
         elif is_fitted_object(item):
             result.fitted[key or _OUTPUT] = item
             result.hyperparameters.update(hyperparameters_of(item))
@@ -202,16 +202,6 @@ def as_stage_result(value: Any, name: str) -> StageResult:
                 "or a dict of DataFrames, fitted estimators and numbers"
             )
     return result
-
-
-def _frames_only(items: Iterator[Any], name: str) -> Iterator[pd.DataFrame]:
-    """Yield the frames that a function yields, and refuse anything else."""
-    for item in items:
-        if not isinstance(item, pd.DataFrame):
-            raise InvalidInputError(
-                f"stage function {name} yielded a {type(item).__name__}; yield DataFrames that follow each other"
-            )
-        yield item
 
 
 def _placeholder(value: Any, path: str, inputs: Mapping[str, Ref]) -> Any:

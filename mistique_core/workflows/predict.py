@@ -38,6 +38,7 @@ class PredictStage(Stage):
     kind = StageKind.PREDICT
     outputs = ("",)
     row_wise = True
+    whole_up_to_rows = _BLOCK_ROWS
 
     def __init__(self, keep: Sequence[str] = ()) -> None:
         self.keep = list(keep)

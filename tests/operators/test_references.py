@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -77,3 +78,42 @@ def test_wrong_inputs(value: Any, message: str) -> None:
             stage_inputs(given)
         assert message in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+class Mapped(Sequence[Any]):
+    """What mapped tasks returned, as Airflow hands it over: no list."""
+
+    def __init__(self, *values: Any) -> None:
+        self._values = values
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._values[place]
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+@pytest.mark.parametrize("values", [(FRAME, None), (None, FRAME, None), (FRAME, FRAME)])
+def test_mapped_tasks_that_made_one_intermediate(values: tuple[Any, ...]) -> None:
+    given = Mapped(*(wire(value) for value in values))
+    assert stage_inputs(given) == {"data": FRAME}
+    assert stage_inputs({"train": given}) == {"train": FRAME}
+    assert references_from_xcom(given) == FRAME
+
+
+def test_a_single_mapped_task() -> None:
+    given = Mapped(wire(FRAME))
+    assert stage_inputs(given) == {"data": FRAME}
+    assert references_from_xcom(given) == [FRAME], "a fan-in may be over one"
+
+
+@pytest.mark.parametrize("values", [(0.5,), (3, 3, 3), (5, None), ("a", "a"), (True, 1), (None, None)])
+def test_what_mapped_tasks_returned_stays_a_list(values: tuple[Any, ...]) -> None:
+    assert references_from_xcom(Mapped(*values)) == list(values)
+
+
+def test_references_to_several_intermediates_stay_several() -> None:
+    other = IntermediateRef("p", "m", 3, "x_1", 10, 8)
+    assert references_from_xcom(Mapped(wire(FRAME), wire(other))) == [FRAME, other]
+    with pytest.raises(InvalidInputError, match="input 'data' is"):
+        stage_inputs(Mapped(wire(FRAME), wire(other)))

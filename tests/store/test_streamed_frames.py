@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -185,3 +186,99 @@ def test_the_catalogue_comes_back_from_the_files(store: Mistique) -> None:
     found = store.get_intermediates("p.m.homes.*", strategy="read").to_pandas()
     pd.testing.assert_frame_equal(found, frame, check_names=False, check_exact=True)
     assert is_clean(store)
+
+
+def refilled(rows: int) -> Iterator[pd.DataFrame]:
+    """Yield one frame again and again, with other values each time."""
+    buffer = np.empty(rows)
+    for number in range(7):
+        buffer[:] = number
+        yield pd.DataFrame({"x": buffer}, copy=False)
+
+
+@pytest.mark.parametrize("rows", [30, 64, 100])
+def test_a_frame_may_be_changed_when_the_next_one_is_asked_for(store: Mistique, rows: int) -> None:
+    store.log_frames("p", "m", "homes", refilled(rows))
+    found = store.get_intermediates("p.m.homes.x").to_pandas()["x"].to_numpy()
+    np.testing.assert_array_equal(found, np.repeat(np.arange(7.0), rows))
+    assert is_clean(store)
+
+
+def filtered(rows: int) -> Iterator[pd.DataFrame]:
+    for part in parts(table(rows), [100, 50]):
+        yield part[part["rooms"] > 2]
+
+
+def filtered_at_once(rows: int) -> pd.DataFrame:
+    return table(rows)[table(rows)["rooms"] > 2]
+
+
+def test_an_index_is_taken_as_that_of_one_frame_is(store: Mistique, tmp_path: Path) -> None:
+    path = tmp_path / "homes.csv"
+    pd.DataFrame({"id": [10, 7, 3, 5], "price": [1.0, 2.0, 3.0, 4.0]}).to_csv(path, index=False)
+    with store.run("p", "m") as run:
+        run.stage("csv", ReadCsvStage(str(path), options={"index_col": "id"}))
+        run.stage("csv_parts", ReadCsvStage(str(path), options={"index_col": "id", "chunksize": 2}))
+        run.stage("whole", FunctionStage(filtered_at_once, {"rows": 300}, deterministic=True))
+        run.stage("parts", FunctionStage(filtered, {"rows": 300}, deterministic=True))
+    assert address(store, "csv_parts") == address(store, "csv")
+    assert address(store, "parts") == address(store, "whole")
+    frame = pd.DataFrame({"a": [1, 2, 3]}, index=[10, 7, 3])
+    for log in (lambda: store.log_frame("p", "o", "x", frame), lambda: store.log_frames("p", "o", "x", [frame])):
+        with pytest.raises(InvalidInputError, match="never matched by position"):
+            log()
+
+
+@pytest.mark.parametrize(
+    ("frames", "options", "message"),
+    [
+        (table(3), {}, "is a DataFrame, not frames that follow"),
+        (None, {}, "is a NoneType"),
+        ([table(3)["price"]], {}, "gives a Series"),
+        ([table(3)], {"row_id": np.arange(3)}, "row_id of frame 'homes' is a ndarray"),
+        ([table(3).assign(row_id=[5, 9, 7]), table(3)], {}, "row ids in some of its frames"),
+    ],
+)
+def test_wrong_arguments(store: Mistique, frames: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        store.log_frames("p", "m", "homes", frames, **options)
+    assert is_clean(store)
+
+
+def test_a_run_whose_frames_fail_has_failed(store: Mistique) -> None:
+    with pytest.raises(ValueError, match="no more homes"):
+        store.log_frames("p", "m", "homes", fails(200))
+    with store.catalogue.read() as connection:
+        assert connection.execute(sa.text("SELECT state FROM experiment_run")).scalar_one() == "failed"
+    assert is_clean(store)
+
+
+def test_parts_without_rows_do_not_count(store: Mistique) -> None:
+    empty = pd.DataFrame({"a": pd.Series([], dtype="float64")})
+    store.log_frames("p", "m", "homes", [pd.DataFrame({"a": range(64)}), empty, pd.DataFrame({"a": range(64)}), empty])
+    store.log_frame("p", "m", "whole", pd.DataFrame({"a": [*range(64), *range(64)]}))
+    assert address(store, "homes") == address(store, "whole")
+
+
+def slow_and_derived(data: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    for part in parts(data, [100]):
+        yield part[["price"]]
+
+
+def test_seconds_of_a_generator(store: Mistique) -> None:
+    with store.run("p", "m") as run:
+        homes = run.stage("homes", FunctionStage(yields, {"rows": 5_000})).outputs[""]
+        run.stage("made", *FunctionStage.bind(slow_and_derived, [homes], {}))
+    with store.catalogue.read() as connection:
+        rows = connection.execute(sa.text("SELECT load_seconds, exec_seconds, store_seconds FROM stage")).all()
+    assert all(seconds >= 0 for row in rows for seconds in row)
+
+
+def test_what_cannot_be_stored_beside_a_generator_leaves_nothing(store: Mistique) -> None:
+    with pytest.raises(InvalidInputError), store.run("p", "m") as run:
+        run.stage("homes", FunctionStage(one_is_bad, {"rows": 200}))
+    assert is_clean(store)
+
+
+def one_is_bad(rows: int) -> dict[str, Any]:
+    return {"ok": parts(table(rows), []), "bad": pd.DataFrame({"x": [{}, {}]})}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,8 @@ import sqlalchemy as sa
 from mistique_core import Mistique
 from mistique_core.catalogue.entities import RunKey
 from mistique_core.catalogue.tables import capture, capture_block, stage
+from mistique_core.engine.block_write import BlockWrite
+from mistique_core.engine.streamed_stage import StageStreamer
 from mistique_core.errors import InvalidInputError
 from mistique_core.workflows import FunctionStage
 from tests.killed_registration import kill_at_registration
@@ -162,3 +165,56 @@ def test_a_stage_that_is_not_row_wise_is_refused(tmp_path: Path) -> None:
         random = FunctionStage.bind(computes, [given], {}, row_wise=True, deterministic=False)
         with pytest.raises(InvalidInputError, match="other values each time"):
             run.stage("made", *random, blocks="1/2")
+
+
+@pytest.mark.parametrize("name", ["computes", "is_dear"])
+def test_two_tries_at_once_make_it_once(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A try that Airflow takes for dead goes on while the next one does the same, from another row block on."""
+    folder = tmp_path / "store"
+    with Mistique.open(folder, **SETTINGS) as store:
+        store.run("p", "m", key=KEY).stage("homes", FunctionStage(homes_in_parts, {}, deterministic=True))
+    reached, go_on = threading.Event(), threading.Event()
+    original = StageStreamer._run_window
+
+    def paused(self: StageStreamer, item: Any, plan: Any, given: Any, blocks: range, *rest: Any) -> None:
+        if threading.current_thread().name == "zombie" and blocks.start >= 3:
+            reached.set()
+            assert go_on.wait(120)
+        original(self, item, plan, given, blocks, *rest)
+
+    monkeypatch.setattr(StageStreamer, "_run_window", paused)
+    outcomes: dict[str, Any] = {}
+
+    def work() -> None:
+        with Mistique.open(folder, **SETTINGS) as own:
+            outcomes["zombie"] = run_once(own, name)
+
+    thread = threading.Thread(target=work, name="zombie")
+    thread.start()
+    assert reached.wait(120)
+    with Mistique.open(folder, **SETTINGS) as store:
+        outcomes["retry"] = run_once(store, name)
+        go_on.set()
+        thread.join(120)
+        assert all(outcome.outputs[""].intermediate == "made" for outcome in outcomes.values())
+        found = store.get_intermediates("p.m@1.made.*", strategy="read").to_pandas()
+        pd.testing.assert_frame_equal(found, expected_of(name), check_exact=True)
+        assert store.check(read_data=True).problems == ()
+
+
+def test_equal_content_is_registered_before_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others may delete what was taken over until it is registered, so that is not left to the end."""
+    count = 0
+    original = BlockWrite.register
+
+    def counted(self: BlockWrite, record: Any, addresses: Any) -> None:
+        nonlocal count
+        count += 1
+        original(self, record, addresses)
+
+    monkeypatch.setattr(BlockWrite, "register", counted)
+    with Mistique.open(tmp_path / "store", block_rows=100) as store:
+        for _ in range(2):
+            count = 0
+            store.log_frames("p", "m", "homes", homes_in_parts())
+    assert count >= ROWS // 100 // 16

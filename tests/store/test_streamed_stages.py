@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeRegressor
 
 from mistique_core import Mistique
 from mistique_core.catalogue.tables import capture
+from mistique_core.errors import InvalidInputError
 from mistique_core.workflows import FunctionStage
 from mistique_core.workflows.avg import AvgStage
 from mistique_core.workflows.drop_columns import DropColumnsStage
@@ -72,6 +74,10 @@ def no_rows(data: pd.DataFrame) -> pd.DataFrame:
     return data[data["c0"] > 100]
 
 
+def one_is_empty(data: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return {"all": data[["c0"]] * 2, "none": data[data["c0"] > 100][["kind", "text"]]}
+
+
 def joins(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"sum": left["c0"] + right["mean"], "kind": left["kind"]})
 
@@ -97,7 +103,9 @@ def addresses(store: Mistique) -> list[tuple[str, bytes]]:
     return [(str(row.name), bytes(row.address)) for row in rows]
 
 
-@pytest.mark.parametrize("function", [adds, drops_rows, drops_later_rows, two_outputs, touches_all])
+@pytest.mark.parametrize(
+    "function", [adds, drops_rows, drops_later_rows, two_outputs, touches_all, no_rows, one_is_empty]
+)
 def test_the_same_address_as_with_all_rows_in_memory(tmp_path: Path, function: Callable[..., Any]) -> None:
     whole, streamed = open_store(tmp_path / "whole"), open_store(tmp_path / "streamed", stream_bytes=0)
     expected, made = run_stage(whole, function), run_stage(streamed, function)
@@ -125,7 +133,6 @@ def test_that_it_ran_by_row_blocks(tmp_path: Path, caplog: pytest.LogCaptureFixt
         (sorts, "another order"),
         (other_type, "float64 in the column 'count'"),
         (gives_metric, "mean besides frames"),
-        (no_rows, "no rows"),
     ],
 )
 def test_what_cannot_be_streamed_runs_with_all_rows(
@@ -185,3 +192,48 @@ def test_row_blocks_by_several_tasks(tmp_path: Path) -> None:
     assert all(item.outputs[""].version == 2 for item in taken)
     assert len({item.outputs[""] for item in taken}) == 1
     assert store.check(read_data=True).problems == ()
+
+
+def test_bytes_and_seconds_of_several_outputs(tmp_path: Path) -> None:
+    whole, streamed = open_store(tmp_path / "whole"), open_store(tmp_path / "streamed", stream_bytes=0)
+    run_stage(whole, two_outputs)
+    run_stage(streamed, two_outputs)
+    columns = ["intermediate", "stored_bytes"]
+    expected, found = whole.intermediates("p")[columns], streamed.intermediates("p")[columns]
+    for name in ("made_high", "made_all"):
+        sizes = [int(item.loc[item["intermediate"] == name, "stored_bytes"].iloc[0]) for item in (expected, found)]
+        assert sizes[1] == pytest.approx(sizes[0], rel=0.2)
+    with streamed.catalogue.read() as connection:
+        row = connection.execute(sa.select(stage_table).where(stage_table.c.name == "made")).one()
+    assert row.load_seconds > 0
+    assert row.exec_seconds > 0
+    assert row.store_seconds > 0
+
+
+def test_an_input_without_rows_is_shared_too(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "store")
+    with store.run("p", "m") as run:
+        given = run.stage("source", FunctionStage(source, {}, deterministic=True)).outputs[""]
+        none = run.stage("none", *FunctionStage.bind(no_rows, [given], {}, row_wise=True)).outputs[""]
+        item, inputs = FunctionStage.bind(adds, [none], {}, row_wise=True)
+        refs = {run.stage("made", item, inputs, blocks=f"{n}/2", map_index=n).outputs[""] for n in (1, 2)}
+    assert len(refs) == 1
+    assert next(iter(refs)).rows == 0
+
+
+def test_predictions_of_few_rows_are_one_call(tmp_path: Path) -> None:
+    whole, streamed = open_store(tmp_path / "whole"), open_store(tmp_path / "streamed", stream_bytes=0)
+    for store in (whole, streamed):
+        with store.run("p", "m") as run:
+            given = run.stage("source", FunctionStage(source, {}, deterministic=True)).outputs[""]
+            model = run.stage("fit", *FunctionStage.bind(fits_line, [given], {})).outputs["model"]
+            inputs = {"model": model, "data": given}
+            run.stage("predictions", PredictStage(), inputs)
+            if store is streamed:
+                with pytest.raises(InvalidInputError, match="takes up to 4096 rows as a whole"):
+                    run.stage("shared", PredictStage(), inputs, blocks="1/2")
+    assert addresses(streamed) == addresses(whole)
+
+
+def fits_line(data: pd.DataFrame) -> LinearRegression:
+    return LinearRegression().fit(data[["c0", "c2", "count"]], data["c0"] * 0.1 + data["c2"])
