@@ -15,6 +15,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from mistique_core import Mistique
 from mistique_core.catalogue.tables import capture
+from mistique_core.catalogue.tables import stage as stage_table
 from mistique_core.errors import InvalidInputError
 from mistique_core.workflows import FunctionStage
 from mistique_core.workflows.avg import AvgStage
