@@ -13,6 +13,7 @@ from mistique_core.cli import (
     compact,
     completion,
     delete,
+    describe,
     diagnose,
     doctor,
     explain,
@@ -55,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = (
         ls,
         show,
+        describe,
         get,
         explain,
         diagnose,
