@@ -28,6 +28,7 @@ from mistique_core.cli import (
     rebuild,
     show,
     stats,
+    tensorboard,
     workflow,
     zillow,
 )
@@ -72,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
         compact,
         check,
         rebuild,
+        tensorboard,
         doctor,
         completion,
     )
