@@ -45,7 +45,7 @@ from tensorboard import program
 from tensorboard.plugins.core import core_plugin
 from tensorboard.plugins.projector import projector_plugin
 server = program.TensorBoard([core_plugin.CorePluginLoader(), projector_plugin.ProjectorPlugin])
-server.configure()
+server.configure(argv=["", *sys.argv[1:]])
 server.main()
 """
 
