@@ -13,6 +13,7 @@ from mistique_core.cli import (
     compact,
     completion,
     delete,
+    describe,
     diagnose,
     doctor,
     explain,
@@ -27,6 +28,7 @@ from mistique_core.cli import (
     rebuild,
     show,
     stats,
+    tensorboard,
     workflow,
     zillow,
 )
@@ -55,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = (
         ls,
         show,
+        describe,
         get,
         explain,
         diagnose,
@@ -70,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
         compact,
         check,
         rebuild,
+        tensorboard,
         doctor,
         completion,
     )
