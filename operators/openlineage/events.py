@@ -28,9 +28,9 @@ def operator_lineage(facts: TaskFacts) -> OperatorLineage[Any, Any]:
 def dataset_name(facts: DatasetFacts) -> tuple[str, str]:
     """Return namespace and name: together ``mistique://project/model@version/intermediate``, percent-encoded.
 
-    A fitted object, which may have the name of an intermediate, is ``model@version/fitted/name``.
+    A fitted object, which may have the name of an intermediate, is ``model@version/fitted/stage/name``.
     """
-    middle = "" if facts.fitted_type is None else "fitted/"
+    middle = "" if facts.fitted_type is None else f"fitted/{quote(facts.fitted_by, safe='')}/"
     name = f"{quote(facts.model, safe='')}@{facts.version}/{middle}{quote(facts.name, safe='')}"
     return f"mistique://{quote(facts.project, safe='')}", name
 

@@ -18,6 +18,8 @@ class DatasetFacts:
         Its address.
     fitted_type
         Import path of the class of a fitted object; ``None`` for an intermediate.
+    fitted_by
+        The stage that fitted it.
     rows
         Number of rows; 0 for a fitted object.
     columns
@@ -41,6 +43,7 @@ class DatasetFacts:
     version: int
     name: str
     fitted_type: str | None = None
+    fitted_by: str = ""
     rows: int = 0
     columns: tuple[tuple[str, str], ...] = ()
     column_count: int = 0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mistique_core.catalogue.intermediates import IntermediateRecord
     from mistique_core.diagnostics import DiagnosticResult
     from mistique_core.engine import StageOutcome
-    from mistique_core.model import Ref
+    from mistique_core.model import FittedRef, Ref
     from mistique_core.store import Mistique
 
 MOST_COLUMNS = 200
@@ -40,10 +40,23 @@ class _Catalogue:
         from mistique_core.model import FittedRef
 
         if isinstance(ref, FittedRef):
-            return DatasetFacts(ref.project, ref.model, ref.version, ref.name, fitted_type=ref.type_name)
+            return self._fitted(ref)
         with self.store.catalogue.read() as connection:
             record = intermediate_by_id(connection, ref.id)
         return self.described(record)
+
+    def _fitted(self, ref: FittedRef) -> DatasetFacts:
+        """Return the facts of a fitted object, whose name is one only within its stage."""
+        import sqlalchemy as sa
+
+        from mistique_core.catalogue.tables import fitted, stage
+
+        wanted = sa.select(stage.c.name).join(fitted, fitted.c.stage_id == stage.c.id).where(fitted.c.id == ref.id)
+        with self.store.catalogue.read() as connection:
+            stage_name = connection.scalar(wanted)
+        return DatasetFacts(
+            ref.project, ref.model, ref.version, ref.name, fitted_type=ref.type_name, fitted_by=stage_name or ""
+        )
 
     def named(self, project: str, model: str, version: int, name: str) -> DatasetFacts:
         """Return the facts of an intermediate."""

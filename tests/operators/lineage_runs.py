@@ -39,7 +39,12 @@ def asking_dag() -> Any:
 
     with DAG("asking", schedule=None) as dag:
         for strategy in ("read", "rerun"):
-            request = {"technique": "pointq", "keys": "homes.linear.add_column.size", "row_id": [3], "strategy": strategy}
+            request = {
+                "technique": "pointq",
+                "keys": "homes.linear.add_column.size",
+                "row_id": [3],
+                "strategy": strategy,
+            }
             DiagnoseOperator(task_id=strategy, request=request)
     return dag
 
@@ -51,6 +56,27 @@ def refused_dag() -> Any:
 
     with DAG("refused", schedule=None) as dag:
         DiagnoseOperator(task_id="ask", request={"technique": "pointq", "keys": "no.such.thing.here", "row_id": [3]})
+    return dag
+
+
+def unlucky_dag() -> Any:
+    """Return a DAG with a task that cannot look its datasets up any more when it has ended."""
+    from airflow.sdk import DAG, BaseOperator
+
+    from operators.openlineage.gather import capture_facts
+    from operators.openlineage.source import LineageSource, keep_task_facts
+
+    class Forgetful(LineageSource, BaseOperator):
+        def execute(self, context: Any) -> None:
+            from operators import MistiqueHook
+
+            store = MistiqueHook().store
+            layer = {"name": "missing", "state": "stored"}
+            report = {"project": "p", "model": "m", "version": 1, "layers": [layer]}
+            keep_task_facts(context, lambda: capture_facts(store, report))
+
+    with DAG("unlucky", schedule=None) as dag:
+        Forgetful(task_id="forgetful")
     return dag
 
 
@@ -86,6 +112,7 @@ def main(folder: Path, names: list[str]) -> None:
         "wide": wide_dag,
         "asking": asking_dag,
         "refused": refused_dag,
+        "unlucky": unlucky_dag,
         "network": lambda: network_dag(folder),
     }
     states = []
