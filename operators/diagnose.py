@@ -10,6 +10,8 @@ from airflow.sdk import BaseOperator
 from operators.connection import DEFAULT_CONNECTION
 from operators.hook import MistiqueHook
 from operators.links import RunPageLink
+from operators.openlineage.gather import answer_facts
+from operators.openlineage.source import LineageSource, keep_task_facts
 from operators.recorded_answer import answer_for_xcom
 from operators.refusal import one_line_refusals
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from mistique_core.store import Mistique
 
 
-class DiagnoseOperator(BaseOperator):
+class DiagnoseOperator(LineageSource, BaseOperator):
     """Answer one technique; the answer is shown in the run's tab MISTIQUE.
 
     XCom carries the machine-readable answer: sentence, strategy, plan, columns and the first 100
@@ -80,7 +82,15 @@ class DiagnoseOperator(BaseOperator):
         request = filled_in(given, self.left_out)
         technique = str(request.get("technique"))
         with one_line_refusals(context), MistiqueHook(self.mistique_conn_id).store as store:
-            return answer_for_xcom(store, context, technique, request, lambda: _ask(store, request), title=self.title)
+            results: list[DiagnosticResult] = []
+
+            def ask() -> DiagnosticResult:
+                results.append(_ask(store, request))
+                return results[-1]
+
+            answer = answer_for_xcom(store, context, technique, request, ask, title=self.title)
+            keep_task_facts(context, lambda: answer_facts(store, results[-1]))
+            return answer
 
 
 def filled_in(given: Mapping[str, Any], left_out: Collection[str] = ()) -> dict[str, Any]:

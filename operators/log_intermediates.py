@@ -11,13 +11,15 @@ from operators.connection import DEFAULT_CONNECTION
 from operators.hook import MistiqueHook
 from operators.links import RunPageLink
 from operators.named_function import named_function
+from operators.openlineage.gather import capture_facts
+from operators.openlineage.source import LineageSource, keep_task_facts
 from operators.stage_task import reuse_allowed
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class LogIntermediatesOperator(BaseOperator):
+class LogIntermediatesOperator(LineageSource, BaseOperator):
     """Feed rows to a saved Keras network, and log what its layers give as intermediates of a model.
 
     One task captures all layers of one network, since whoever computes a layer has computed those before it. Map the
@@ -127,7 +129,8 @@ class LogIntermediatesOperator(BaseOperator):
             from mistique_core.model import BlockShare
 
             share = BlockShare.parse(self.blocks)
-        run = MistiqueHook(self.mistique_conn_id).open_run(context, self.project, self.model)
+        hook = MistiqueHook(self.mistique_conn_id)
+        run = hook.open_run(context, self.project, self.model)
         report = run.log_network(
             self.network,
             named_function(self.input_function, self.input_arguments, "input_function"),
@@ -140,4 +143,6 @@ class LogIntermediatesOperator(BaseOperator):
             task_id=context["ti"].task_id,
         )
         self.log.info("%s", report)
-        return report.to_json()
+        told = report.to_json()
+        keep_task_facts(context, lambda: capture_facts(hook.store, told))
+        return told

@@ -12,6 +12,7 @@ from airflow.sdk import BaseOperator
 from operators.connection import DEFAULT_CONNECTION
 from operators.hook import MistiqueHook
 from operators.links import RunPageLink
+from operators.openlineage.source import LineageSource
 from operators.references import stage_inputs
 from operators.stage_task import run_stage_task
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mistique_core.model import Stage
 
 
-class StageOperator(BaseOperator):
+class StageOperator(LineageSource, BaseOperator):
     """An operator whose output is an intermediate of a model.
 
     XCom carries references only: ``task.output`` is the output, ``task.output["train"]`` one of

@@ -11,6 +11,7 @@ from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_d
 from operators.connection import DEFAULT_CONNECTION
 from operators.hook import MistiqueHook
 from operators.links import RunPageLink
+from operators.openlineage.source import LineageSource
 from operators.references import references_from_xcom
 from operators.stage_task import run_stage_task
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class DecoratedStageOperator(DecoratedOperator, PythonOperator):
+class DecoratedStageOperator(LineageSource, DecoratedOperator, PythonOperator):
     """Calls the function with frames and fitted objects in place of references.
 
     Parameters

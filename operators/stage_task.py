@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from mistique_core.planner.plan import format_bytes, format_seconds
 from operators.hook import MistiqueHook
+from operators.openlineage.gather import stage_facts
+from operators.openlineage.source import keep_task_facts
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -55,15 +57,20 @@ def run_stage_task(
     map_index = -1 if ti.map_index is None else ti.map_index
     name = intermediate if map_index < 0 or blocks is not None else f"{intermediate}_{map_index}"
     run = hook.open_run(context, project, model, workflow=workflow)
-    outcome = run.stage(
-        name,
-        stage,
-        inputs,
-        reuse=reuse_allowed(context, reuse),
-        map_index=map_index,
-        task_id=ti.task_id,
-        blocks=blocks,
-    )
+    try:
+        outcome = run.stage(
+            name,
+            stage,
+            inputs,
+            reuse=reuse_allowed(context, reuse),
+            map_index=map_index,
+            task_id=ti.task_id,
+            blocks=blocks,
+        )
+    except Exception as error:
+        keep_task_facts(context, lambda: stage_facts(hook.store, inputs, None), error)
+        raise
+    keep_task_facts(context, lambda: stage_facts(hook.store, inputs, outcome))
     if blocks is not None and not outcome.outputs:
         log.info(
             "stage %s: row blocks %s stored in %s; others are to come", name, blocks, format_seconds(outcome.seconds)

@@ -1,0 +1,1 @@
+"""What the tasks tell OpenLineage, where Airflow's provider for it is installed and switched on."""
