@@ -191,8 +191,10 @@ class StageRunner:
         try:
             identity = stage_identity(item, addresses)
             if blocks is not None:
-                made = self._share(place, stage_id, item, inputs, identity, blocks, reuse=reuse)
-                return self._outcome(place.name, made, made != stage_id, started)
+                shared = self._share(place, stage_id, item, inputs, identity, blocks, reuse=reuse)
+                if shared is None:
+                    return self._outcome(place.name, stage_id, True, started)
+                return self._outcome(place.name, shared, shared != stage_id, started)
             if reuse and identity is not None and self._take_over(place, stage_id, identity):
                 return self._outcome(place.name, stage_id, True, started)
             if not (wait_for_equal and reuse and identity is not None and item.deterministic):
@@ -226,8 +228,11 @@ class StageRunner:
         blocks: BlockShare,
         *,
         reuse: bool,
-    ) -> int:
-        """Do some row blocks; return the stage that has the outputs, or this one while others are to come."""
+    ) -> int | None:
+        """Do some row blocks; return the stage that has the outputs, or this one while others are to come.
+
+        ``None`` where this stage has taken over those of another run.
+        """
         plan = self._streamer.plan(item, inputs, blocks)
         if identity is not None:
             with named_lock(self._catalogue, f"stage {identity}"):
@@ -237,7 +242,7 @@ class StageRunner:
                 if reuse and self._take_over(place, stage_id, identity):
                     if plan is not None:
                         self._streamer.forget(place, plan, identity)
-                    return stage_id
+                    return None
                 if plan is None:
                     return self._execute(place, stage_id, item, inputs, identity)
         _import_packages(item)

@@ -60,15 +60,15 @@ def run_once(store: Mistique, name: str, blocks: Any = None, map_index: int = -1
     return run.stage("made", item, inputs, blocks=blocks, map_index=map_index)
 
 
+def _until(folder: Path, name: str, registration: int, when: str) -> None:
+    kill_at_registration(registration, when)
+    with Mistique.open(folder, **SETTINGS) as store:
+        run_once(store, name)
+
+
 def killed_at(folder: Path, name: str, registration: int, when: str) -> int:
     """Run the stages in a process that is killed at a registration (from 1) of row blocks; return its signal."""
-
-    def work() -> None:
-        kill_at_registration(registration, when)
-        with Mistique.open(folder, **SETTINGS) as store:
-            run_once(store, name)
-
-    process = multiprocessing.get_context("fork").Process(target=work)
+    process = multiprocessing.get_context("spawn").Process(target=_until, args=(folder, name, registration, when))
     process.start()
     process.join(120)
     return -(process.exitcode or 0)

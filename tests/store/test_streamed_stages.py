@@ -191,6 +191,7 @@ def test_row_blocks_by_several_tasks(tmp_path: Path) -> None:
             for n in (1, 2)
         ]
     assert all(item.outputs[""].version == 2 for item in taken)
+    assert all(item.reused for item in taken)
     assert len({item.outputs[""] for item in taken}) == 1
     assert store.check(read_data=True).problems == ()
 
