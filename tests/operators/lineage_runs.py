@@ -15,6 +15,7 @@ from tests.airflow_home import create_airflow_database, prepare_airflow_home
 
 VALUE = "a-value-of-the-data"
 WIDE = 250
+RESULT = "result.json"
 
 
 def many_columns() -> Any:
@@ -94,7 +95,10 @@ def network_dag(folder: Path) -> Any:
 
 
 def main(folder: Path, names: list[str]) -> None:
-    """Run the DAGs in order, and print their states and what of OpenLineage was imported."""
+    """Run the DAGs in order, and write their states and what of OpenLineage was imported to a file.
+
+    Not to stdout, into whose lines forks of the tasks may write.
+    """
     prepare_airflow_home()
     create_airflow_database()
     from airflow.dag_processing.bundles.manager import DagBundlesManager
@@ -125,7 +129,7 @@ def main(folder: Path, names: list[str]) -> None:
         # What the tasks of this DAG share has been made before by a decorated function.
         states.append(str(dag.test(run_conf={"mistique_reuse": False} if name == "shared" else None).state))
     imported = [name for name in sys.modules if name.startswith(("openlineage.client", "operators.openlineage."))]
-    print("RESULT", json.dumps({"states": states, "imported": imported}))
+    (folder / RESULT).write_text(json.dumps({"states": states, "imported": imported}))
 
 
 if __name__ == "__main__":

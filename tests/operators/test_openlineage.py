@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.airflow_home import ROOT
-from tests.operators.lineage_runs import VALUE, WIDE
+from tests.operators.lineage_runs import RESULT, VALUE, WIDE
 
 pytest.importorskip("airflow.providers.openlineage", reason="the extra openlineage is not installed")
 
@@ -46,7 +46,7 @@ def run_dags(folder: Path, names: list[str], settings: Mapping[str, str]) -> Ran
         command, env={**environment, **settings}, capture_output=True, text=True, timeout=900, check=False, cwd=ROOT
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    answer = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))[7:])
+    answer = json.loads((folder / RESULT).read_text())
     return Ran(answer["states"], answer["imported"], done.stdout)
 
 
