@@ -18,7 +18,8 @@ from mistique_core.dedup import column_hash
 from mistique_core.errors import CatalogueError, InvalidInputError
 from mistique_core.frames import LogicalType
 
-_MISSING = "missing"
+MISSING_PART = "missing"
+"""The part that says which values are missing; a row block that has them all has no such chunk."""
 _OF_CATEGORIES = "categories:"
 
 
@@ -246,6 +247,6 @@ def _join(blocks: Sequence[ColumnBlock], rows: int, block_rows: int) -> NewColum
     categories = None if parent is None else parent.address
     address = column_hash(blocks[0].logical_type, rows, block_rows, chunks, categories)
     logical_bytes = sum(block.value_bytes for block in blocks) + (0 if parent is None else parent.logical_bytes)
-    if any(part == _MISSING for part, _, _ in chunks):
+    if any(part == MISSING_PART for part, _, _ in chunks):
         logical_bytes += rows
     return NewColumn(address, blocks[0].logical_type, rows, block_rows, logical_bytes, chunks, categories)

@@ -11,14 +11,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from mistique_core.engine.column_hasher import HashedColumn, hash_columns
-from mistique_core.engine.frame_blocks import ColumnBlock, FrameBlock, check_alike
+from mistique_core.engine.frame_blocks import MISSING_PART, ColumnBlock, FrameBlock, check_alike
 from mistique_core.engine.stored_window import StoredWindow
 from mistique_core.errors import InvalidInputError
 from mistique_core.frames import ROW_ID, LazyFrame, split_row_id
 
 Array = npt.NDArray[Any]
 RowIds = npt.NDArray[np.int64]
-_MISSING = "missing"
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,6 @@ class FrameStream:
         Rows of a row block.
     what
         What the frame is, for error messages.
-    row_id
-        A column's name; see :func:`mistique_core.frames.split_row_id`.
     derived
         Whether the frames were computed from other intermediates, so that they must carry row ids.
 
@@ -59,11 +56,10 @@ class FrameStream:
         The first frame, if it has no rows.
     """
 
-    def __init__(self, block_rows: int, what: str, *, row_id: str | None = None, derived: bool) -> None:
+    def __init__(self, block_rows: int, what: str, *, derived: bool) -> None:
         self._block_rows = block_rows
         self._what = what
         self._next = 0
-        self._row_id = row_id
         self._derived = derived
         self._held: list[pd.DataFrame] = []
         self._before: tuple[ColumnBlock, ...] | None = None
@@ -97,7 +93,7 @@ class FrameStream:
             If it cannot be stored, or has other columns or types than those before it.
         """
         what = f"{self._what} from row {self.rows}" if self.rows else self._what
-        ids, frame = split_row_id(frame, self._row_id, derived=self._derived, what=what)
+        ids, frame = split_row_id(frame, None, derived=self._derived, what=what)
         if not len(ids):
             if not self.rows and self.empty is None:
                 self.empty = pd.DataFrame(frame)
@@ -175,7 +171,7 @@ def _by_block(name: str, hashed: HashedColumn, count: int, arrays: list[dict[byt
     for part, place, address in version.chunks:
         parts[place].append((part, address))
         arrays[place][address] = hashed.arrays[address].copy()  # what is compressed later must not change meanwhile
-        if part != _MISSING:
+        if part != MISSING_PART:
             sizes[place] += hashed.arrays[address].nbytes
     if parent is not None and count:
         arrays[0].update((address, hashed.arrays[address]) for _, _, address in parent.chunks)

@@ -14,11 +14,9 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.chunks import column_chunks
 from mistique_core.catalogue.intermediates import ColumnRecord, IntermediateRecord, VersionKey
-from mistique_core.engine.frame_blocks import ColumnBlock
+from mistique_core.engine.frame_blocks import MISSING_PART, ColumnBlock
 from mistique_core.engine.frame_reader import FrameReader
 from mistique_core.frames import ROW_ID, LogicalType, decode_column, pandas_dtype
-
-_MISSING = "missing"
 
 
 class StoredWindow:
@@ -112,7 +110,7 @@ class StoredWindow:
             sizes = dict.fromkeys(numbers, 0)
             for _, part, number, chunk in column_chunks(connection, [version.id], list(numbers)):
                 parts[number].append((part, chunk.address))
-                if part != _MISSING:
+                if part != MISSING_PART:
                     sizes[number] += math.prod(chunk.location.shape) * np.dtype(chunk.location.dtype).itemsize
         self.seconds += time.perf_counter() - start
         if not all(parts.values()):

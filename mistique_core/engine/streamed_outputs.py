@@ -137,7 +137,6 @@ class FrameStreamer:
         name: str,
         streams: Mapping[str, Iterator[pd.DataFrame]],
         *,
-        row_id: str | None = None,
         derived: bool,
     ) -> StoredStreams:
         """Store the outputs one after the other.
@@ -150,7 +149,7 @@ class FrameStreamer:
             Of the stage or intermediate, for error messages.
         streams
             Output -> its frames, at least one.
-        row_id, derived
+        derived
             See :func:`mistique_core.frames.split_row_id`.
 
         Raises
@@ -167,7 +166,7 @@ class FrameStreamer:
             with StreamWrite(self._committer, opened) as write:
                 count = 0
                 for output, frames in streams.items():
-                    count = self._store_one(output, frames, name, write, found, count, row_id, derived)
+                    count = self._store_one(output, frames, name, write, found, count, derived)
                 write.flush()
             with self._catalogue.read() as connection:
                 saved = list(load_numbered_blocks(connection, opened.id).values())
@@ -184,11 +183,10 @@ class FrameStreamer:
         name: str,
         streams: Mapping[str, Iterator[pd.DataFrame]],
         *,
-        row_id: str | None = None,
         derived: bool,
     ) -> Iterator[StoredStreams]:
         """Store outputs as :meth:`store` does; let go of them if the block raises instead of making them visible."""
-        found = self.store(version_id, name, streams, row_id=row_id, derived=derived)
+        found = self.store(version_id, name, streams, derived=derived)
         try:
             yield found
         except BaseException:
@@ -211,12 +209,11 @@ class FrameStreamer:
         write: StreamWrite,
         found: StoredStreams,
         count: int,
-        row_id: str | None,
         derived: bool,
     ) -> int:
         """Store one output; return the number of row blocks stored by now."""
         what = _described(output, name)
-        stream = FrameStream(self._block_rows, what, row_id=row_id, derived=derived)
+        stream = FrameStream(self._block_rows, what, derived=derived)
         seen = SeenRowIds()
         met = False
         try:
@@ -227,7 +224,7 @@ class FrameStreamer:
                 if frame is None:
                     break
                 is_first, met = not met, True
-                ids, _ = split_row_id(frame, row_id, derived=derived, what=what)
+                ids, _ = split_row_id(frame, None, derived=derived, what=what)
                 if not len(ids):
                     found.empty.update({output: frame} if is_first else {})
                     continue

@@ -326,13 +326,13 @@ class StageStreamer:
             assert empty is not None
             what = f"the output {output!r} of stage {place.name!r}"
             outputs.add_frame(output, empty, row_id=None, derived=True, what=what)
-        captures = [opened.id] if progress.own is None else [opened.id, progress.own.id]
+        own_captures = [] if progress.own is None else [progress.own.id]
         names = list(plan.frames)
         needs = {frame.output: item.needs(frame.output, names) for frame in outputs.frames}
 
         def register(connection: sa.Connection, unclaimed: dict[bytes, int]) -> None:
             end_capture(connection, opened.id)
-            end_captures(connection, captures)
+            end_captures(connection, own_captures)
             outputs.register(
                 connection, unclaimed, model_version_id=place.model_version_id, stage_id=stage_id, name=place.name
             )
