@@ -129,7 +129,7 @@ format: env ## Let ruff format the code and fix what it can
 lock: env ## Write the lock files anew after a change of dependencies (UPGRADE=1 takes newer versions)
 	@echo "[1/3] requirements.lock"
 	@$(COMPILE) --extra airflow --extra dnn --extra trad --extra search --extra ui --extra postgres --extra s3 --extra celery \
-		--extra arrow --extra sql --extra completion --extra openlineage --extra bench --extra dev \
+		--extra arrow --extra sql --extra completion --extra spark --extra openlineage --extra bench --extra dev \
 		pyproject.toml --output-file requirements.lock
 	@echo "[2/3] docker/requirements.lock, with the same versions"
 	@$(COMPILE) --no-annotate --extra airflow --extra dnn --extra trad --extra search --extra ui --extra postgres --extra s3 --extra celery \

@@ -15,8 +15,8 @@ TIER = "MISTIQUE_TESTS"
 """Environment variable with one of `TIERS`; ``make test``, ``make e2e`` and ``make whole`` set it."""
 TIER_OF_RUN = "MISTIQUE_TIER_OF_RUN"
 """Set for the processes of a run, which cannot tell by themselves whether tests were named."""
-E2E = ("tests/integration/", "tests/cluster/", "tests/pages/")
-"""A running Airflow, a cluster, a browser."""
+E2E = ("tests/integration/", "tests/cluster/", "tests/pages/", "tests/spark/")
+"""A running Airflow, a cluster, a browser, Spark."""
 LONG = (
     "tests/cluster_faults/",
     "tests/integration/test_every_page.py",

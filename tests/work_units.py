@@ -2,12 +2,19 @@
 
 from xdist.scheduler import LoadScopeScheduling
 
-ONE_UNIT = (("tests/integration",), ("tests/operators", "tests/plugin"), ("tests/pages",), ("tests/security",))
+ONE_UNIT = (
+    ("tests/integration",),
+    ("tests/operators", "tests/plugin"),
+    ("tests/pages",),
+    ("tests/security",),
+    ("tests/spark",),
+)
 """Folders whose tests share what takes long to make: a running Airflow, Airflow's imports and database, a site."""
 FIRST = (
     "tests/integration",
     "tests/cluster",
     "tests/pages",
+    "tests/spark",
     "tests/concurrency",
     "tests/faults",
     "tests/networks",

@@ -1,0 +1,1 @@
+"""Tables and pipelines of Spark: executors write the row blocks themselves; needs the extra ``spark`` and Java."""
