@@ -161,6 +161,31 @@ def save_blocks(connection: sa.Connection, capture_id: int, blocks: Sequence[tup
     insert_ignore(connection, capture_block, rows)
 
 
+def append_blocks(connection: sa.Connection, capture_id: int, blocks: Sequence[CapturedBlock]) -> list[int]:
+    """Record row blocks whose chunks are registered under the next free numbers, and return these in order.
+
+    Several tries may record the same row block; whoever began the capture decides which of them counts.
+
+    Raises
+    ------
+    CaptureEndedError
+        If the capture has ended.
+    """
+    beat(connection, capture_id)  # and no other adds any until the transaction ends
+    last = connection.scalar(
+        sa.select(sa.func.max(capture_block.c.block)).where(capture_block.c.capture_id == capture_id)
+    )
+    first = 0 if last is None else int(last) + 1
+    numbers = list(range(first, first + len(blocks)))
+    rows = [
+        {"capture_id": capture_id, "block": number, "document": _pack(block)}
+        for number, block in zip(numbers, blocks, strict=True)
+    ]
+    if rows:
+        connection.execute(sa.insert(capture_block), rows)
+    return numbers
+
+
 def beat(connection: sa.Connection, capture_id: int) -> None:
     """Give a sign of life of a capture, which keeps it from being ended until the transaction does.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 
-from mistique_core.catalogue.captures import CapturedBlock, OpenCapture, save_blocks
+import sqlalchemy as sa
+
+from mistique_core.catalogue.captures import CapturedBlock, OpenCapture, append_blocks, save_blocks
 from mistique_core.cores import usable_cores
 from mistique_core.engine.chunk_writer import WholeChunk
 from mistique_core.engine.commit import Committer
@@ -31,9 +33,16 @@ class StreamWrite:
         Of the store.
     opened
         The capture that keeps them until the frame is complete.
+    renumbered
+        Whether several may store the same row block, so that each gets the next free number of the capture.
+
+    Attributes
+    ----------
+    kept
+        (number as it was given, number under which the capture keeps it) of each row block, where `renumbered`.
     """
 
-    def __init__(self, committer: Committer, opened: OpenCapture) -> None:
+    def __init__(self, committer: Committer, opened: OpenCapture, *, renumbered: bool = False) -> None:
         self._write = committer.blocks()
         self._opened = opened
         self._threads = min(usable_cores(), _MOST_THREADS)
@@ -43,6 +52,8 @@ class StreamWrite:
         )
         self._done: list[tuple[int, CapturedBlock]] = []
         self._addresses: set[bytes] = set()
+        self._renumbered = renumbered
+        self.kept: list[tuple[int, int]] = []
 
     def add(self, number: int, blocks: Mapping[str, StreamedBlock], facts: Mapping[str, Any]) -> None:
         """Store a row block of each output.
@@ -101,9 +112,21 @@ class StreamWrite:
         if not self._done:
             return
         done, addresses = list(self._done), list(self._addresses)
-        self._write.register(lambda connection: save_blocks(connection, self._opened.id, done), addresses)
+        if self._renumbered:
+            self._append(done, addresses)
+        else:
+            self._write.register(lambda connection: save_blocks(connection, self._opened.id, done), addresses)
         self._done.clear()
         self._addresses.clear()
+
+    def _append(self, done: Sequence[tuple[int, CapturedBlock]], addresses: Sequence[bytes]) -> None:
+        numbers: list[int] = []
+
+        def append(connection: sa.Connection) -> None:
+            numbers[:] = append_blocks(connection, self._opened.id, [block for _, block in done])
+
+        self._write.register(append, addresses)
+        self.kept += [(given, number) for (given, _), number in zip(done, numbers, strict=True)]
 
     def __enter__(self) -> Self:
         return self

@@ -49,6 +49,8 @@ class Run:
         What identifies the ExperimentRun.
     project, model, version
         The model version that this run makes.
+    store
+        Where it logs.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class Run:
     ) -> None:
         check_name("project", project)
         check_name("model", model)
-        self._store = store
+        self.store = store
         self._policy = policy
         self.key = key
         self.project = project
@@ -81,7 +83,7 @@ class Run:
 
     def finish(self, error: str | None = None) -> None:
         """Record the end of the run: success, or failed with `error`."""
-        with self._store.catalogue.write() as connection:
+        with self.store.catalogue.write() as connection:
             save_run(
                 connection,
                 self.key,
@@ -96,7 +98,7 @@ class Run:
     def _materialize(self) -> None:
         """Let go of what the policy says; that this failed loses nothing, so that it fails nobody's run."""
         try:
-            self._store.materialize(self.project, self.model, version=self.version, policy=self._policy)
+            self.store.materialize(self.project, self.model, version=self.version, policy=self._policy)
         except MistiqueError as error:
             log.warning("%s.%s@%d stays stored as it is: %s", self.project, self.model, self.version, error)
 
@@ -139,7 +141,7 @@ class Run:
             work, each with a `map_index` of its own; the last one makes the outputs visible. Default all.
         """
         place = StagePlace(self.version_id, name, map_index, task_id, parent_id)
-        return self._store.stage_runner.run(
+        return self.store.stage_runner.run(
             place,
             stage,
             inputs or {},
@@ -184,7 +186,7 @@ class Run:
         """
         check_name("stage", name)
         with open_event(
-            self._store.catalogue,
+            self.store.catalogue,
             self.version_id,
             name,
             kind,
@@ -228,7 +230,7 @@ class Run:
         """
         start = time.perf_counter()
         pending = self.prepare_frame(intermediate, frame, row_id=row_id, derived=derived, scheme=scheme)
-        report = self._store.committer.commit([pending])[0]
+        report = self.store.committer.commit([pending])[0]
         return replace(report, seconds=time.perf_counter() - start)
 
     def log_frames(
@@ -269,20 +271,20 @@ class Run:
         given = checked_frames(frames, what)
         if not derived:
             given = stream_with_row_ids(given, row_id, what, keeps_index=False)
-        outputs = self._store.committer.outputs()
-        streamer = self._store.frame_streamer
+        outputs = self.store.committer.outputs()
+        streamer = self.store.frame_streamer
         with streamer.kept(self.version_id, intermediate, {"": given}, derived=derived) as streamed:
             for made in streamed.outputs.values():
                 outputs.add_assembled("", made.frame, made.stored_bytes)
             for frame in streamed.empty.values():
                 outputs.add_frame("", frame, row_id=None, derived=derived, what=what)
-            pending = self._pending(intermediate, outputs, outputs.frames[0])
+            pending = self.pending(intermediate, outputs, outputs.frames[0])
 
             def register(connection: sa.Connection, unclaimed: dict[bytes, int]) -> LogReport:
                 end_capture(connection, streamed.opened.id)
                 return pending.register(connection, unclaimed)
 
-            report = self._store.committer.commit([Pending(outputs, register)])[0]
+            report = self.store.committer.commit([Pending(outputs, register)])[0]
         return replace(report, seconds=time.perf_counter() - start)
 
     def log_array(
@@ -300,7 +302,7 @@ class Run:
         pending = self.prepare_array(
             intermediate, values, row_id=row_id, names=names, scheme=scheme, block_rows=block_rows
         )
-        report = self._store.committer.commit([pending])[0]
+        report = self.store.committer.commit([pending])[0]
         return replace(report, seconds=time.perf_counter() - start)
 
     def log_network(
@@ -362,7 +364,7 @@ class Run:
         from mistique_core.store.workflows import run_network
 
         return run_network(
-            self._store,
+            self.store,
             lambda key: self,
             network,
             input_func,
@@ -388,11 +390,11 @@ class Run:
     ) -> Pending[LogReport]:
         """Hash a frame for a commit that waits; the parameters are those of :meth:`log_frame`."""
         check_name("intermediate", intermediate)
-        outputs = self._store.committer.outputs()
+        outputs = self.store.committer.outputs()
         prepared = outputs.add_frame(
             "", frame, row_id=row_id, derived=derived, what=f"frame {intermediate!r}", quantizer=parse_scheme(scheme)
         )
-        return self._pending(intermediate, outputs, prepared)
+        return self.pending(intermediate, outputs, prepared)
 
     def prepare_array(
         self,
@@ -419,19 +421,21 @@ class Run:
             raise InvalidInputError(f"{what} has {values.shape[-1]} units and {names_given} names; give each its own")
         for name in units:
             check_name("column", name)
-        outputs = self._store.committer.outputs()
+        outputs = self.store.committer.outputs()
         prepared = outputs.add_units(
             "", values, names=units, row_ids=ids, quantizer=parse_scheme(scheme), block_rows=block_rows
         )
-        return self._pending(intermediate, outputs, prepared)
+        return self.pending(intermediate, outputs, prepared)
 
-    def _pending(self, intermediate: str, outputs: OutputSet, prepared: PreparedFrame) -> Pending[LogReport]:
-        """Return a hashed frame as a commit that waits, for an intermediate of this run."""
+    def pending(
+        self, intermediate: str, outputs: OutputSet, prepared: PreparedFrame, stage_id: int | None = None
+    ) -> Pending[LogReport]:
+        """Return a hashed frame as a commit that waits, for an intermediate of this run (of a stage, if named)."""
 
         def register(connection: sa.Connection, unclaimed: dict[bytes, int]) -> LogReport:
             new = sum(any(item[2] in unclaimed for item in column.chunks) for column in prepared.versions)
             ids, _, added = outputs.register(
-                connection, unclaimed, model_version_id=self.version_id, stage_id=None, name=intermediate
+                connection, unclaimed, model_version_id=self.version_id, stage_id=stage_id, name=intermediate
             )
             ref = IntermediateRef(self.project, self.model, self.version, intermediate, prepared.rows, ids[""])
             return LogReport(ref, len(prepared.layout.names), prepared.logical_bytes, added[""], new, 0.0)

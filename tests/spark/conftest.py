@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
+from mistique_core import Mistique
+
 EXECUTORS = 2
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Return a session of a cluster with two executors on this machine (``local-cluster``)."""
+def spark(tmp_path_factory: pytest.TempPathFactory, s3_endpoint: str) -> Iterator[Any]:
+    """Return a session of a cluster with two executors on this machine (``local-cluster``) that reach the S3 server."""
     if shutil.which("java") is None:
         if os.environ.get("CI") == "true":
             pytest.fail("CI needs Java for the tests of Spark")
@@ -26,6 +28,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         patch.setenv("PYSPARK_PYTHON", sys.executable)
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))
         patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+        patch.setenv("AWS_ENDPOINT_URL", s3_endpoint)
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "kept-secret")
         patch.setenv("SPARK_WORKER_DIR", str(folder / "worker"))
         session = (
             session_of.builder.master(f"local-cluster[{EXECUTORS},1,1024]")
@@ -42,3 +47,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         )
         yield session
         session.stop()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Mistique]:
+    """Return an empty store in a folder that the executors share, with small row blocks."""
+    with Mistique.open(tmp_path / "store", block_rows=1_000) as opened:
+        yield opened
