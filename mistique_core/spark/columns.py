@@ -7,12 +7,15 @@ column is one of plain integers in the end if none came. A vector becomes one co
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from mistique_core.errors import InvalidInputError, NotFoundError, did_you_mean
 from mistique_core.frames import ROW_ID
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["integer", "float", "bool", "string", "date", "timestamp", "timestamp_ntz", "decimal", "vector"]
 MOST_ELEMENTS = 1_000
@@ -126,6 +129,8 @@ def stored_columns(
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise InvalidInputError(f"{what} has no column that can be stored ({reasons or 'it has none'})")
     _check_names(found, what)
+    for name, reason in left_out.items():
+        log.warning("column %r of %s is not stored: %s", name, what, reason)
     return StoredColumns(tuple(found), left_out)
 
 
