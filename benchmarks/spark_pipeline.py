@@ -257,7 +257,7 @@ def _pandas(frame: Any, store: Mistique, name: str) -> pd.DataFrame:
     plain = frame.select(
         *(vector_to_array(c).alias(c) if kind == "vector" else c for c, kind in frame.dtypes)
     ).toPandas()
-    names = list(store.get_intermediates(f"b.spark.{name}", n=1).to_pandas().columns)
+    names = list(store.get_intermediates(f"b.spark.{name}", n_ex=1).to_pandas().columns)
     made: dict[str, Any] = {}
     for column, kind in frame.dtypes:
         if kind == "vector":

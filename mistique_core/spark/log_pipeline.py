@@ -242,7 +242,7 @@ class _Logged:
             StageSeconds(0.0, 0.0, seconds, 0.0),
             fingerprint=None,
             deterministic=True,
-            hyperparameters={} if step is None else step.params,
+            hyperparameters=step.params if step is not None and step.kind is StageKind.PREDICT else {},
             metrics={},
             metrics_intermediate=None,
             needs={},

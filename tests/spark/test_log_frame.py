@@ -1,13 +1,16 @@
 """A DataFrame that executors write is the very intermediate that pandas would have logged."""
 
 import datetime
+import decimal
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
 from mistique_core import Mistique
+from mistique_core.catalogue.tables import intermediate
 from mistique_core.errors import InvalidInputError, NotFoundError
 from mistique_core.spark import log_spark_frame, with_row_ids
 from tests.spark.comparing import address_of, assert_clean, open_captures
@@ -61,17 +64,16 @@ def test_types_with_and_without_missing_values(spark: Any, store: Mistique) -> N
         moment = datetime.datetime(2026, 3, 1, 12, n % 60, 1, 250_000 + n)
         return (
             n % 100, n, -n, n * 10**12, n / 3, n / 7, n % 2 == 0, f"é{n}", datetime.date(2020, 1, 1 + n % 28),
-            moment, moment, n,
+            moment, moment, decimal.Decimal(n),
         )  # fmt: skip
 
     whole = [row(n, False) for n in range(2_500)]
     holes = [row(n, n % 1_100 == 3) for n in range(2_500)]
-    made = {}
     with store.run("test", "types") as run:
         for name, rows in (("whole", whole), ("holes", holes)):
             given = spark.createDataFrame(rows, ALL_TYPES).coalesce(2)
             log_spark_frame(run, name, given)
-            made[name] = store.get_intermediates(f"test.types.{name}@{run.version}").to_pandas()
+    made = {name: store.get_intermediates(f"test.types.{name}").to_pandas() for name in ("whole", "holes")}
     found, missing = made["whole"], made["holes"]
     assert [str(dtype) for dtype in found.dtypes] == [
         "int8", "int16", "int32", "int64", "float32", "float64", "bool", "str", "datetime64[s]",
@@ -111,7 +113,7 @@ def test_rows_keep_their_ids_through_shuffles(spark: Any, store: Mistique) -> No
     found = store.get_intermediates("test.shuffled.joined").to_pandas().sort_index()
     expected = frame.assign(region=[f"r{n}" for n in frame["b"]])[["b", "id", "a", "c", "region"]]
     pd.testing.assert_frame_equal(found, expected.rename_axis("row_id"), check_dtype=False)
-    asked = store.get_intermediates("test.shuffled.joined", row_ids=[17, 4_242]).to_pandas()
+    asked = store.get_intermediates("test.shuffled.joined", row_id=[17, 4_242]).to_pandas()
     assert sorted(asked["a"]) == sorted(frame["a"][[17, 4_242]])
     assert_clean(store)
 
@@ -176,9 +178,7 @@ def test_row_ids_that_cannot_be(spark: Any, store: Mistique, ids: list[Any], mes
     run.finish("refused")
     assert_clean(store)
     with store.catalogue.read() as connection:
-        from mistique_core.catalogue.intermediates import list_intermediates
-
-        assert not list(list_intermediates(connection))
+        assert connection.scalar(sa.select(sa.func.count()).select_from(intermediate)) == 0
 
 
 def test_row_ids_in_any_order(spark: Any, store: Mistique) -> None:
@@ -213,16 +213,22 @@ def test_rows_that_change_whenever_they_are_computed(spark: Any, store: Mistique
     from pyspark.sql import functions
 
     @functions.udf("boolean")
-    def kept(_: int) -> bool:
+    def kept(_):  # type: ignore[no-untyped-def]  # PySpark would read the annotations
         import random
 
         return random.SystemRandom().random() < 0.5
 
+    kept = kept.asNondeterministic()
     run = store.run("test", "random")
     with pytest.raises(InvalidInputError, match="other rows each time"):
         log_spark_frame(run, "narrow", spark.range(5_000).where(kept("id")))
     with pytest.raises(InvalidInputError, match="other rows each time"):
-        log_spark_frame(run, "wide", spark.range(5_000).where(kept("id")).repartition(3), row_id="id")
+        log_spark_frame(run, "wide", spark.range(5_000).repartition(3).where(kept("id")), row_id="id")
+    report = log_spark_frame(run, "shuffled once", spark.range(5_000).where(kept("id")).repartition(3), row_id="id")
+    run.finish()
+    found = store.get_intermediates("test.random.shuffled once").to_pandas()
+    assert len(found) == report.intermediates[0].ref.rows
+    assert found["id"].is_unique
     assert_clean(store)
 
 
@@ -230,7 +236,7 @@ def test_values_that_change_are_noticed_where_rows_may_be_recomputed(spark: Any,
     from pyspark.sql import functions
 
     @functions.udf("double")
-    def noise(_: int) -> float:
+    def noise(_):  # type: ignore[no-untyped-def]
         import random
 
         return random.SystemRandom().random()
