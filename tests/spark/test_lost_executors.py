@@ -1,8 +1,12 @@
 """An executor that is killed, tasks that fail after they have written, and tasks that run twice: one copy is left."""
 
 import os
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +93,7 @@ from mistique_core.spark import log_spark_frame
 
 folder = Path(sys.argv[1])
 session = (
-    SparkSession.builder.master("local-cluster[2,1,1024]").config("spark.ui.enabled", "false")
+    SparkSession.builder.master(sys.argv[2]).config("spark.ui.enabled", "false")
     .config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1")
     .config("spark.local.dir", str(folder / "local")).config("spark.speculation", "true")
     .config("spark.speculation.interval", "50ms").config("spark.speculation.quantile", "0.2")
@@ -115,30 +119,52 @@ session.stop()
 """
 
 
+@contextmanager
+def standalone_cluster(folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """Start a cluster of Spark on this machine; yield its URL.
+
+    Spark runs a task a second time on another host only, and these workers are on two by their names.
+    """
+    import pyspark
+
+    starter = Path(pyspark.__file__).parent / "bin" / "spark-class"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"spark://127.0.0.1:{port}"
+    commands = [
+        ["org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", "0"]
+    ]
+    for host in ("127.0.0.1", "localhost"):
+        place = ["--work-dir", str(folder / host), "--webui-port", "0"]
+        commands.append(["org.apache.spark.deploy.worker.Worker", "--host", host, "-c", "1", "-m", "1g", *place, url])
+    with ExitStack() as started:
+        for number, command in enumerate(commands):
+            log = started.enter_context((folder / f"server-{number}.log").open("w"))
+            server = subprocess.Popen([str(starter), *command], env=environment, stdout=log, stderr=log)
+            started.callback(server.wait, 30)
+            started.callback(server.terminate)
+            time.sleep(3 if number == 0 else 0)
+        yield url
+
+
+@pytest.mark.whole
 def test_speculative_tasks_leave_one_copy(spark: Any, tmp_path: Path) -> None:
     # `spark` only for its skip: speculation is a setting of a whole application.
     script = tmp_path / "speculative.py"
     script.write_text(SPECULATIVE)
-    root = Path(__file__).parents[2]
     environment = {
         **os.environ,
-        "PYTHONPATH": str(root),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
         "PYSPARK_PYTHON": sys.executable,
         "SPARK_LOCAL_IP": "127.0.0.1",
-        "SPARK_WORKER_DIR": str(tmp_path / "worker"),
     }
-    done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path)],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
+    with standalone_cluster(tmp_path, environment) as url:
+        command = [sys.executable, str(script), str(tmp_path), url]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr[-3_000:]
-    tries = sorted(path.name for path in tmp_path.glob("tries-*"))
-    assert tries == ["tries-0", "tries-1"]
-    with Mistique.open(tmp_path / "store") as store:
+    assert sorted(path.name for path in tmp_path.glob("tries-*")) == ["tries-0", "tries-1"]
+    with Mistique.open(tmp_path / "store", block_rows=1_000) as store:
         found = store.get_intermediates("test.speculative.frame").to_pandas()
         np.testing.assert_array_equal(found["half"], np.arange(16_000) / 2)
         chunks = chunk_addresses(store)
