@@ -45,7 +45,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure in a process of its own, and report."""
     options = arguments(__doc__.splitlines()[0], argv, rows=3_000_000, quick_rows=200_000, extra=_own_options)
     if options.folder is not None:
-        _measure(options.rows, Path(options.folder), 1 if options.quick else options.repeats)
+        folder = Path(options.folder)
+        if options.compare:
+            _compare(folder)
+        else:
+            _measure(options.rows, folder, 1 if options.quick else options.repeats)
         return
     report = Report("spark_pipeline", {"rows": options.rows, "numbers": len(NUMBERS), "executors": 2})
     with tempfile.TemporaryDirectory() as folder:
@@ -62,7 +66,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             peak = _peak_of(process)
         if process.returncode:
             raise SystemExit(process.returncode)
+        subprocess.run([*command, "--compare"], env=environment, check=True)
         found = json.loads((Path(folder) / "found.json").read_text())
+        different = json.loads((Path(folder) / "different.json").read_text())
     for what, values in found["rows"].items():
         report.add(what, **values)
     report.add("driver", peak_mb=sum(peak.values()) / MB, **{f"{name}_mb": size / MB for name, size in peak.items()})
@@ -74,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "seconds_to_parquet": took["all stages logged"] / took["pipeline, every stage to Parquet"],
         "bytes_to_parquet": stored / found["rows"]["pipeline, every stage to Parquet"]["mb"],
         "driver_mb": sum(peak.values()) / MB,
-        "different_from_pandas": float(found["different"]),
+        "different_from_pandas": float(different),
     }
     budgets = [
         Budget("driver_mb", "peak of the driver, Python and Java, in MB", at_most=BUDGET_MB),
@@ -85,6 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _own_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", help=argparse.SUPPRESS)
+    parser.add_argument("--compare", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--repeats", type=int, default=3, metavar="N", help="of each timing (default 3)")
 
 
@@ -136,11 +143,12 @@ def _session(folder: Path) -> Any:
     return (
         SparkSession.builder.master("local-cluster[2,1,2048]")
         .appName("benchmark")
-        .config("spark.driver.memory", "400m")
+        .config("spark.driver.memory", "480m")
         .config("spark.executor.memory", "2g")
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
         .config("spark.local.dir", str(folder / "local"))
         .config("spark.sql.files.maxPartitionBytes", str(32 * 1024 * 1024))
         .config("spark.log.level", "ERROR")
@@ -152,7 +160,8 @@ def _measure(rows: int, folder: Path, repeats: int) -> None:
     session = _session(folder)
     source = _table(session, rows, folder / "source")
     model = _fitted(session, source)
-    found: dict[str, Any] = {"rows": {}, "different": _different_from_pandas(session, source, model, folder)}
+    model.write().save(str(folder / "model"))
+    found: dict[str, Any] = {"rows": {}}
 
     def timed(what: str, act: Callable[[], Any], place: Path | None = None) -> None:
         took = []
@@ -228,8 +237,13 @@ def _log(model: Any, frame: Any, place: Path) -> None:
         log_spark_pipeline(run, model, frame, row_id="id")
 
 
-def _different_from_pandas(session: Any, source: Any, model: Any, folder: Path) -> int:
-    """Log the stages for fewer rows by executors and by pandas; return how many intermediates differ."""
+def _compare(folder: Path) -> None:
+    """Log the stages for fewer rows by executors and by pandas; note how many intermediates differ."""
+    from pyspark.ml import PipelineModel
+
+    session = _session(folder)
+    model = PipelineModel.load(str(folder / "model"))
+    source = session.read.parquet(str(folder / "source"))
     few = source.where(f"id < {FIT_ROWS}").coalesce(3)
     with Mistique.open(folder / "few") as store:
         with store.run("b", "spark") as run:
@@ -244,10 +258,10 @@ def _different_from_pandas(session: Any, source: Any, model: Any, folder: Path) 
                 [find_intermediate(connection, IntermediateKey.parse(f"b.{model_name}.{name}")) for name in names]
                 for model_name in ("spark", "pandas")
             ]
-    shutil.rmtree(folder / "few")
     different = sum(first.address != second.address for first, second in zip(*pairs, strict=True))
     print(f"    {FIT_ROWS:,} rows: {different} of {len(names)} intermediates differ from those of pandas", flush=True)
-    return different
+    (folder / "different.json").write_text(json.dumps(different))
+    session.stop()
 
 
 def _pandas(frame: Any, store: Mistique, name: str) -> pd.DataFrame:
