@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-import re
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -24,6 +20,7 @@ from mistique_core.cli.main import main
 from mistique_core.errors import InvalidInputError, NotFoundError
 from mistique_core.exports.tensorboard import export_curves, export_projector
 from mistique_core.model import FitFacts, StageEvent, StageKind, TransformerEntity
+from tests.tensorboard_server import tensorboard_of
 from tests.unit.modeldb.recording import record
 
 pytest.importorskip("tensorboard")
@@ -36,18 +33,6 @@ LABELS = pd.DataFrame(
     {"kind": _RNG.choice(["cat", "dog\tor wolf"], ROWS - 5), "age": np.arange(ROWS - 5)},
     index=pd.Index(np.arange(ROWS)[::-1][: ROWS - 5], name="row_id"),
 )
-# TensorBoard's server with its projector. It imports pkg_resources, which new setuptools lack, for a data server and a
-# list of plugins that are not used here.
-PROGRAM = """
-import sys, types
-sys.modules.setdefault("pkg_resources", types.ModuleType("pkg_resources"))
-from tensorboard import program
-from tensorboard.plugins.core import core_plugin
-from tensorboard.plugins.projector import projector_plugin
-server = program.TensorBoard([core_plugin.CorePluginLoader(), projector_plugin.ProjectorPlugin])
-server.configure(argv=["", *sys.argv[1:]])
-server.main()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -57,23 +42,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mistique]:
         opened.log_array("pets", "net", "images", IMAGES, block_rows=50)
         opened.log_frame("pets", "net", "labels", LABELS)
         yield opened
-
-
-@contextmanager
-def served(logdir: Path) -> Iterator[str]:
-    """Run the real TensorBoard, and yield its address."""
-    command = [sys.executable, "-c", PROGRAM, "--logdir", str(logdir), "--host", "127.0.0.1", "--port", "0"]
-    log = logdir / "log"
-    with log.open("w") as out, subprocess.Popen([*command, "--load_fast=false"], stdout=out, stderr=out) as process:
-        try:
-            deadline = time.monotonic() + 120
-            while not (found := re.search(r"http://127.0.0.1:\d+/", log.read_text())):
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.2)
-            yield found[0] + "data/plugin/projector/"
-        finally:
-            process.terminate()
 
 
 def got(address: str) -> bytes:
@@ -95,7 +63,8 @@ def test_the_projector_shows_points_labels_and_images(store: Mistique, tmp_path:
     made = export_projector(store, "pets.net.fc", tmp_path, labels="pets.net.labels", images="pets.net.images", rows=80)
     assert (made.rows, made.dimensions, made.left_out) == (80, 6, ())
     run = quote(made.folder.name)
-    with served(tmp_path) as address:
+    with tensorboard_of(tmp_path) as server:
+        address = f"{server}data/plugin/projector/"
         config = json.loads(got(f"{address}info?run={run}"))
         (embedding,) = config["embeddings"]
         name = quote(embedding["tensorName"])
