@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
         found = [Finding("settings", "problem", str(error), "correct the option or the variable that it names")]
     else:
         found = examine(config, writes=not args.read_only)
+    found += spark_findings()
     problems = sum(finding.state == "problem" for finding in found)
     if args.json:
         findings = [dataclasses.asdict(finding) for finding in found]
@@ -46,6 +47,23 @@ def run(args: argparse.Namespace) -> int:
     else:
         print_findings(found, problems)
     return 1 if problems else 0
+
+
+def spark_findings() -> list[Finding]:
+    """Return whether Spark would start, where PySpark is installed; a store can be worked with if it would not."""
+    from importlib.util import find_spec
+
+    from mistique_core.spark.environment import require_spark
+    from mistique_core.store.doctor import Finding
+
+    if find_spec("pyspark") is None:
+        return []
+    try:
+        version = require_spark("PySpark").__version__
+    except MistiqueError as error:
+        what, _, remedy = str(error).partition("; ")
+        return [Finding("spark", "note", what, remedy)]
+    return [Finding("spark", "ok", f"PySpark {version}, and a Java that it runs on")]
 
 
 def print_findings(found: Sequence[Finding], problems: int) -> None:
