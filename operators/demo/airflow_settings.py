@@ -14,24 +14,32 @@ ANSWER_SECONDS = BUSY_SECONDS + 30
 """How long to wait for an answer of its API server: that may itself wait for the database."""
 
 _PRELOAD = """\
+import importlib
 import sys
 
 if sys.argv[1:2] == ["{command}"]:
-    import jsonschema
-    import lightgbm
-    import mistique_core.diagnostics.result
-    import mistique_core.store
-    import mistique_core.workflows
-    import operators.hook
-    import operators.workflow_dags
-    import plotly.graph_objects
-    import sklearn.ensemble
-    import sklearn.feature_selection
-    import sklearn.impute
-    import sklearn.linear_model
-    import skops.io
-    import xgboost
+    for name in {modules!r}:
+        try:
+            importlib.import_module(name)
+        except (ImportError, OSError) as error:  # LightGBM needs a library of the system
+            print(f"{{name}} is not imported beforehand: {{error}}", file=sys.stderr)
 """
+_MODULES = (
+    "jsonschema",
+    "lightgbm",
+    "mistique_core.diagnostics.result",
+    "mistique_core.store",
+    "mistique_core.workflows",
+    "operators.hook",
+    "operators.workflow_dags",
+    "plotly.graph_objects",
+    "sklearn.ensemble",
+    "sklearn.feature_selection",
+    "sklearn.impute",
+    "sklearn.linear_model",
+    "skops.io",
+    "xgboost",
+)
 
 
 def preload(airflow_home: Path, command: str) -> None:
@@ -49,7 +57,7 @@ def preload(airflow_home: Path, command: str) -> None:
     """
     folder = airflow_home / "config"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "airflow_local_settings.py").write_text(_PRELOAD.format(command=command))
+    (folder / "airflow_local_settings.py").write_text(_PRELOAD.format(command=command, modules=_MODULES))
 
 
 def local_settings(project: Path, dags: Path, port: int, passwords: Path, jwt_secret: str) -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from mistique_core.errors import InvalidInputError, NotFoundError
 from operators.demo import environment as demo
-from operators.demo.airflow_settings import HOST, USER
+from operators.demo.airflow_settings import HOST, USER, preload
 from operators.demo.environment import prepare
 from tests.airflow_home import ROOT
 
@@ -83,3 +85,26 @@ def test_without_airflow(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
     with pytest.raises(NotFoundError, match=r"airflow does not exist; install 'mistique-airflow\[airflow,trad,ui\]'"):
         prepare(port, str(tmp_path / "state"))
+
+
+def test_what_cannot_be_imported_beforehand_is_left_to_the_tasks(tmp_path: Path) -> None:
+    """On a bare machine LightGBM lacks a library of the system; that ends no scheduler and no worker."""
+    preload(tmp_path, "scheduler")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "lightgbm.py").write_text("raise OSError('libgomp.so.1: cannot open shared object file')")
+    (broken / "xgboost.py").write_text("raise ImportError('no such thing')")
+    begin = "import sys; sys.argv = ['airflow', 'scheduler']; import airflow_local_settings"
+    program = f"{begin}; print('skops.io' in sys.modules)"
+    paths = os.pathsep.join([str(broken), str(tmp_path / "config"), str(ROOT)])
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "True"
+    assert "lightgbm is not imported beforehand: libgomp.so.1" in done.stderr
+    assert "xgboost is not imported beforehand" in done.stderr
