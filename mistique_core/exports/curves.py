@@ -106,8 +106,9 @@ def version_points(store: Mistique, version_id: int) -> Iterator[Point]:
             )
         ).all()
     stages = {item.id: item for item in made}
+    whole = {stage_id for stage_id, *_ in trained}  # what ModelDB records of such a fit is the same curve, from 0
     for stage_id, name, step, value in recorded:
-        if stage_id in stages:
+        if stage_id in stages and stage_id not in whole:
             yield _tag(stages[stage_id], name), step, value, _seconds(stages[stage_id])
     for stage_id, name, project_name, model_name, number in trained:
         if stage_id in stages:

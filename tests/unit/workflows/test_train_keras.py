@@ -101,3 +101,20 @@ def test_functions_that_return_something_else(model: str, settings: dict[str, An
 def test_functions_that_do_not_exist() -> None:
     with pytest.raises(NotFoundError, match="model_function"):
         stage("netwrok").execute({})
+
+
+def test_its_curve_in_tensorboard(tmp_path: Any) -> None:
+    """TensorBoard's own reader gives the values of each epoch, counted from 1, each once."""
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    from mistique_core.exports.tensorboard import export_curves
+
+    with Mistique.open(tmp_path / "store") as store:
+        with store.run("toys", "line") as run:
+            run.stage("train", stage(seed=5))
+        curve = store.get_intermediates("toys.line.train_history").frame
+        export_curves(store, "toys", "line", tmp_path / "logs")
+    events = accumulator.EventAccumulator(str(tmp_path / "logs" / "toys.line@1")).Reload()
+    for name in curve:
+        read = [(event.step, event.value) for event in events.Scalars(f"train/{name}")]
+        assert read == [(epoch, pytest.approx(value, rel=1e-6)) for epoch, value in curve[name].items()]
+        assert events.Scalars(f"metrics/train/{name}")[0].value == pytest.approx(curve[name].iloc[-1], rel=1e-6)
