@@ -77,8 +77,8 @@ class Syncer(TracedRun):
     ``fit_predict_sync``, ``predict_sync``, ``predict_proba_sync`` and ``score_sync``, pipelines and searches included,
     and every DataFrame ``drop_sync``. PySpark's estimators have ``fitSync``, transformers and models ``transformSync``,
     evaluators ``evaluateSync(predictions, model)``, data frames ``randomSplitSync``, readers ``csvSync`` and the like,
-    what can be saved ``saveSync``, and all of them ``tag``; each also by a name like ``fit_sync``. Only one run is active
-    at a time.
+    what can be saved ``saveSync``, and all of them ``tag``; each also by a name like ``fit_sync``. Only one run is
+    active at a time.
 
     Parameters
     ----------
