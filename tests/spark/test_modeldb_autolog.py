@@ -91,7 +91,8 @@ def test_recording_starts_no_job_and_changes_no_result(spark: Any, path: str) ->
     assert sink.top() == [
         "read_csv", "derived", "StringIndexer", "VectorAssembler", "randomSplit", "StandardScaler",
         "LogisticRegression", "predict", "evaluate", "LinearRegression", "predict", "evaluate",
-        "GeneralizedLinearRegression", "RandomForestRegressor", "KMeans", "Pipeline", "predict", "evaluate", "CrossValidator", "TrainValidationSplit",
+        "GeneralizedLinearRegression", "RandomForestRegressor", "KMeans", "Pipeline", "predict", "evaluate",
+        "CrossValidator", "TrainValidationSplit",
     ]  # fmt: skip
     assert all(event.error is None for event in sink.events)
 

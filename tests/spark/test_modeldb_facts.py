@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mistique_core.model.event import StageEvent, StageKind
@@ -58,7 +59,7 @@ def test_statistics_are_those_of_least_squares(frame: Any) -> None:
 
     from mistique_core.fitted.facts import fit_facts
 
-    table = frame.select("a", "b", "c", "price").toPandas()
+    table = pd.DataFrame(frame.select("a", "b", "c", "price").collect(), columns=["a", "b", "c", "price"])
     expected = fit_facts(Sklearn().fit(table[["a", "b", "c"]], table["price"]), table[["a", "b", "c"]], table["price"])
     facts, _, _ = fitted(LinearRegression(labelCol="price"), frame)
     assert facts.linear is not None
@@ -130,7 +131,7 @@ def test_trees(frame: Any) -> None:
     root = model._java_obj.rootNode()
     assert (tree.gain[0], tree.impurity[0]) == (root.gain(), root.impurity())
     assert (tree.feature[0], tree.threshold[0]) == (root.split().featureIndex(), root.split().threshold())
-    table = frame.select("a", "b", "c").toPandas().to_numpy()
+    table = np.asarray(frame.select("a", "b", "c").collect())
     expected = [row.prediction for row in model.transform(frame).select("prediction").collect()]
     assert [predicted(tree, row) for row in table] == expected
     leaves = tree.left < 0
@@ -202,7 +203,7 @@ def test_names_of_features_pass_through_transformers(frame: Any) -> None:
         LogisticRegression(featuresCol="all", maxIter=2).fit(assembler("a", "v", output="all").transform(coded))
     fits = [event.fitted["model"].facts for event in sink.events if event.kind is StageKind.FIT]
     assert [[feature.name for feature in facts.features] for facts in fits] == [
-        ["c", "a"], ["a", "b", "c"], ["a", "b", "c"], ["a", "v_high"],
+        ["c", "a"], ["a", "b", "c"], ["a", "b", "c"], ["a", "v_low"],
     ]  # fmt: skip
     assert [facts.linear is not None and facts.linear.is_standardized for facts in fits] == [True, True, None, None]
 

@@ -18,7 +18,7 @@ from mistique_core.modeldb.spark.models import remember_model
 from mistique_core.modeldb.spark.params import described, hyperparameters_of
 from mistique_core.modeldb.spark.pipeline_events import FittedPipeline
 from mistique_core.modeldb.spark.search_events import add_search_parts, best_specification, forget_folds
-from mistique_core.modeldb.spark.stages import is_pipeline, is_search, label_of, predicts
+from mistique_core.modeldb.spark.stages import inputs_of, is_pipeline, is_search, label_of, predicts
 from mistique_core.modeldb.spark.transform_events import record_learned_transform
 from mistique_core.modeldb.spark.vector_items import items_of_frame
 from mistique_core.workflows.fit import MODEL
@@ -69,6 +69,8 @@ def _record_one(tracker: Tracker, call: TracedCall, data: DataView, overrides: M
     event.params = {**described(estimator, overrides), "features": fit.features, "label": fit.label}
     event.hyperparameters = entity.facts.hyperparameters
     remember_model(tracker, model, KnownModel(entity, event, data))
+    if fit.pipeline is None:
+        event.facts = {"input_columns": list(inputs_of(fit.specification))}
     parts = []
     if is_search(estimator):
         parts = add_search_parts(tracker, event, estimator, overrides, model, entity, data)
@@ -107,6 +109,7 @@ class _FitOf:
         specification, overrides = best_specification(estimator, overrides, model)
         fitted = getattr(model, "bestModel", model)
         self.pipeline: FittedPipeline | None = None
+        self.specification = specification
         columns: list[str] | None = None
         if is_pipeline(specification):
             self.pipeline = FittedPipeline(specification, overrides, fitted, frame, items)

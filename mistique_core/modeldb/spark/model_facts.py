@@ -82,7 +82,8 @@ def model_facts(model: Any, context: FitContext = NOTHING_KNOWN) -> FitFacts:
 
 def _facts(model: Any, name: str, hyperparameters: Mapping[str, Any], context: FitContext) -> FitFacts:
     if not predicts(model):
-        return FitFacts(name, hyperparameters=hyperparameters, features=tuple(map(Feature, inputs_of(model))))
+        features = inputs_of(model) if context.features is None else context.features
+        return FitFacts(name, hyperparameters=hyperparameters, features=tuple(map(Feature, features)))
     summary = summary_of(model)
     names, is_standardized = _items(model, context)
     coefficients = coefficients_of(model) if is_linear(model) and names is not None else None

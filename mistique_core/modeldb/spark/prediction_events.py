@@ -11,7 +11,7 @@ from mistique_core.modeldb.client.tracker import Tracker
 from mistique_core.modeldb.spark.frames import new_source, take_over_items
 from mistique_core.modeldb.spark.models import model_of
 from mistique_core.modeldb.spark.params import names_of_map
-from mistique_core.modeldb.spark.stages import specification_name
+from mistique_core.modeldb.spark.stages import inner_model, inputs_of, specification_name
 
 NAME = "predict"
 
@@ -34,5 +34,10 @@ def record_prediction(tracker: Tracker, call: TracedCall, data: DataView) -> Non
         )
         take_over_items(tracker, source, data.source)
         event.frames = {"": source.entity}
+        known = data.source.columns or {}
+        taken = inputs_of(inner_model(call.target))
+        if all(name in known for name in taken):
+            made = [name for name in source.columns or {} if name not in known]
+            event.facts = {"input_columns": list(taken or known), "output_columns": made}
         tracker.views.adopt(call.result, source)
     tracker.buffer.add(event)

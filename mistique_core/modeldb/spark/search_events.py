@@ -81,6 +81,7 @@ def add_search_parts(
     name = metric_name(search.getEvaluator())
     folds = _folds(tracker, search, model, averages)
     event.facts = {
+        **event.facts,
         "folds": int(search.getNumFolds()) if search.hasParam("numFolds") else 1,
         "seed": search.getSeed(),
         "evaluator": name,
@@ -125,7 +126,7 @@ def _cell(parent: StageEvent, estimator: Any, cell: Mapping[Any, Any], data: Dat
         params=values,
         inputs={"data": data.source.entity},
         hyperparameters=values,
-        facts=dict(parent.facts),
+        facts={name: value for name, value in parent.facts.items() if name != "input_columns"},
         parent=parent,
         started_at=parent.started_at,
         ended_at=parent.ended_at,

@@ -22,6 +22,8 @@ def tree_facts(model: Any, node_limit: int) -> TreeFacts | None:
         Most nodes, of all trees together, whose structure is taken out.
     """
     name = type(model).__name__
+    sizes: tuple[int, ...]
+    weights: tuple[float, ...]
     if name.startswith("DecisionTree"):
         sizes = (int(model.numNodes),)
         trees, kind, weights = [model], DECISION_TREE, (1.0,)
@@ -42,8 +44,8 @@ def _documents(trees: list[Any]) -> list[dict[str, Any]]:
     """Return the root of each tree as JSON, with everything below it."""
     from pyspark import SparkContext
 
-    jvm: Any = SparkContext._active_spark_context._jvm
-    jackson = jvm.com.fasterxml.jackson
+    context: Any = SparkContext._active_spark_context
+    jackson = context._jvm.com.fasterxml.jackson
     mapper = jackson.databind.ObjectMapper()
     mapper.registerModule(jackson.module.scala.DefaultScalaModule())
     return [json.loads(mapper.writeValueAsString(tree._java_obj.rootNode())) for tree in trees]
