@@ -86,8 +86,11 @@ def _origin(tracker: Tracker, frame: Any) -> tuple[tuple[DataView, ...], tuple[s
 def _taken(name: str, args: tuple[Any, ...], columns: tuple[str, ...]) -> tuple[str, ...] | None:
     """Return which columns of known ones are taken; ``None`` where the arguments are not just their names."""
     names = args[0] if len(args) == 1 and isinstance(args[0], (list, tuple)) else args
-    if not names or not all(isinstance(item, str) and item in columns for item in names):
+    if not names or not all(isinstance(item, str) for item in names):
         return None
     if name == "drop":
-        return tuple(column for column in columns if column not in names)
-    return tuple(names)
+        # Names that no column has are ignored, and letters in another case are not.
+        others = {item.lower() for item in names if item not in columns}
+        is_exact = others.isdisjoint(column.lower() for column in columns)
+        return tuple(column for column in columns if column not in names) if is_exact else None
+    return tuple(names) if all(item in columns for item in names) else None
