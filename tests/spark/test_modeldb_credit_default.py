@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,20 @@ def test_it_can_be_asked_about(store: Mistique, recorded: dict[str, Any]) -> Non
     assert "C" in db.compare.hyperparameters(ours, theirs).only_2
     ranks = db.compare.feature_importances(ours, theirs)
     assert [rank.feature for rank in ranks] == FEATURES
+
+
+def test_the_documented_listing_runs(spark: Any, store: Mistique, path: str, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "modeldb_clients.md").read_text()
+    text = page[page.index("Its listing 4.3:") :]
+    lines = text[text.index("    from mistique_core") : text.index("\n`autolog(")]
+    code = textwrap.dedent(lines).replace('Syncer("Demo",', 'Syncer("credit", "documented", store=store,')
+    names: dict[str, Any] = {"spark": spark, "path": path, "store": store, "folder": str(tmp_path / "model")}
+    exec(code, names)
+    ours, theirs = (document(store, model)["stages"] for model in ("documented", "spark_sync"))
+    assert structure(ours) == structure(theirs)
+    with store.catalogue.read() as connection:
+        (saved,) = connection.exec_driver_sql("SELECT tag, filepath FROM transformer WHERE filepath IS NOT NULL").all()
+    assert (saved.tag, saved.filepath) == ("all defaults", names["folder"])
 
 
 def _fitted(db: ModelDB, label: str) -> int:

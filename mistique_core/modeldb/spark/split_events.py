@@ -7,7 +7,6 @@ import sys
 
 from mistique_core.model.event import StageEvent, StageKind
 from mistique_core.modeldb.client.call import TracedCall
-from mistique_core.modeldb.client.callable_names import call_path
 from mistique_core.modeldb.client.tracker import Tracker
 from mistique_core.modeldb.spark.frames import new_source, take_over_items, view_of
 
@@ -30,7 +29,7 @@ def record_split(tracker: Tracker, call: TracedCall) -> None:
     event = StageEvent(
         StageKind.SPLIT,
         NAME,
-        call_path(type(call.target), call.method),
+        f"pyspark.sql:DataFrame.{NAME}",
         NAME,
         params={"weights": weights, "seed": seed},
         inputs={"data": data.source.entity},
