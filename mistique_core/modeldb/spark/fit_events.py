@@ -119,7 +119,12 @@ class _FitOf:
             label_of(specification, data.source.columns or {}) if self.pipeline is None else self.pipeline.label
         )
         context = FitContext(
-            hyperparameters_of(specification, overrides), items, columns, self.label, memory.counts_rows
+            type(specification).__name__,
+            hyperparameters_of(specification, overrides),
+            items,
+            columns,
+            self.label,
+            memory.counts_rows,
         )
         self.facts = model_facts(fitted, context)
         self.features = [feature.name for feature in self.facts.features]

@@ -36,6 +36,8 @@ class FitContext:
 
     Attributes
     ----------
+    type_name
+        Name of the specification's class; ``None`` for what the model's tells.
     hyperparameters
         Of the specification; ``None`` for those of the model.
     items
@@ -48,6 +50,7 @@ class FitContext:
         Whether Spark may run jobs for more facts.
     """
 
+    type_name: str | None = None
     hyperparameters: Mapping[str, Any] | None = None
     items: Mapping[str, VectorItems] | None = None
     features: Sequence[str] | None = None
@@ -72,7 +75,7 @@ def model_facts(model: Any, context: FitContext = NOTHING_KNOWN) -> FitFacts:
     """
     inner = inner_model(model)
     hyperparameters = hyperparameters_of(inner) if context.hyperparameters is None else context.hyperparameters
-    name = specification_name(inner)
+    name = context.type_name or specification_name(inner)
     try:
         return _facts(inner, name, hyperparameters, context)
     except Exception as error:

@@ -88,7 +88,7 @@ class FittedPipeline:
             is_fit = is_estimator(stage) and predicts(fitted)
             hyperparameters = hyperparameters_of(stage, self._overrides)
             label = label_of(stage, before or {}) if is_fit else None
-            facts = model_facts(fitted, FitContext(hyperparameters, self.items, None, label))
+            facts = model_facts(fitted, FitContext(type(stage).__name__, hyperparameters, self.items, None, label))
             made = TransformerEntity(facts, tracker.models.tag_of(stage))
             part = StageEvent(
                 StageKind.FIT if is_fit else StageKind.TRANSFORM,

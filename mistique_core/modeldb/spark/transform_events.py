@@ -48,7 +48,7 @@ def _event(call: TracedCall, stage: Any, data: DataView, overrides: Mapping[Any,
 
 
 def _learn(tracker: Tracker, event: StageEvent, model: Any, data: DataView, tag: str) -> None:
-    entity = TransformerEntity(model_facts(model, FitContext(event.hyperparameters)), tag)
+    entity = TransformerEntity(model_facts(model, FitContext(event.name, event.hyperparameters)), tag)
     event.fitted = {TRANSFORMER: entity}
     tracker.models.remember(model, KnownModel(entity, event, data))
 
