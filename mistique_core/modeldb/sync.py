@@ -28,24 +28,20 @@ from mistique_core.catalogue.entity_tags import save_tag
 from mistique_core.catalogue.tables import experiment as experiments
 from mistique_core.catalogue.tables import project as projects
 from mistique_core.errors import InvalidInputError, MistiqueError, NotFoundError, did_you_mean
-from mistique_core.model.event import Entity, FrameEntity
+from mistique_core.model.event import Entity
 from mistique_core.modeldb.client.call import TracedCall
-from mistique_core.modeldb.client.data_source import is_spark_frame
 from mistique_core.modeldb.client.estimator_patches import METHODS, call_method
 from mistique_core.modeldb.client.event_buffer import EventSink
 from mistique_core.modeldb.client.frame_patches import follow_columns
 from mistique_core.modeldb.client.function_patches import call_function
+from mistique_core.modeldb.client.mentioned import fragment_of, tag_item
 from mistique_core.modeldb.client.metric_events import record_metric
 from mistique_core.modeldb.client.open_recorder import open_recorder
 from mistique_core.modeldb.client.replaced import Replaced
 from mistique_core.modeldb.client.session import TracedRun, active_run, stop_active
 from mistique_core.modeldb.client.tracker import Tracker
-from mistique_core.modeldb.edit.annotation_records import Fragment
 from mistique_core.modeldb.edit.annotations import Annotations
-from mistique_core.modeldb.spark.frames import view_of
-from mistique_core.modeldb.spark.memory import SparkMemory
 from mistique_core.modeldb.spark.saved_models import load
-from mistique_core.modeldb.spark.stages import is_estimator, is_stage
 from mistique_core.modeldb.spark.sync_calls import add_spark_calls
 
 if TYPE_CHECKING:
@@ -153,7 +149,7 @@ class Syncer(TracedRun):
         """
         tracker = self.tracker
         with tracker.buffer.between_writes(), tracker.buffer.lock:
-            entity = _tagged(tracker, item, tag)
+            entity = tag_item(tracker, item, tag)
             if entity is not None and entity.id is not None and self._catalogue is not None:
                 with self._catalogue.write() as connection:
                     save_tag(connection, entity)
@@ -179,7 +175,7 @@ class Syncer(TracedRun):
             return
         try:
             self.flush()
-            parts = [item if isinstance(item, str) else _fragment(self.tracker, item) for item in fragments]
+            parts = [item if isinstance(item, str) else fragment_of(self.tracker, item) for item in fragments]
             Annotations(self._catalogue).add(self.run.id, *parts)
         except InvalidInputError:
             raise
@@ -218,46 +214,6 @@ class Syncer(TracedRun):
         if self._catalogue is not None:
             with self._catalogue.write() as connection:
                 save_path(connection, entity)
-
-
-def _fragment(tracker: Tracker, item: Any) -> Fragment:
-    """Return what an annotation refers to: something that is recorded."""
-    with tracker.buffer.lock:
-        if is_estimator(item):
-            event = tracker.memory(SparkMemory).specifications.get(item)
-            found = Fragment(spec_id=None if event is None else event.id)
-        else:
-            known = tracker.models.find(item)
-            view = tracker.views.find(item)
-            entity = known.entity if known is not None else None if view is None else view.source.entity
-            row = None if entity is None else entity.id
-            is_frame = isinstance(entity, FrameEntity)
-            found = Fragment(frame_id=row if is_frame else None, model_id=None if is_frame else row)
-    if found == Fragment():
-        raise InvalidInputError(
-            f"a {type(item).__name__} is not recorded in this run, so that nothing can be written about it; "
-            "use it in a recorded call first"
-        )
-    return found
-
-
-def _tagged(tracker: Tracker, item: Any, tag: str) -> Entity | None:
-    if is_spark_frame(item):
-        source = view_of(tracker, item).source
-        source.tag = source.entity.tag = tag
-        return source.entity
-    if is_stage(item) or hasattr(item, "get_params") or hasattr(item, "layers"):
-        tracker.models.tag(item, tag)
-        known = tracker.models.find(item)
-        if known is None:
-            return None
-        known.entity.tag = tag
-        return known.entity
-    source = tracker.views.view(item).source
-    if tracker.views.find(item) is None:
-        raise InvalidInputError(f"a {type(item).__name__} cannot be tagged; give a DataFrame, a Series or an array")
-    source.tag = source.entity.tag = tag
-    return source.entity
 
 
 def _name(given: str | Existing) -> str:
@@ -341,6 +297,20 @@ def read_csv_sync(*args: Any, **options: Any) -> pd.DataFrame:
 
     frame: pd.DataFrame = _call(pd.read_csv, args, options)
     return frame
+
+
+def annotate(*fragments: Any) -> None:
+    """Write an annotation about the run of the active Syncer; see :meth:`Syncer.annotate`.
+
+    Raises
+    ------
+    InvalidInputError
+        If no Syncer is active, or there is nothing to write, or something is not recorded in its run.
+    """
+    run = active_run()
+    if not isinstance(run, Syncer):
+        raise InvalidInputError("no Syncer is active; make one first: with Syncer('project'): ...")
+    run.annotate(*fragments)
 
 
 def drop_sync(frame: pd.DataFrame, *args: Any, **options: Any) -> Any:

@@ -86,6 +86,17 @@ def test_what_is_made_of_known_data_is_derived_from_it(spark: Any, path: str) ->
     assert last.inputs["data"].columns == (("a", "double"),)  # type: ignore[union-attr]
 
 
+def test_a_loop_of_derived_data_frames_stays_small(spark: Any, path: str) -> None:
+    with trace(Sink()) as run:
+        frame = read(spark, path)
+        for _ in range(12):
+            frame = frame.union(frame)
+        derived = run.tracker.memory(SparkMemory).derived(frame)
+    assert derived is not None
+    assert len(derived.inputs) == 1
+    assert len(derived.calls) == 100
+
+
 def test_nothing_is_kept_alive(spark: Any, path: str) -> None:
     with trace(Sink()) as run:
         frame = read(spark, path)

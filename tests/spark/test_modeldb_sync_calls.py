@@ -74,6 +74,14 @@ def test_other_readers(spark: Any, path: str, tmp_path: Path) -> None:
     assert [event.params["options"] for event in sink.events] == [{}, {"format": "parquet"}, {"format": "parquet"}]
     assert {event.frames[""].rows for event in sink.events} == {ROWS}
     assert all(frame.count() == ROWS for frame in frames)
+    failed = Sink()
+    with Syncer(sink=failed):
+        reader = spark.read.format("gone").option("password", "hidden").options(url="jdbc:x://me:hidden@host/db")
+        with pytest.raises(Exception, match="gone"):
+            reader.loadSync()
+    assert failed.events[0].params["options"] == {
+        "format": "gone", "password": "*****", "url": "jdbc:x://me:*****@host/db",
+    }  # fmt: skip
 
 
 def test_random_split_sync(spark: Any, path: str) -> None:

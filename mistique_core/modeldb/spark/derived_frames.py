@@ -24,6 +24,8 @@ _OTHER_ROWS = (
     "limit", "offset", "sample", "sampleBy", "subtract", "union", "unionAll", "unionByName", "where",
 )  # fmt: skip
 """Methods whose result has other rows, of this data frame and of those that they are given."""
+_MOST_CALLS = 100
+"""Of a loop that derives a data frame again and again, the last ones are remembered."""
 _PARTS = ("__getitem__", "drop", "select")
 """Methods whose result may be some of the columns."""
 
@@ -71,7 +73,8 @@ def _remember(tracker: Tracker, frame: Any, name: str, args: tuple[Any, ...], re
         more, before = _origin(tracker, other)
         inputs, calls = (*inputs, *more), (*calls, *before)
     if inputs:
-        memory.remember_derived(result, Derived(inputs, (*calls, "select" if name == "__getitem__" else name)))
+        calls = (*calls, "select" if name == "__getitem__" else name)[-_MOST_CALLS:]
+        memory.remember_derived(result, Derived(tuple(dict.fromkeys(inputs)), calls))
 
 
 def _origin(tracker: Tracker, frame: Any) -> tuple[tuple[DataView, ...], tuple[str, ...]]:

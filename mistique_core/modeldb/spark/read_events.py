@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ from mistique_core.modeldb.spark.frames import new_source
 from mistique_core.modeldb.spark.memory import SparkMemory
 from mistique_core.modeldb.spark.params import plain
 
+_SECRET = re.compile("secret|password|token|access[.]?key|credential", re.IGNORECASE)
+"""Options that Spark hides in its own logs, too."""
+_PASSWORD = re.compile(r"(://[^/@:]*:)[^/@]+@")
+_HIDDEN = "*****"
 READERS = ("csv", "json", "load", "orc", "parquet", "table")
 """Methods of a reader that give a data frame."""
 
@@ -56,9 +61,13 @@ def record_read(tracker: Tracker, call: TracedCall) -> None:
     signature = inspect.signature(inspect.unwrap(getattr(type(call.target), call.method)))
     given = dict(signature.bind(call.target, *call.args, **call.kwargs).arguments)
     del given["self"]
-    paths = [_where(path) for path in _paths(given)]
+    paths = [_without_password(_where(path)) for path in _paths(given)]
     given.update(given.pop("options", {}))
-    options = {name: plain(value) for name, value in sorted({**before, **given}.items()) if value is not None}
+    options = {
+        name: _HIDDEN if _SECRET.search(name) else _without_password(plain(value))
+        for name, value in sorted({**before, **given}.items())
+        if value is not None
+    }
     name = f"read_{call.method}"
     event = StageEvent(
         StageKind.READ,
@@ -89,3 +98,8 @@ def _where(path: Any) -> str:
     if not isinstance(path, str):
         return ""
     return str(Path(path).absolute()) if "://" not in path and os.path.lexists(path) else path
+
+
+def _without_password(value: Any) -> Any:
+    """Return a value without the password of an address."""
+    return _PASSWORD.sub(rf"\1{_HIDDEN}@", value) if isinstance(value, str) else value
