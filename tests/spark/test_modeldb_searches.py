@@ -101,7 +101,7 @@ def test_a_pipeline_with_overrides_and_without_a_model(frame: Any) -> None:
     assert sink.top() == ["Pipeline", "Pipeline", "transform", "Pipeline"]
     first, second, empty = [event for event in sink.events if event.kind is StageKind.PIPELINE]
     assert first.hyperparameters["regParam"] == 0.25
-    assert second.fitted["model"].facts.type_name == "Pipeline"
+    assert second.fitted["model"].facts.type_name == "StandardScaler"
     assert [feature.name for feature in second.fitted["model"].facts.features] == ["kind", "a", "b"]
     assert len(parts_of(sink, empty)) == 0
     assert sink.only("transform").inputs["transformer"] is second.fitted["model"]
