@@ -9,12 +9,13 @@
         compute_metrics(model, accuracy_score, y_test, model.predict_sync(X_test), X_test)
 
 Each returns what the call without ``_sync`` returns, and leaves the record that :func:`mistique_core.modeldb.autolog`
-leaves of it.
+leaves of it. PySpark's calls are ``fitSync`` and so on, or ``fit_sync``; see :mod:`mistique_core.modeldb.spark`.
 """
 
 from __future__ import annotations
 
 import functools
+import logging
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,26 +23,34 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from mistique_core.catalogue.database import Catalogue
+from mistique_core.catalogue.entity_paths import path_of_model, save_path
 from mistique_core.catalogue.entity_tags import save_tag
 from mistique_core.catalogue.tables import experiment as experiments
 from mistique_core.catalogue.tables import project as projects
-from mistique_core.errors import InvalidInputError, NotFoundError, did_you_mean
+from mistique_core.errors import InvalidInputError, MistiqueError, NotFoundError, did_you_mean
 from mistique_core.model.event import Entity
 from mistique_core.modeldb.client.call import TracedCall
 from mistique_core.modeldb.client.estimator_patches import METHODS, call_method
 from mistique_core.modeldb.client.event_buffer import EventSink
 from mistique_core.modeldb.client.frame_patches import follow_columns
 from mistique_core.modeldb.client.function_patches import call_function
+from mistique_core.modeldb.client.mentioned import fragment_of, tag_item
 from mistique_core.modeldb.client.metric_events import record_metric
 from mistique_core.modeldb.client.open_recorder import open_recorder
 from mistique_core.modeldb.client.replaced import Replaced
 from mistique_core.modeldb.client.session import TracedRun, active_run, stop_active
 from mistique_core.modeldb.client.tracker import Tracker
+from mistique_core.modeldb.edit.annotations import Annotations
+from mistique_core.modeldb.spark.saved_models import load
+from mistique_core.modeldb.spark.sync_calls import add_spark_calls
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mistique_core.store import Mistique
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,10 @@ class Syncer(TracedRun):
 
     While it is active, every estimator has ``fit_sync``, ``transform_sync``, ``fit_transform_sync``,
     ``fit_predict_sync``, ``predict_sync``, ``predict_proba_sync`` and ``score_sync``, pipelines and searches included,
-    and every DataFrame ``drop_sync``. Only one run is active at a time.
+    and every DataFrame ``drop_sync``. PySpark's estimators have ``fitSync``, transformers and models ``transformSync``,
+    evaluators ``evaluateSync(predictions, model)``, data frames ``randomSplitSync``, readers ``csvSync`` and the like,
+    what can be saved ``saveSync``, and all of them ``tag``; each also by a name like ``fit_sync``. Only one run is
+    active at a time.
 
     Parameters
     ----------
@@ -76,6 +88,8 @@ class Syncer(TracedRun):
         A name, or :class:`Existing`; groups runs of the project.
     description
         For people.
+    count_rows
+        Whether rows of Spark's data frames are counted, each time by a job of Spark.
     sink
         Takes the events instead of a store.
 
@@ -95,6 +109,7 @@ class Syncer(TracedRun):
         store: Mistique | str | os.PathLike[str] | None = None,
         experiment: str | Existing | None = None,
         description: str | None = None,
+        count_rows: bool = False,
         sink: EventSink | None = None,
     ) -> None:
         stop_active()
@@ -110,7 +125,8 @@ class Syncer(TracedRun):
                 description=description,
                 check=check,
             )
-        super().__init__(sink, (follow_columns, _add_calls), close)
+        spark = functools.partial(add_spark_calls, count_rows=count_rows, tag=self.add_tag, on_saved=self._save_path_of)
+        super().__init__(sink, (follow_columns, _add_calls, spark), close)
 
     def sync(self) -> None:
         """Write what was recorded so far; see :meth:`TracedRun.flush`."""
@@ -133,25 +149,71 @@ class Syncer(TracedRun):
         """
         tracker = self.tracker
         with tracker.buffer.between_writes(), tracker.buffer.lock:
-            entity = _tagged(tracker, item, tag)
+            entity = tag_item(tracker, item, tag)
             if entity is not None and entity.id is not None and self._catalogue is not None:
                 with self._catalogue.write() as connection:
                     save_tag(connection, entity)
 
+    def annotate(self, *fragments: Any) -> None:
+        """Write an annotation about the run: texts, and what they are about, in any order.
 
-def _tagged(tracker: Tracker, item: Any, tag: str) -> Entity | None:
-    if hasattr(item, "get_params") or hasattr(item, "layers"):
-        tracker.models.tag(item, tag)
-        known = tracker.models.find(item)
-        if known is None:
-            return None
-        known.entity.tag = tag
-        return known.entity
-    source = tracker.views.view(item).source
-    if tracker.views.find(item) is None:
-        raise InvalidInputError(f"a {type(item).__name__} cannot be tagged; give a DataFrame, a Series or an array")
-    source.tag = source.entity.tag = tag
-    return source.entity
+        What was recorded so far is written first, see :meth:`flush`. If the catalogue cannot be written, that is
+        logged, and the annotation is lost.
+
+        Parameters
+        ----------
+        *fragments
+            Texts, data frames, fitted models, and estimators of Spark that were fitted.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is nothing to write, or something is not recorded in this run.
+        """
+        if self._catalogue is None:
+            log.warning("ModelDB: there is no catalogue to annotate in")
+            return
+        try:
+            self.flush()
+            parts = [item if isinstance(item, str) else fragment_of(self.tracker, item) for item in fragments]
+            Annotations(self._catalogue).add(self.run.id, *parts)
+        except InvalidInputError:
+            raise
+        except MistiqueError:
+            log.exception("ModelDB: an annotation could not be written")
+
+    def load(self, model: str | int) -> Any:
+        """Load a model of Spark that was saved; see :func:`mistique_core.modeldb.spark.load`.
+
+        Parameters
+        ----------
+        model
+            Its path, or its id in ModelDB, of any run that saved it with ``saveSync``.
+
+        Returns
+        -------
+        pyspark.ml.Model
+            The model.
+
+        Raises
+        ------
+        NotFoundError
+            If it is not recorded where the model of that id was saved.
+        """
+        if isinstance(model, str):
+            return load(model)
+        path = None
+        if self._catalogue is not None:
+            with self._catalogue.read() as connection:
+                path = path_of_model(connection, model)
+        if path is None:
+            raise NotFoundError(f"model {model}: it is not recorded where it was saved; save it with saveSync")
+        return load(path)
+
+    def _save_path_of(self, entity: Entity) -> None:
+        if self._catalogue is not None:
+            with self._catalogue.write() as connection:
+                save_path(connection, entity)
 
 
 def _name(given: str | Existing) -> str:
@@ -175,11 +237,14 @@ def _check(catalogue: Catalogue, project: str | Existing, experiment: str | Exis
 
 def _add_calls(replaced: Replaced, tracker: Tracker) -> None:
     import pandas as pd
-    from sklearn.base import BaseEstimator
 
+    replaced.attribute(pd.DataFrame, "drop_sync", drop_sync)
+    try:
+        from sklearn.base import BaseEstimator
+    except ModuleNotFoundError:
+        return
     for name in METHODS:
         replaced.attribute(BaseEstimator, f"{name}_sync", _sync_method(tracker, name))
-    replaced.attribute(pd.DataFrame, "drop_sync", drop_sync)
 
 
 def _sync_method(tracker: Tracker, name: str) -> Any:
@@ -232,6 +297,20 @@ def read_csv_sync(*args: Any, **options: Any) -> pd.DataFrame:
 
     frame: pd.DataFrame = _call(pd.read_csv, args, options)
     return frame
+
+
+def annotate(*fragments: Any) -> None:
+    """Write an annotation about the run of the active Syncer; see :meth:`Syncer.annotate`.
+
+    Raises
+    ------
+    InvalidInputError
+        If no Syncer is active, or there is nothing to write, or something is not recorded in its run.
+    """
+    run = active_run()
+    if not isinstance(run, Syncer):
+        raise InvalidInputError("no Syncer is active; make one first: with Syncer('project'): ...")
+    run.annotate(*fragments)
 
 
 def drop_sync(frame: pd.DataFrame, *args: Any, **options: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mistique_core.modeldb.client.data_source import DataSource, DataView, columns_of, rows_of
+from mistique_core.modeldb.client.data_source import DataSource, DataView, columns_of, is_spark_frame, rows_of
 
 OnChanged = Callable[[DataSource, DataSource], None]
 
@@ -79,7 +79,8 @@ class ColumnViews:
             reference = weakref.ref(data, _forgetting(self._seen, id(data)))
         except TypeError:
             return None
-        seen = self._seen[id(data)] = _Seen(reference, view, getattr(data, "columns", None))
+        labels = None if is_spark_frame(data) else getattr(data, "columns", None)
+        seen = self._seen[id(data)] = _Seen(reference, view, labels)
         return seen
 
     def _remember_place(self, array: np.ndarray[Any, Any], view: DataView) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -102,6 +103,8 @@ def columns_of(data: Any, prefix: str = "x") -> tuple[dict[str, str] | None, boo
     prefix
         What to call them.
     """
+    if is_spark_frame(data):
+        return dict(data.dtypes), True
     labels = getattr(data, "columns", None)
     dtypes: Any = None if labels is None else getattr(data, "dtypes", None)  # pandas makes a Series of them every time
     if labels is not None and dtypes is not None:
@@ -118,6 +121,12 @@ def columns_of(data: Any, prefix: str = "x") -> tuple[dict[str, str] | None, boo
     return None, False
 
 
+def is_spark_frame(data: Any) -> bool:
+    """Return whether data is a DataFrame of Spark: its columns never change, and its rows are not counted unasked."""
+    frames = sys.modules.get("pyspark.sql.dataframe")
+    return frames is not None and isinstance(data, frames.DataFrame)
+
+
 def _type_name(dtype: Any) -> str:
     return _name_of_numpy_type(dtype) if isinstance(dtype, np.dtype) else str(dtype)
 
@@ -128,7 +137,9 @@ def _name_of_numpy_type(dtype: np.dtype[Any]) -> str:
 
 
 def rows_of(data: Any) -> int | None:
-    """Return the number of rows of data, or ``None`` for what has none."""
+    """Return the number of rows of data, or ``None`` for what has none, or would have to count them."""
+    if is_spark_frame(data):
+        return None
     shape = getattr(data, "shape", None)
     if shape:
         return int(shape[0])

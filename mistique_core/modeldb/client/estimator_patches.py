@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
 from typing import Any
 
 from mistique_core.modeldb.client.call import TracedCall
@@ -12,12 +11,10 @@ from mistique_core.modeldb.client.fit_events import prepare_fit, record_fit
 from mistique_core.modeldb.client.metric_events import record_score
 from mistique_core.modeldb.client.prediction_events import record_prediction
 from mistique_core.modeldb.client.replaced import Replaced
-from mistique_core.modeldb.client.tracker import Tracker
+from mistique_core.modeldb.client.tracker import Step, Tracker
 from mistique_core.modeldb.client.transform_events import record_transform
 
 log = logging.getLogger(__name__)
-
-Step = Callable[[Tracker, TracedCall], None]
 
 
 def _record_fit_predict(tracker: Tracker, call: TracedCall) -> None:
@@ -104,9 +101,12 @@ def trace_class(replaced: Replaced, tracker: Tracker, cls: type) -> None:
 
 
 def trace_estimators(replaced: Replaced, tracker: Tracker) -> None:
-    """Trace every estimator class there is, and every one that is made from now on."""
-    import sklearn.base
-    from sklearn.utils._set_output import _SetOutputMixin
+    """Trace every estimator class there is, and every one that is made from now on; none without scikit-learn."""
+    try:
+        import sklearn.base
+        from sklearn.utils._set_output import _SetOutputMixin
+    except ModuleNotFoundError:
+        return
 
     for item in {base for cls in _all_subclasses(sklearn.base.BaseEstimator) for base in cls.__mro__}:
         trace_class(replaced, tracker, item)

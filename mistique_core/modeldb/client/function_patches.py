@@ -8,13 +8,12 @@ from types import ModuleType
 from typing import Any
 
 from mistique_core.modeldb.client.call import TracedCall
-from mistique_core.modeldb.client.estimator_patches import Step
 from mistique_core.modeldb.client.metric_events import record_metric
 from mistique_core.modeldb.client.read_events import record_read_csv
 from mistique_core.modeldb.client.replaced import Replaced
 from mistique_core.modeldb.client.search_events import record_cross_validation
 from mistique_core.modeldb.client.split_events import prepare_split, record_split
-from mistique_core.modeldb.client.tracker import Tracker
+from mistique_core.modeldb.client.tracker import Step, Tracker
 
 _TRUTH = ("labels_true", "y_true")
 
@@ -36,10 +35,14 @@ def call_function(tracker: Tracker, function: Any, args: Any, kwargs: Any) -> An
 def trace_functions(replaced: Replaced, tracker: Tracker) -> None:
     """Trace functions where they are defined for users, and where these have imported them already."""
     import pandas as pd
-    import sklearn.metrics
-    import sklearn.model_selection
 
     _trace(replaced, tracker, pd, "read_csv")
+    try:
+        import sklearn.metrics
+        import sklearn.model_selection
+    except ModuleNotFoundError:
+        replaced.where_imported()
+        return
     for name in ("train_test_split", "cross_val_score", "cross_validate"):
         _trace(replaced, tracker, sklearn.model_selection, name)
     for name in sklearn.metrics.__all__:

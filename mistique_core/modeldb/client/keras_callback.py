@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.abc
-import importlib.machinery
-import importlib.util
-import logging
 import math
-import sys
-from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
 from mistique_core.fitted.facts import keras_facts
 from mistique_core.model.event import StageEvent, StageKind, TransformerEntity
+from mistique_core.modeldb.client.after_import import when_imported
 from mistique_core.modeldb.client.call import TracedCall
 from mistique_core.modeldb.client.known_models import KnownModel
 from mistique_core.modeldb.client.prediction_events import record_prediction
 from mistique_core.modeldb.client.replaced import Replaced
+from mistique_core.modeldb.client.traced_method import traced_method
 from mistique_core.modeldb.client.tracker import Tracker
-
-log = logging.getLogger(__name__)
 
 _SETTINGS = ("batch_size", "epochs", "validation_split", "shuffle", "initial_epoch", "steps_per_epoch")
 
@@ -92,62 +85,7 @@ def trace_keras(replaced: Replaced, tracker: Tracker) -> None:
 
     def patch(keras: ModuleType) -> None:
         for name, record, prepare in (("fit", _record_fit, _prepare), ("predict", record_prediction, None)):
-            replaced.attribute(keras.Model, name, _traced(tracker, getattr(keras.Model, name), name, record, prepare))
+            method = getattr(keras.Model, name)
+            replaced.attribute(keras.Model, name, traced_method(tracker, method, name, record, prepare))
 
-    loaded = sys.modules.get("keras")
-    if loaded is not None and hasattr(loaded, "Model"):
-        patch(loaded)
-    else:
-        replaced.finder(_AfterImport("keras", patch))
-
-
-def _traced(tracker: Tracker, method: Any, name: str, record: Any, prepare: Any) -> Any:
-    @functools.wraps(method)
-    def traced(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not tracker.is_listening:
-            return method(self, *args, **kwargs)
-        return tracker.make(TracedCall(self, name, method, args, kwargs), record, prepare)
-
-    return traced
-
-
-class _AfterImport(importlib.abc.MetaPathFinder):
-    """Does something after a module was imported for the first time.
-
-    Parameters
-    ----------
-    name
-        The module.
-    act
-        What to do with it.
-    """
-
-    def __init__(self, name: str, act: Callable[[ModuleType], None]) -> None:
-        self._name = name
-        self._act = act
-        self._is_asking = False
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """Return the spec that the other finders find, whose loader acts at its end."""
-        if fullname != self._name or self._is_asking:
-            return None
-        self._is_asking = True
-        try:
-            spec = importlib.util.find_spec(fullname)
-        finally:
-            self._is_asking = False
-        if spec is None or spec.loader is None:
-            return spec
-        load = spec.loader.exec_module
-
-        def exec_module(module: ModuleType) -> None:
-            load(module)
-            try:
-                self._act(module)
-            except Exception:
-                log.exception("ModelDB: calls of %s are not recorded", fullname)
-
-        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec
+    when_imported(replaced, "keras", "Model", patch)

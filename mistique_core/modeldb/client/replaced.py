@@ -11,8 +11,8 @@ _ABSENT = object()
 _NOT_LOOKED_AT = frozenset(
     {
         *sys.stdlib_module_names, "airflow", "h5py", "joblib", "keras", "lightgbm", "matplotlib", "mistique_core",
-        "narwhals", "numpy", "pandas", "pyarrow", "rich", "scipy", "sklearn", "sqlalchemy", "tensorflow", "torch",
-        "xgboost",
+        "narwhals", "numpy", "pandas", "py4j", "pyarrow", "pyspark", "rich", "scipy", "sklearn", "sqlalchemy",
+        "tensorflow", "torch", "xgboost",
     }
 )  # fmt: skip
 """Packages whose own use of what is replaced stays as it is."""

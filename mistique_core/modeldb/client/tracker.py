@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from mistique_core.fitted.facts import fit_facts, hyperparameters_of
 from mistique_core.model.event import StageEvent, StageKind, TransformerEntity
@@ -19,6 +19,8 @@ from mistique_core.modeldb.client.known_models import KnownModel, KnownModels
 from mistique_core.modeldb.client.nesting import is_nested, nesting
 
 log = logging.getLogger(__name__)
+
+_Memory = TypeVar("_Memory")
 
 
 class Tracker:
@@ -52,6 +54,7 @@ class Tracker:
         self.models = KnownModels()
         self.predictions: dict[tuple[int, int], tuple[DataSource, DataView]] = {}
         self.evaluations: dict[int, tuple[DataSource, StageEvent]] = {}
+        self._memories: dict[type, Any] = {}
         self._has_complained = False
         self.process = os.getpid()
         self.is_stopped = False
@@ -61,12 +64,14 @@ class Tracker:
         """Whether a call made now is to be recorded: it is the script's own, and in the process of the run."""
         return not self.is_stopped and not is_nested() and os.getpid() == self.process
 
-    def make(
-        self,
-        call: TracedCall,
-        record: Callable[[Tracker, TracedCall], None],
-        prepare: Callable[[Tracker, TracedCall], None] | None = None,
-    ) -> Any:
+    def memory(self, kind: type[_Memory]) -> _Memory:
+        """Return what a client remembers in this run: the one object of a class, made when it is first asked for."""
+        if kind not in self._memories:
+            self._memories[kind] = kind()
+        found: _Memory = self._memories[kind]
+        return found
+
+    def make(self, call: TracedCall, record: Step, prepare: Step | None = None) -> Any:
         """Make a call and record it; return, or raise, exactly what the call does.
 
         Parameters
@@ -95,7 +100,7 @@ class Tracker:
         result, call.result = call.result, None
         return result
 
-    def quietly(self, step: Callable[[Tracker, TracedCall], None], call: TracedCall) -> None:
+    def quietly(self, step: Step, call: TracedCall) -> None:
         """Do a step of bookkeeping, which never fails the script: its error is logged, once with its traceback."""
         try:
             with self.buffer.lock:
@@ -146,3 +151,7 @@ class Tracker:
         )
         after.event = event
         self.buffer.add(event)
+
+
+Step = Callable[[Tracker, TracedCall], None]
+"""Does the bookkeeping of a call."""

@@ -16,7 +16,7 @@ from mistique_core.workflows.transform import TransformStage
 
 TRANSFORMER = "transformer"
 ONLY_INPUT = "data"
-_FITS_OPEN = 2
+FITS_OPEN = 2
 """The transformation of the test data belongs to the stage that learned on the training data, though a script often
 calls it only after the fit of the model, or just before the prediction."""
 
@@ -57,7 +57,7 @@ def record_learned_transform(tracker: Tracker, call: TracedCall, data: DataView,
         tracker.models.remember(estimator, KnownModel(entity, event, data))
         if call.method == "fit_transform":
             _add_output(tracker, event, estimator, data, call.result, "")
-    tracker.buffer.add(event, open_for=_FITS_OPEN if is_stage else 0)
+    tracker.buffer.add(event, open_for=FITS_OPEN if is_stage else 0)
 
 
 def _fits_stage(
@@ -107,7 +107,7 @@ def _joins(tracker: Tracker, known: KnownModel, data: DataView, call: TracedCall
         return False
     else:
         _name_inputs(event, known.fitted_on.source)
-        output = _free_name(event, data.source)
+        output = free_name(event, data.source)
         event.inputs = {**event.inputs, output: data.source.entity}
         _add_output(tracker, event, call.target, data, call.result, output)
     event.ended_at = call.ended_at
@@ -118,20 +118,22 @@ def _name_inputs(event: StageEvent, source: DataSource) -> None:
     """Give the only input, and its output, a name: a stage with several inputs names its outputs after them."""
     if ONLY_INPUT not in event.inputs or len(event.inputs) > 1:
         return
-    name = _name_of(source)
+    name = name_of(source)
     event.inputs = {name: event.inputs[ONLY_INPUT]}
     event.frames = {name: event.frames[""]} if event.frames else {}
     event.params = {**event.params, "fit_on": None if name == "train" else name}
 
 
-def _free_name(event: StageEvent, source: DataSource) -> str:
-    name, number = _name_of(source), 1
+def free_name(event: StageEvent, source: DataSource) -> str:
+    """Return a name for a further input of an event, that of a data frame, with a number where it is taken."""
+    name, number = name_of(source), 1
     while (free := name if number == 1 else f"{name}_{number}") in event.inputs:
         number += 1
     return free
 
 
-def _name_of(source: DataSource) -> str:
+def name_of(source: DataSource) -> str:
+    """Return what a data frame is called as an input: the output of a split that it comes from, or what made it."""
     if source.output:
         return source.output
     return ONLY_INPUT if source.event is None else source.event.name

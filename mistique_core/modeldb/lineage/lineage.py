@@ -134,7 +134,10 @@ class Lineage:
             names = connection.scalars(
                 sa.select(feature.c.name).where(feature.c.facts_id == model.facts_id).order_by(feature.c.position)
             ).all()
-        columns = trace_columns(graph, _fit_frames(graph, model), names)
+        # A fit may say which columns it took: of a vector of Spark, the features are the items.
+        fit = None if model.stage_id is None else graph.events.get(model.stage_id)
+        taken = None if fit is None else fit.facts.get("input_columns")
+        columns = trace_columns(graph, _fit_frames(graph, model), taken or names)
         return OriginalFeatures(model, tuple(SourceColumn(graph.frames[frame], name) for frame, name in columns))
 
     def models_derived_from(self, frame_id: int) -> tuple[ModelRecord, ...]:

@@ -22,9 +22,9 @@ from sklearn.model_selection import train_test_split
 from mistique_core import Mistique
 from mistique_core.catalogue import Catalogue
 from mistique_core.errors import CatalogueUnavailableError, InvalidInputError, NotFoundError
-from mistique_core.modeldb import RunRecorder, Syncer, autolog
+from mistique_core.modeldb import ModelDB, RunRecorder, Syncer, autolog
 from mistique_core.modeldb.client.autolog import trace
-from mistique_core.modeldb.sync import Existing
+from mistique_core.modeldb.sync import Existing, annotate
 
 
 def table(store: Mistique, query: str) -> pd.DataFrame:
@@ -182,3 +182,22 @@ def test_tags_and_what_must_exist(tmp_path: Path) -> None:
             Syncer(Existing("cancer"), "m", store=store, experiment=Existing("frist"))
         Syncer(Existing("cancer"), "m", store=store, experiment=Existing("first")).stop()
         assert len(table(store, "SELECT id FROM experiment")) == 1
+
+
+def test_annotations(tmp_path: Path) -> None:
+    with Mistique.open(tmp_path) as store:
+        with pytest.raises(InvalidInputError, match="no Syncer is active"):
+            annotate("nothing")
+        with Syncer("cancer", "m", store=store) as syncer:
+            data = load_breast_cancer(as_frame=True).frame
+            X, model = data[["mean radius"]], LogisticRegression()
+            model.fit_sync(X, data["target"])  # type: ignore[attr-defined]
+            annotate("one column of", X, "is enough for", model)
+            with pytest.raises(InvalidInputError, match="a list is not recorded"):
+                syncer.annotate([1, 2])
+            with pytest.raises(InvalidInputError, match="needs a message"):
+                syncer.annotate()
+        (written,) = ModelDB(store).annotations.of_run(syncer.run.id)
+        assert [part.message for part in written.fragments] == ["one column of", None, "is enough for", None]
+        assert written.fragments[1].frame_id is not None
+        assert written.fragments[3].model_id is not None
