@@ -270,7 +270,22 @@ def _unreadable(reason: object) -> CorruptPartitionError:
 
 
 def _version(file: h5py.File) -> Any:
-    return file.attrs.get("mistique_format")
+    return _attribute(file, b"mistique_format")
+
+
+def _attribute(owner: Any, name: bytes) -> Any:
+    """Return an attribute, or ``None``: one number or text that lies beside its name, as this format writes them.
+
+    Others are not read. The values of texts of any length lie in a heap of the file, and a damaged one leads HDF5 in
+    circles from which no process comes back.
+    """
+    if not h5py.h5a.exists(owner.id, name):
+        return None
+    kind = h5py.h5a.open(owner.id, name).get_type()
+    family = kind.get_class()
+    if family != h5py.h5t.INTEGER and (family != h5py.h5t.STRING or kind.is_variable_str()):
+        raise _unreadable(f"its attribute {name.decode()!r} is neither a number nor a text of fixed length")
+    return owner.attrs[name.decode()]
 
 
 def _filters(dataset: h5py.Dataset) -> str:
@@ -294,9 +309,10 @@ def _location_2(group: h5py.Group, name: str, dataset: h5py.Dataset, most_bytes:
     address = bytes.fromhex(name)
     shape, dtype = _shape(dataset), _dtype(dataset)
     transform = Transform("plain", dtype)
-    if _CODEC.decode() in dataset.attrs:
-        document = json.loads(bytes(dataset.attrs[_CODEC.decode()]))
-        dtype, transform = np.dtype(document["dtype"]).str, Transform.from_json(json.dumps(document["transform"]))
+    codec = _attribute(dataset, _CODEC)
+    if codec is not None:
+        document = json.loads(bytes(codec))
+        dtype, transform = document["dtype"], Transform.from_json(json.dumps(document["transform"]))
         shape = tuple(document.get("shape", shape))
     check_array(dtype, shape, most_bytes)
     if transform.dtype != _dtype(dataset):

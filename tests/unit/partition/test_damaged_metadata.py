@@ -1,14 +1,18 @@
 """HDF5's own bytes, damaged in any way: a typed error or a scan; no crash, no hang, no memory, no wrong value."""
 
-from collections.abc import Iterator
+import io
+import json
+from collections.abc import Callable, Iterator
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mistique_core.dedup import chunk_hash
-from mistique_core.partition import build_partition, encode_chunk
+from mistique_core.errors import CorruptPartitionError
+from mistique_core.partition import build_partition, encode_chunk, scan_partition
 from tests.unit.partition.scan_worker import ScanWorker
 
 RANDOM = np.random.default_rng(1)
@@ -103,3 +107,47 @@ def test_cut_and_shifted(worker: ScanWorker, cut: int, inserted: bytes, start: i
 def test_anything_after_a_signature(worker: ScanWorker, data: bytes) -> None:
     """Bytes that only begin as an HDF5 file does."""
     assert check(worker, b"\x89HDF\r\n\x1a\n" + data) == "refused"
+
+
+def forged(change: Callable[[h5py.File], None]) -> bytes:
+    """Return the good file after a change that HDF5 itself makes."""
+    held = io.BytesIO(DATA)
+    with h5py.File(held, "r+") as file:
+        change(file)
+    return held.getvalue()
+
+
+def first_with_a_codec(file: h5py.File) -> h5py.Dataset:
+    return next(file["chunks"][name] for name in file["chunks"] if "codec" in file["chunks"][name].attrs)
+
+
+def test_attributes_whose_values_lie_in_a_heap_are_not_read(worker: ScanWorker) -> None:
+    """A damaged heap leads HDF5 in circles: such an attribute is refused by its type, whatever it holds."""
+
+    def version(file: h5py.File) -> None:
+        del file.attrs["mistique_format"]
+        file.attrs["mistique_format"] = "2"
+
+    def codec(file: h5py.File) -> None:
+        dataset = first_with_a_codec(file)
+        text = bytes(dataset.attrs["codec"]).decode()
+        del dataset.attrs["codec"]
+        dataset.attrs["codec"] = text
+
+    for change, name in ((version, "mistique_format"), (codec, "codec")):
+        data = forged(change)
+        assert check(worker, data) == "refused"
+        with pytest.raises(CorruptPartitionError, match=f"attribute '{name}' is neither"):
+            list(scan_partition(data))
+
+
+@pytest.mark.parametrize("dtype", ["9" * 5_000 + ",", "f8,f8", "O", ["<f8"], None, {"names": ["a"], "formats": ["O"]}])
+def test_types_that_no_chunk_has(worker: ScanWorker, dtype: object) -> None:
+    """NumPy would read digits without end, records and objects out of the name of a type."""
+
+    def change(file: h5py.File) -> None:
+        dataset = first_with_a_codec(file)
+        document = json.loads(bytes(dataset.attrs["codec"]))
+        dataset.attrs.modify("codec", np.bytes_(json.dumps({**document, "dtype": dtype}).encode()))
+
+    assert check(worker, forged(change)) == "refused"
