@@ -14,6 +14,7 @@ from typing import Any
 from mistique_core.errors import InvalidInputError
 from mistique_core.model import StageKind
 from mistique_core.model.names import check_name
+from mistique_core.spark.partition_rows import is_remote
 
 _CHANGES_ROWS = ("SQLTransformer", "ALSModel")
 """Stages of Spark itself that may drop rows or give them in another order."""
@@ -110,14 +111,20 @@ def _names(stages: Sequence[Any], names: Sequence[str] | Mapping[str, str] | Non
 
 
 def adds_columns(step: PipelineStep, before: Any) -> bool:
-    """Return whether a stage keeps the rows and columns of what it gets, and only adds columns."""
+    """Return whether a stage keeps the rows and columns of what it gets, and only adds columns.
+
+    A column that is computed anew under its old name is none that was kept: Spark gives it another id.
+    """
     stage = step.stage
     if not type(stage).__module__.startswith("pyspark.ml.") or type(stage).__name__ in _CHANGES_ROWS:
         return False
     if stage.hasParam("handleInvalid") and stage.getOrDefault("handleInvalid") == "skip":
         return False
     kept = {field.name: field.dataType for field in step.frame.schema.fields}
-    return all(kept.get(field.name) == field.dataType for field in before.schema.fields)
+    if is_remote(before) or not all(kept.get(field.name) == field.dataType for field in before.schema.fields):
+        return False
+    had, has = (frame._jdf.queryExecution().analyzed().outputSet() for frame in (before, step.frame))
+    return bool(had.subsetOf(has))
 
 
 def _json(value: Any) -> Any:

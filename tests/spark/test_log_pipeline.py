@@ -157,6 +157,18 @@ def test_stages_that_drop_rows_or_columns(spark: Any, store: Mistique, homes: An
     assert_clean(store)
 
 
+def test_stages_that_overwrite_columns(spark: Any, store: Mistique) -> None:
+    from pyspark.ml.feature import Imputer
+
+    given = spark.createDataFrame([(n, float(n) if n % 3 else None) for n in range(90)], "id long, a double")
+    with store.run("zillow", "overwrites") as run:
+        log_spark_pipeline(run, Imputer(inputCols=["a"], outputCols=["a"]).fit(given), given, row_id="id")
+    before = store.get_intermediates("zillow.overwrites.input").to_pandas()
+    after = store.get_intermediates("zillow.overwrites.1_Imputer").to_pandas()
+    assert before["a"].isna().tolist() == [n % 3 == 0 for n in range(90)]
+    assert after["a"][0] == before["a"].mean()
+
+
 def test_rows_are_numbered_where_none_are_named(spark: Any, store: Mistique, homes: Any, fitted: Any) -> None:
     with store.run("zillow", "numbered") as run:
         log_spark_pipeline(run, fitted, homes)
