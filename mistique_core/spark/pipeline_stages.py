@@ -86,6 +86,10 @@ def steps_of(model: Any, frame: Any, names: Sequence[str] | Mapping[str, str] | 
 
 
 def _flat(model: Any) -> list[Any]:
+    """Return the stages of a pipeline; of a search for parameters, those of the best model that it found."""
+    best = getattr(model, "bestModel", None)
+    if best is not None and type(model).__module__.startswith("pyspark.ml."):
+        return _flat(best)
     inner = getattr(model, "stages", None)
     if not isinstance(inner, (list, tuple)):
         return [model]

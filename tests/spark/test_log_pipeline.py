@@ -169,6 +169,26 @@ def test_stages_that_overwrite_columns(spark: Any, store: Mistique) -> None:
     assert after["a"][0] == before["a"].mean()
 
 
+def test_the_best_pipeline_of_a_search(spark: Any, store: Mistique, homes: Any) -> None:
+    from pyspark.ml import Pipeline
+    from pyspark.ml.classification import LogisticRegression
+    from pyspark.ml.feature import StringIndexer, VectorAssembler
+    from pyspark.ml.tuning import TrainValidationSplitModel
+
+    stages = [
+        StringIndexer(inputCol="region", outputCol="place", handleInvalid="skip"),
+        VectorAssembler(inputCols=["place", "area"], outputCol="features"),
+        LogisticRegression(labelCol="sold", maxIter=2, regParam=0.5),
+    ]
+    known = homes.where("region != 'region 0'")
+    search = TrainValidationSplitModel(Pipeline(stages=stages).fit(known), [0.75])
+    with store.run("zillow", "search") as run:
+        report = log_spark_pipeline(run, search, homes, row_id="parcelid")
+    assert report.names == ("input", "1_StringIndexer", "2_VectorAssembler", "3_LogisticRegression")
+    assert [item.ref.rows for item in report.intermediates] == [ROWS, *[known.count()] * 3]
+    assert ModelDB(store).browse.run(run.id).run.hyperparameters["regParam"] == 0.5
+
+
 def test_rows_are_numbered_where_none_are_named(spark: Any, store: Mistique, homes: Any, fitted: Any) -> None:
     with store.run("zillow", "numbered") as run:
         log_spark_pipeline(run, fitted, homes)
