@@ -117,7 +117,11 @@ def log_spark_pipeline(
         first, *others = outputs
         nothing = [Pending(other, lambda *_: []) for other in others]
         reports = store.committer.commit([*nothing, Pending(first, register)])[-1]
-    left_out = {name: part.columns.left_out for part in parts for name, _, _ in part.intermediates}
+    left_out = {
+        name: {column: reason for column, reason in part.columns.left_out.items() if column in set(names_of)}
+        for part in parts
+        for name, _, names_of in part.intermediates
+    }
     return SparkReport(tuple(reports), left_out, time.perf_counter() - start)
 
 

@@ -7,6 +7,7 @@ or of which nobody knows what it does, begins a DataFrame of its own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -132,7 +133,7 @@ def adds_columns(step: PipelineStep, before: Any) -> bool:
 
 
 def _json(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, Mapping):
         return {str(key): _json(item) for key, item in value.items()}

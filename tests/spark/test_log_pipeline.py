@@ -1,6 +1,7 @@
 """What executors write of each stage of a pipeline is what pandas logs of the same stages, and what NumPy computes."""
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -167,6 +168,26 @@ def test_stages_that_overwrite_columns(spark: Any, store: Mistique) -> None:
     after = store.get_intermediates("zillow.overwrites.1_Imputer").to_pandas()
     assert before["a"].isna().tolist() == [n % 3 == 0 for n in range(90)]
     assert after["a"][0] == before["a"].mean()
+
+
+def test_what_is_reported_of_each_stage(spark: Any, store: Mistique) -> None:
+    from pyspark.ml import PipelineModel
+    from pyspark.ml.feature import Bucketizer, Tokenizer
+
+    given = spark.createDataFrame([(n, float(n), f"a {n}") for n in range(9)], "id long, a double, t string")
+    stages = [
+        Bucketizer(splits=[-math.inf, 3, math.inf], inputCol="a", outputCol="part"),
+        Tokenizer(inputCol="t", outputCol="words"),
+    ]
+    with store.run("zillow", "reported") as run:
+        report = log_spark_pipeline(run, PipelineModel(stages), given, row_id="id")
+    details = ModelDB(store).browse.run(run.id)
+    assert {event.name: event for event in details.events}["1_Bucketizer"].params["splits"] == ["-inf", 3.0, "inf"]
+    assert {name: list(columns) for name, columns in report.left_out.items()} == {
+        "input": [],
+        "1_Bucketizer": [],
+        "2_Tokenizer": ["words"],
+    }
 
 
 def test_the_best_pipeline_of_a_search(spark: Any, store: Mistique, homes: Any) -> None:
