@@ -209,6 +209,19 @@ def test_what_is_refused_at_once(spark: Any, store: Mistique) -> None:
     assert open_captures(store) == 0
 
 
+def test_plans_that_shuffle_without_an_exchange_and_columns_called_so(spark: Any, store: Mistique) -> None:
+    source = spark.range(0, 3_000, numPartitions=3)
+    rates = with_row_ids(source.withColumn("ExchangeRate", source["id"] / 2))
+    assert rates.columns == ["id", "ExchangeRate", "row_id"]
+    shuffled = spark.createDataFrame(source.rdd.repartition(2), "id long")
+    for given in (source.limit(10), source.orderBy("id").limit(10), shuffled):
+        with pytest.raises(InvalidInputError, match="another order"):
+            with_row_ids(given)
+    with store.run("test", "shuffled") as run:
+        log_spark_frame(run, "frame", shuffled, row_id="id")
+    assert sorted(store.get_intermediates("test.shuffled.frame").to_pandas()["id"]) == list(range(3_000))
+
+
 def test_rows_that_change_whenever_they_are_computed(spark: Any, store: Mistique) -> None:
     from pyspark.sql import functions
 
