@@ -102,9 +102,7 @@ def stored_columns(
         If a name is there twice, the row ids are no integers, or a column that was asked for cannot be stored.
     """
     names = [field.name for field in frame.schema.fields]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InvalidInputError(f"{what} has two columns named {twice[0]!r}; rename or drop one")
+    _check_apart(frame, names, what)
     for name in [*(columns or ()), *([row_id] if row_id else ())]:
         if name not in names:
             raise NotFoundError(f"{what} has no column {name!r}; {did_you_mean(name, names)}")
@@ -132,6 +130,27 @@ def stored_columns(
     for name, reason in left_out.items():
         log.warning("column %r of %s is not stored: %s", name, what, reason)
     return StoredColumns(tuple(found), left_out)
+
+
+def compared(frame: Any, names: Sequence[str]) -> list[str]:
+    """Return what Spark compares of columns' names: capitals count only if the session says so."""
+    is_exact = str(frame.sparkSession.conf.get("spark.sql.caseSensitive", "false")).lower() == "true"
+    return list(names) if is_exact else [name.lower() for name in names]
+
+
+def _check_apart(frame: Any, names: Sequence[str], what: str) -> None:
+    """Refuse columns that Spark cannot tell apart."""
+    seen: dict[str, str] = {}
+    for name, key in zip(names, compared(frame, names), strict=True):
+        before = seen.get(key)
+        if before == name:
+            raise InvalidInputError(f"{what} has two columns named {name!r}; rename or drop one")
+        if before is not None:
+            raise InvalidInputError(
+                f"{what} has the columns {before!r} and {name!r}, which Spark takes for one unless "
+                "spark.sql.caseSensitive is true; rename or drop one"
+            )
+        seen[key] = name
 
 
 def _check_names(columns: Sequence[StoredColumn], what: str) -> None:

@@ -27,7 +27,7 @@ from mistique_core.spark.log_frame import check_frame
 from mistique_core.spark.partition_rows import PartitionRows, may_change
 from mistique_core.spark.pipeline_stages import PipelineStep, adds_columns, steps_of
 from mistique_core.spark.report import SparkReport
-from mistique_core.spark.row_ids import numbered
+from mistique_core.spark.row_ids import check_free, numbered
 from mistique_core.store.run import Run
 
 _READ = "pyspark.sql:DataFrame"
@@ -89,6 +89,7 @@ def log_spark_pipeline(
                 + ("" if row_id else ", and its rows may come in another order each time, since its plan shuffles")
                 + "; name a column of unique integers, or call with_row_ids where the data come from"
             )
+        check_free(frame, ROW_ID, "name it by row_id=, or rename it")
         frame, rows = numbered(frame, ROW_ID)
     steps = steps_of(model, frame, names)
     if input_name in [step.name for step in steps]:

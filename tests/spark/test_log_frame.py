@@ -222,6 +222,25 @@ def test_plans_that_shuffle_without_an_exchange_and_columns_called_so(spark: Any
     assert sorted(store.get_intermediates("test.shuffled.frame").to_pandas()["id"]) == list(range(3_000))
 
 
+def test_names_that_spark_takes_for_one(spark: Any, store: Mistique) -> None:
+    given = spark.createDataFrame([(n, 2 * n) for n in range(9)], ["id", "ROW_ID"])
+    with pytest.raises(InvalidInputError, match=r"'ROW_ID' already.*another name"):
+        with_row_ids(given)
+    capitals = spark.createDataFrame([(n, 2 * n) for n in range(9)], ["a", "A"])
+    run = store.run("test", "capitals")
+    with pytest.raises(InvalidInputError, match=r"'a' and 'A'.*caseSensitive"):
+        log_spark_frame(run, "frame", capitals)
+    spark.conf.set("spark.sql.caseSensitive", "true")
+    try:
+        log_spark_frame(run, "frame", capitals)
+        log_spark_frame(run, "numbered", with_row_ids(given))
+    finally:
+        spark.conf.unset("spark.sql.caseSensitive")
+    run.finish()
+    assert store.get_intermediates("test.capitals.frame").to_pandas()["A"].tolist() == [2 * n for n in range(9)]
+    assert list(store.get_intermediates("test.capitals.numbered").to_pandas()) == ["id", "ROW_ID"]
+
+
 def test_rows_that_change_whenever_they_are_computed(spark: Any, store: Mistique) -> None:
     from pyspark.sql import functions
 

@@ -260,3 +260,5 @@ def test_what_is_refused(spark: Any, store: Mistique, homes: Any, fitted: Any) -
         log_spark_pipeline(run, fitted, homes, row_id="id")
     with pytest.raises(InvalidInputError, match="input_name"):
         log_spark_pipeline(run, fitted, homes, row_id="parcelid", input_name=NAMES[0])
+    with pytest.raises(InvalidInputError, match=r"'ROW_ID' already.*row_id="):
+        log_spark_pipeline(run, fitted, homes.withColumnRenamed("parcelid", "ROW_ID"))
