@@ -99,7 +99,8 @@ def stored_columns(
     NotFoundError
         If there is no such column.
     InvalidInputError
-        If a name is there twice, the row ids are no integers, or a column that was asked for cannot be stored.
+        If a name is there twice, the row ids are no integers or beside others, or a column that was asked for cannot
+        be stored.
     """
     names = [field.name for field in frame.schema.fields]
     _check_apart(frame, names, what)
@@ -122,6 +123,11 @@ def stored_columns(
     if row_id is not None and next((item.kind for item in found if item.source == row_id), None) != "integer":
         raise InvalidInputError(
             f"row_id of {what} is {row_id!r}, which holds no integers; name a column of unique ones"
+        )
+    if row_id is not None and row_id != ROW_ID and ROW_ID in {column.source for column in found}:
+        raise InvalidInputError(
+            f"{what} has a column {ROW_ID!r} beside its row ids in {row_id!r}, and a table has one set of them; "
+            f"rename or drop one, or give row_id={ROW_ID!r}"
         )
     if not [column for column in found if column.source != ROW_ID]:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())

@@ -241,6 +241,18 @@ def test_names_that_spark_takes_for_one(spark: Any, store: Mistique) -> None:
     assert list(store.get_intermediates("test.capitals.numbered").to_pandas()) == ["id", "ROW_ID"]
 
 
+def test_row_ids_beside_others(spark: Any, store: Mistique) -> None:
+    given = spark.createDataFrame([(n, 100 - n) for n in range(9)], ["id", "row_id"])
+    run = store.run("test", "ids")
+    with pytest.raises(InvalidInputError, match=r"'row_id' beside its row ids in 'id'"):
+        log_spark_frame(run, "frame", given, row_id="id")
+    log_spark_frame(run, "frame", given, row_id="id", columns=["id"])
+    log_spark_frame(run, "others", given)
+    run.finish()
+    assert store.get_intermediates("test.ids.frame").to_pandas().index.tolist() == list(range(9))
+    assert store.get_intermediates("test.ids.others").to_pandas().index.tolist() == list(range(100, 91, -1))
+
+
 def test_rows_that_change_whenever_they_are_computed(spark: Any, store: Mistique) -> None:
     from pyspark.sql import functions
 
