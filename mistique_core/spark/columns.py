@@ -35,6 +35,9 @@ _KINDS: dict[str, tuple[Kind, str]] = {
 }
 
 
+_TEXTS = ("string collate ", "char(", "varchar(")
+
+
 @dataclass(frozen=True)
 class StoredColumn:
     """A column of Spark, and what it becomes.
@@ -174,6 +177,8 @@ def _check_names(columns: Sequence[StoredColumn], what: str) -> None:
 def _stored(frame: Any, field: Any, most_elements: int) -> StoredColumn | str:
     """Return what a column becomes, or why it cannot be stored."""
     kind_of = field.dataType.simpleString()
+    if kind_of.startswith(_TEXTS):
+        return StoredColumn(field.name, "string", "str", (field.name,))
     if kind_of in _KINDS:
         kind, dtype = _KINDS[kind_of]
         return StoredColumn(field.name, kind, dtype, (field.name,))
@@ -233,5 +238,7 @@ def selected(frame: Any, columns: Sequence[StoredColumn]) -> Any:
             values = functions.when(values.isNotNull(), vector_to_array(values))
         elif column.kind == "decimal":
             values = values.cast("double")
+        elif column.kind == "string":
+            values = values.cast("string")
         chosen.append(values.alias(f"c{place}"))
     return frame.select(*chosen)

@@ -253,6 +253,25 @@ def test_row_ids_beside_others(spark: Any, store: Mistique) -> None:
     assert store.get_intermediates("test.ids.others").to_pandas().index.tolist() == list(range(100, 91, -1))
 
 
+def test_texts_of_all_kinds(spark: Any, store: Mistique) -> None:
+    given = spark.sql(
+        "SELECT id, concat('T', id) COLLATE UTF8_LCASE AS text, cast('ab' AS varchar(5)) AS v FROM range(1200)"
+    )
+    broken = spark.sql("SELECT id, cast(X'61FF' AS string) AS broken FROM range(3)")
+    spark.conf.set("spark.sql.execution.arrow.useLargeVarTypes", "true")
+    try:
+        with store.run("test", "texts") as run:
+            report = log_spark_frame(run, "frame", given)
+            with pytest.raises(InvalidInputError, match=r"'broken'.* not UTF-8.*make_valid_utf8"):
+                log_spark_frame(run, "broken", broken)
+    finally:
+        spark.conf.unset("spark.sql.execution.arrow.useLargeVarTypes")
+    found = store.get_intermediates("test.texts.frame").to_pandas()
+    assert [str(dtype) for dtype in found.dtypes] == ["int64", "str", "str"]
+    assert found["text"].tolist() == [f"T{n}" for n in range(1_200)]
+    assert report.left_out == {"frame": {}}
+
+
 def test_rows_that_change_whenever_they_are_computed(spark: Any, store: Mistique) -> None:
     from pyspark.sql import functions
 
