@@ -8,6 +8,7 @@ column is one of plain integers in the end if none came. A vector becomes one co
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -189,6 +190,8 @@ def _stored(frame: Any, field: Any, most_elements: int) -> StoredColumn | str:
         size = _size_of_first(frame, field.name) if elements is None else len(elements)
         if size is None:
             return "no row has a vector that would say how many elements they have"
+        if size == 0:
+            return "its vectors have no elements"
         if size > most_elements:
             return f"its vectors have {size:,} elements, more than {most_elements:,}"
         named = elements or [str(place) for place in range(size)]
@@ -199,20 +202,24 @@ def _stored(frame: Any, field: Any, most_elements: int) -> StoredColumn | str:
 def _element_names(field: Any) -> list[str] | None:
     """Return the names of a vector's elements as far as Spark notes them, their numbers else; ``None`` if it does not.
 
-    A name that two elements have would say nothing, so that these keep their numbers.
+    A name that two elements have would say nothing, so that these keep their numbers. Where any does, names that look
+    like the number of an element are none.
     """
     noted = (field.metadata or {}).get("ml_attr") or {}
     groups = [item for group in (noted.get("attrs") or {}).values() for item in group]
     size = noted.get("num_attrs") or (len(groups) or None)
     if size is None:
         return None
-    names = [str(place) for place in range(size)]
-    given = [item.get("name") for item in groups]
-    for item in groups:
-        name, place = item.get("name"), item.get("idx")
-        if name and given.count(name) == 1 and name not in names and place is not None and 0 <= place < size:
-            names[place] = name
-    return names
+    count_of = Counter(item.get("name") for item in groups)
+    numbers = {str(place): place for place in range(size)}
+    named = {
+        item["idx"]: item["name"]
+        for item in groups
+        if item.get("name") and count_of[item["name"]] == 1 and item.get("idx") in range(size)
+    }
+    if len(named) < size:
+        named = {place: name for place, name in named.items() if name not in numbers}
+    return [named.get(place, number) for number, place in numbers.items()]
 
 
 def _size_of_first(frame: Any, name: str) -> int | None:

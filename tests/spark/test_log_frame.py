@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import time
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from mistique_core import Mistique
 from mistique_core.catalogue.tables import intermediate
 from mistique_core.errors import InvalidInputError, NotFoundError
 from mistique_core.spark import log_spark_frame, with_row_ids
+from mistique_core.spark.columns import _element_names
 from tests.spark.comparing import address_of, assert_clean, open_captures
 
 ALL_TYPES = (
@@ -270,6 +272,35 @@ def test_texts_of_all_kinds(spark: Any, store: Mistique) -> None:
     assert [str(dtype) for dtype in found.dtypes] == ["int64", "str", "str"]
     assert found["text"].tolist() == [f"T{n}" for n in range(1_200)]
     assert report.left_out == {"frame": {}}
+
+
+def test_names_and_number_of_the_elements_of_vectors(spark: Any, store: Mistique) -> None:
+    from pyspark.ml import Pipeline
+    from pyspark.ml.feature import OneHotEncoder, StringIndexer
+    from pyspark.ml.linalg import Vectors
+
+    rows = [(n, str(2 - n % 3 // 2), Vectors.dense([])) for n in range(90)]
+    given = spark.createDataFrame(rows, ["id", "bedrooms", "nothing"])
+    stages = [
+        StringIndexer(inputCol="bedrooms", outputCol="place"),
+        OneHotEncoder(inputCol="place", outputCol="of", dropLast=False),
+    ]
+    with store.run("test", "elements") as run:
+        report = log_spark_frame(run, "frame", Pipeline(stages=stages).fit(given).transform(given))
+    found = store.get_intermediates("test.elements.frame").to_pandas()
+    assert list(found.columns) == ["id", "bedrooms", "place", "of[2]", "of[1]"]
+    assert found["of[1]"].tolist() == (found["bedrooms"] == "1").astype(float).tolist()
+    assert report.left_out == {"frame": {"nothing": "its vectors have no elements"}}
+
+
+def test_names_of_very_long_vectors_take_no_time() -> None:
+    from pyspark.sql.types import LongType, StructField
+
+    attributes = [{"name": f"word {n}", "idx": n} for n in range(100_000)]
+    noted = {"ml_attr": {"attrs": {"numeric": attributes}, "num_attrs": 100_000}}
+    start = time.process_time()
+    assert _element_names(StructField("words", LongType(), metadata=noted))[-1] == "word 99999"
+    assert time.process_time() - start < 5
 
 
 def test_rows_that_change_whenever_they_are_computed(spark: Any, store: Mistique) -> None:
