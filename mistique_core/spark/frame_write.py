@@ -20,6 +20,7 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.captures import (
     CapturedRows,
+    CaptureEndedError,
     OpenCapture,
     end_captures,
     load_numbered_blocks,
@@ -266,6 +267,11 @@ def _write(
         raise _changed(what)
     with store.catalogue.read() as connection:
         kept = load_numbered_blocks(connection, opened.id)
+    if not kept.keys() >= set(numbers.values()):
+        raise CaptureEndedError(
+            f"what executors stored of {what} was given up before it became visible, as 'mistique gc' does with what "
+            "was left for days; log it again"
+        )
     blocks = tuple(kept[numbers[number]][""] for number in sorted(numbers))
     if with_check and _sum_of(blocks) != counted.check:
         raise _changed(what)

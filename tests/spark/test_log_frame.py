@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from mistique_core import Mistique
+from mistique_core.catalogue.captures import CaptureEndedError
 from mistique_core.catalogue.tables import intermediate
 from mistique_core.errors import InvalidInputError, NotFoundError
 from mistique_core.spark import log_spark_frame, with_row_ids
@@ -301,6 +302,17 @@ def test_names_of_very_long_vectors_take_no_time() -> None:
     start = time.process_time()
     assert _element_names(StructField("words", LongType(), metadata=noted))[-1] == "word 99999"
     assert time.process_time() - start < 5
+
+
+def test_what_was_given_up_meanwhile(spark: Any, store: Mistique, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(connection: sa.Connection, capture_id: int) -> Any:
+        return {}
+
+    with monkeypatch.context() as patch, store.run("test", "gone") as run:
+        patch.setattr("mistique_core.spark.frame_write.load_numbered_blocks", gone)
+        with pytest.raises(CaptureEndedError, match=r"given up before it became visible.*log it again"):
+            log_spark_frame(run, "frame", spark.range(10))
+    assert_clean(store)
 
 
 def test_rows_that_change_whenever_they_are_computed(spark: Any, store: Mistique) -> None:
