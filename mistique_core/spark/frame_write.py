@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -234,7 +235,7 @@ def _write(
     settings = {name: value for name, value in asdict(config).items() if name not in ("location", "catalogue_url")}
     task = BlocksToWrite(
         config.location,
-        config.catalogue_url,
+        _absolute(config.catalogue_url),
         settings,
         opened.id,
         columns.columns,
@@ -276,6 +277,14 @@ def _write(
     if with_check and _sum_of(blocks) != counted.check:
         raise _changed(what)
     return _Written(blocks, source.schema)
+
+
+def _absolute(url: str) -> str:
+    """Return the URL of a catalogue as another process takes it, whose working folder is another."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return url
+    return parsed.set(database=str(Path(parsed.database).absolute())).render_as_string(hide_password=False)
 
 
 def _edge_blocks(rows: PartitionRows, block_rows: int) -> int:

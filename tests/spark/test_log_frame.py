@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -313,6 +314,14 @@ def test_what_was_given_up_meanwhile(spark: Any, store: Mistique, monkeypatch: p
         with pytest.raises(CaptureEndedError, match=r"given up before it became visible.*log it again"):
             log_spark_frame(run, "frame", spark.range(10))
     assert_clean(store)
+
+
+def test_a_catalogue_whose_url_is_relative(spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Mistique.open("store", "sqlite:///here.db") as store:
+        with store.run("test", "relative") as run:
+            log_spark_frame(run, "frame", spark.range(10))
+        assert len(store.get_intermediates("test.relative.frame").to_pandas()) == 10
 
 
 def test_rows_that_change_whenever_they_are_computed(spark: Any, store: Mistique) -> None:
