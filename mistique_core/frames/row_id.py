@@ -54,11 +54,14 @@ def split_row_id(
             raise InvalidInputError(
                 f"{what} has no column {row_id!r} for row_id; {did_you_mean(row_id, frame.columns)}"
             )
-        return check_row_id(frame[row_id], what), frame
+        ids = check_row_id(frame[row_id], what)
+        _check_no_others(frame, ids, what)
+        return ids, frame
     if row_id is not None and not isinstance(row_id, str):
         ids = check_row_id(row_id, what)
         if len(ids) != len(frame):
             raise InvalidInputError(f"{what} has {len(frame)} rows but row_id has {len(ids)}; give one id a row")
+        _check_no_others(frame, ids, what)
         return ids, frame
     if ROW_ID in frame.columns:
         return check_row_id(frame[ROW_ID], what), frame.drop(columns=ROW_ID)
@@ -70,6 +73,15 @@ def split_row_id(
             "(named 'row_id'), for example pd.DataFrame(values, index=frame.index), or pass row_id="
         )
     return np.arange(len(frame), dtype=np.int64), frame
+
+
+def _check_no_others(frame: pd.DataFrame, ids: RowIds, what: str) -> None:
+    """Refuse a column of other row ids than those that were given: a table has one set of them."""
+    if ROW_ID in frame.columns and not np.array_equal(np.asarray(frame[ROW_ID]), ids):
+        raise InvalidInputError(
+            f"{what} has a column {ROW_ID!r} with other row ids than those of row_id=; rename or drop it, or leave "
+            "row_id= out"
+        )
 
 
 def check_row_id(values: Any, what: str) -> RowIds:

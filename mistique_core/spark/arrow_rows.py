@@ -33,7 +33,7 @@ def to_frame(table: Any, columns: Sequence[StoredColumn], row_id: str | None, fi
     Raises
     ------
     InvalidInputError
-        If a row id is missing, or vectors differ in size.
+        If a row id is missing, vectors differ in size, or text is not UTF-8.
     """
     made: dict[str, Any] = {}
     ids: Any = np.arange(first, first + table.num_rows, dtype=np.int64)
@@ -80,7 +80,15 @@ def _series(values: Any, column: StoredColumn) -> Any:
     import pyarrow as pa
 
     if column.kind == "string":
-        return values.to_pandas(types_mapper={pa.string(): pd.StringDtype(na_value=np.nan)}.get).array
+        try:
+            values.validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise InvalidInputError(
+                f"column {column.source!r} holds text that is not UTF-8 ({error}); decode it where its bytes come "
+                "from, or pass it through make_valid_utf8"
+            ) from error
+        text = pd.StringDtype(na_value=np.nan)
+        return values.to_pandas(types_mapper={pa.string(): text, pa.large_string(): text}.get).array
     if column.kind in ("float", "decimal"):
         return np.asarray(values.to_numpy(), dtype=column.dtype)
     missing = np.asarray(values.is_null())

@@ -8,6 +8,7 @@ column is one of plain integers in the end if none came. A vector becomes one co
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -33,6 +34,9 @@ _KINDS: dict[str, tuple[Kind, str]] = {
     "timestamp": ("timestamp", "datetime64[us]"),
     "timestamp_ntz": ("timestamp_ntz", "datetime64[us]"),
 }
+
+
+_TEXTS = ("string collate ", "char(", "varchar(")
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,11 @@ def stored_columns(
     NotFoundError
         If there is no such column.
     InvalidInputError
-        If a name is there twice, the row ids are no integers, or a column that was asked for cannot be stored.
+        If a name is there twice, the row ids are no integers or beside others, or a column that was asked for cannot
+        be stored.
     """
     names = [field.name for field in frame.schema.fields]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InvalidInputError(f"{what} has two columns named {twice[0]!r}; rename or drop one")
+    _check_apart(frame, names, what)
     for name in [*(columns or ()), *([row_id] if row_id else ())]:
         if name not in names:
             raise NotFoundError(f"{what} has no column {name!r}; {did_you_mean(name, names)}")
@@ -125,6 +128,11 @@ def stored_columns(
         raise InvalidInputError(
             f"row_id of {what} is {row_id!r}, which holds no integers; name a column of unique ones"
         )
+    if row_id is not None and row_id != ROW_ID and ROW_ID in {column.source for column in found}:
+        raise InvalidInputError(
+            f"{what} has a column {ROW_ID!r} beside its row ids in {row_id!r}, and a table has one set of them; "
+            f"rename or drop one, or give row_id={ROW_ID!r}"
+        )
     if not [column for column in found if column.source != ROW_ID]:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise InvalidInputError(f"{what} has no column that can be stored ({reasons or 'it has none'})")
@@ -132,6 +140,27 @@ def stored_columns(
     for name, reason in left_out.items():
         log.warning("column %r of %s is not stored: %s", name, what, reason)
     return StoredColumns(tuple(found), left_out)
+
+
+def compared(frame: Any, names: Sequence[str]) -> list[str]:
+    """Return what Spark compares of columns' names: capitals count only if the session says so."""
+    is_exact = str(frame.sparkSession.conf.get("spark.sql.caseSensitive", "false")).lower() == "true"
+    return list(names) if is_exact else [name.lower() for name in names]
+
+
+def _check_apart(frame: Any, names: Sequence[str], what: str) -> None:
+    """Refuse columns that Spark cannot tell apart."""
+    seen: dict[str, str] = {}
+    for name, key in zip(names, compared(frame, names), strict=True):
+        before = seen.get(key)
+        if before == name:
+            raise InvalidInputError(f"{what} has two columns named {name!r}; rename or drop one")
+        if before is not None:
+            raise InvalidInputError(
+                f"{what} has the columns {before!r} and {name!r}, which Spark takes for one unless "
+                "spark.sql.caseSensitive is true; rename or drop one"
+            )
+        seen[key] = name
 
 
 def _check_names(columns: Sequence[StoredColumn], what: str) -> None:
@@ -149,6 +178,8 @@ def _check_names(columns: Sequence[StoredColumn], what: str) -> None:
 def _stored(frame: Any, field: Any, most_elements: int) -> StoredColumn | str:
     """Return what a column becomes, or why it cannot be stored."""
     kind_of = field.dataType.simpleString()
+    if kind_of.startswith(_TEXTS):
+        return StoredColumn(field.name, "string", "str", (field.name,))
     if kind_of in _KINDS:
         kind, dtype = _KINDS[kind_of]
         return StoredColumn(field.name, kind, dtype, (field.name,))
@@ -159,6 +190,8 @@ def _stored(frame: Any, field: Any, most_elements: int) -> StoredColumn | str:
         size = _size_of_first(frame, field.name) if elements is None else len(elements)
         if size is None:
             return "no row has a vector that would say how many elements they have"
+        if size == 0:
+            return "its vectors have no elements"
         if size > most_elements:
             return f"its vectors have {size:,} elements, more than {most_elements:,}"
         named = elements or [str(place) for place in range(size)]
@@ -169,20 +202,24 @@ def _stored(frame: Any, field: Any, most_elements: int) -> StoredColumn | str:
 def _element_names(field: Any) -> list[str] | None:
     """Return the names of a vector's elements as far as Spark notes them, their numbers else; ``None`` if it does not.
 
-    A name that two elements have would say nothing, so that these keep their numbers.
+    A name that two elements have would say nothing, so that these keep their numbers. Where any does, names that look
+    like the number of an element are none.
     """
     noted = (field.metadata or {}).get("ml_attr") or {}
     groups = [item for group in (noted.get("attrs") or {}).values() for item in group]
     size = noted.get("num_attrs") or (len(groups) or None)
     if size is None:
         return None
-    names = [str(place) for place in range(size)]
-    given = [item.get("name") for item in groups]
-    for item in groups:
-        name, place = item.get("name"), item.get("idx")
-        if name and given.count(name) == 1 and name not in names and place is not None and 0 <= place < size:
-            names[place] = name
-    return names
+    count_of = Counter(item.get("name") for item in groups)
+    numbers = {str(place): place for place in range(size)}
+    named = {
+        item["idx"]: item["name"]
+        for item in groups
+        if item.get("name") and count_of[item["name"]] == 1 and item.get("idx") in range(size)
+    }
+    if len(named) < size:
+        named = {place: name for place, name in named.items() if name not in numbers}
+    return [named.get(place, number) for number, place in numbers.items()]
 
 
 def _size_of_first(frame: Any, name: str) -> int | None:
@@ -208,5 +245,7 @@ def selected(frame: Any, columns: Sequence[StoredColumn]) -> Any:
             values = functions.when(values.isNotNull(), vector_to_array(values))
         elif column.kind == "decimal":
             values = values.cast("double")
+        elif column.kind == "string":
+            values = values.cast("string")
         chosen.append(values.alias(f"c{place}"))
     return frame.select(*chosen)

@@ -271,9 +271,12 @@ def _joined(schema: Any, columns: Any, own: list[Any]) -> Any:
 
 
 def _answers(table: Any) -> Iterator[Any]:
-    """Yield answers as record batches, none for none."""
+    """Yield answers as record batches, none for none; texts that came from Spark may be of Arrow's large type."""
+    import pyarrow as pa
+
     if table.num_rows:
-        yield from table.to_batches()
+        types = {BLOCK: pa.int64(), KEPT: pa.int64(), PROBLEM: pa.string()}
+        yield from table.cast(pa.schema(types)).to_batches()
 
 
 def _answer_table(kept: list[tuple[int, int]], problem: str | None) -> Any:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.captures import (
     CapturedRows,
+    CaptureEndedError,
     OpenCapture,
     end_captures,
     load_numbered_blocks,
@@ -233,7 +235,7 @@ def _write(
     settings = {name: value for name, value in asdict(config).items() if name not in ("location", "catalogue_url")}
     task = BlocksToWrite(
         config.location,
-        config.catalogue_url,
+        _absolute(config.catalogue_url),
         settings,
         opened.id,
         columns.columns,
@@ -266,10 +268,23 @@ def _write(
         raise _changed(what)
     with store.catalogue.read() as connection:
         kept = load_numbered_blocks(connection, opened.id)
+    if not kept.keys() >= set(numbers.values()):
+        raise CaptureEndedError(
+            f"what executors stored of {what} was given up before it became visible, as 'mistique gc' does with what "
+            "was left for days; log it again"
+        )
     blocks = tuple(kept[numbers[number]][""] for number in sorted(numbers))
     if with_check and _sum_of(blocks) != counted.check:
         raise _changed(what)
     return _Written(blocks, source.schema)
+
+
+def _absolute(url: str) -> str:
+    """Return the URL of a catalogue as another process takes it, whose working folder is another."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return url
+    return parsed.set(database=str(Path(parsed.database).absolute())).render_as_string(hide_password=False)
 
 
 def _edge_blocks(rows: PartitionRows, block_rows: int) -> int:

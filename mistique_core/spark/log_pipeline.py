@@ -27,7 +27,7 @@ from mistique_core.spark.log_frame import check_frame
 from mistique_core.spark.partition_rows import PartitionRows, may_change
 from mistique_core.spark.pipeline_stages import PipelineStep, adds_columns, steps_of
 from mistique_core.spark.report import SparkReport
-from mistique_core.spark.row_ids import numbered
+from mistique_core.spark.row_ids import check_free, numbered
 from mistique_core.store.run import Run
 
 _READ = "pyspark.sql:DataFrame"
@@ -89,6 +89,7 @@ def log_spark_pipeline(
                 + ("" if row_id else ", and its rows may come in another order each time, since its plan shuffles")
                 + "; name a column of unique integers, or call with_row_ids where the data come from"
             )
+        check_free(frame, ROW_ID, "name it by row_id=, or rename it")
         frame, rows = numbered(frame, ROW_ID)
     steps = steps_of(model, frame, names)
     if input_name in [step.name for step in steps]:
@@ -117,7 +118,11 @@ def log_spark_pipeline(
         first, *others = outputs
         nothing = [Pending(other, lambda *_: []) for other in others]
         reports = store.committer.commit([*nothing, Pending(first, register)])[-1]
-    left_out = {name: part.columns.left_out for part in parts for name, _, _ in part.intermediates}
+    left_out = {
+        name: {column: reason for column, reason in part.columns.left_out.items() if column in set(names_of)}
+        for part in parts
+        for name, _, names_of in part.intermediates
+    }
     return SparkReport(tuple(reports), left_out, time.perf_counter() - start)
 
 

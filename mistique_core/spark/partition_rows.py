@@ -9,6 +9,7 @@ are noticed.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ _SHUFFLED = "spark.sql.shuffle.partitions"
 CHECK = "mistique_check"
 """Name of the column with a hash of each row."""
 SUM_BITS = 31
+_EXCHANGE = re.compile(r"^[ :|+-]*(?:\*\(\d+\) )?\w*Exchange\b", re.MULTILINE)
+"""A node of a plan, one a line, that shuffles; tables and columns may be called so too."""
+_SHUFFLED_RDD = re.compile(r"^[ |]*\+-\(", re.MULTILINE)
+"""An RDD of a lineage, one a line, that others take by a shuffle."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +100,17 @@ def _setting(frame: Any, name: str, value: str) -> Iterator[None]:
 def may_change(frame: Any) -> bool:
     """Return whether a DataFrame's partitions, or the rows in them, may depend on what is asked of it.
 
-    So it is where its plan shuffles or joins, and of a DataFrame of Spark Connect, which does not show its plan.
+    So it is where its plan shuffles or joins, where the RDD that it takes or is does so (a limit has no exchange in its
+    plan), and of a DataFrame of Spark Connect, which does not show its plan.
     """
-    return is_remote(frame) or "Exchange" in frame._jdf.queryExecution().executedPlan().toString()
+    if is_remote(frame) or _exchanges(frame):
+        return True
+    return _SHUFFLED_RDD.search(frame._jdf.queryExecution().toRdd().toDebugString()) is not None
+
+
+def _exchanges(frame: Any) -> bool:
+    """Return whether running the plan of a DataFrame shuffles; what is behind an RDD in it is none of the plan's."""
+    return _EXCHANGE.search(frame._jdf.queryExecution().executedPlan().toString()) is not None
 
 
 def count_partitions(frame: Any, *, with_check: bool) -> PartitionRows:
@@ -123,7 +136,7 @@ def count_partitions(frame: Any, *, with_check: bool) -> PartitionRows:
         checked, sums = frame.select(partition), []
     counted = checked.groupBy("partition").agg(functions.count(functions.lit(1)).alias("rows"), *sums)
     # A plan without other shuffles may bring the counts together in one task; its own would have 200.
-    with nullcontext() if may_change(frame) else _setting(frame, _SHUFFLED, "1"):
+    with nullcontext() if is_remote(frame) or _exchanges(frame) else _setting(frame, _SHUFFLED, "1"):
         found = counted.collect()
     rows = {int(item["partition"]): int(item["rows"]) for item in found}
     counts = tuple(rows.get(number, 0) for number in range(max(rows, default=-1) + 1))

@@ -7,6 +7,7 @@ or of which nobody knows what it does, begins a DataFrame of its own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from mistique_core.errors import InvalidInputError
 from mistique_core.model import StageKind
 from mistique_core.model.names import check_name
+from mistique_core.spark.partition_rows import is_remote
 
 _CHANGES_ROWS = ("SQLTransformer", "ALSModel")
 """Stages of Spark itself that may drop rows or give them in another order."""
@@ -85,6 +87,10 @@ def steps_of(model: Any, frame: Any, names: Sequence[str] | Mapping[str, str] | 
 
 
 def _flat(model: Any) -> list[Any]:
+    """Return the stages of a pipeline; of a search for parameters, those of the best model that it found."""
+    best = getattr(model, "bestModel", None)
+    if best is not None and type(model).__module__.startswith("pyspark.ml."):
+        return _flat(best)
     inner = getattr(model, "stages", None)
     if not isinstance(inner, (list, tuple)):
         return [model]
@@ -110,18 +116,24 @@ def _names(stages: Sequence[Any], names: Sequence[str] | Mapping[str, str] | Non
 
 
 def adds_columns(step: PipelineStep, before: Any) -> bool:
-    """Return whether a stage keeps the rows and columns of what it gets, and only adds columns."""
+    """Return whether a stage keeps the rows and columns of what it gets, and only adds columns.
+
+    A column that is computed anew under its old name is none that was kept: Spark gives it another id.
+    """
     stage = step.stage
     if not type(stage).__module__.startswith("pyspark.ml.") or type(stage).__name__ in _CHANGES_ROWS:
         return False
     if stage.hasParam("handleInvalid") and stage.getOrDefault("handleInvalid") == "skip":
         return False
     kept = {field.name: field.dataType for field in step.frame.schema.fields}
-    return all(kept.get(field.name) == field.dataType for field in before.schema.fields)
+    if is_remote(before) or not all(kept.get(field.name) == field.dataType for field in before.schema.fields):
+        return False
+    had, has = (frame._jdf.queryExecution().analyzed().outputSet() for frame in (before, step.frame))
+    return bool(had.subsetOf(has))
 
 
 def _json(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, Mapping):
         return {str(key): _json(item) for key, item in value.items()}

@@ -6,6 +6,7 @@ from typing import Any
 
 from mistique_core.errors import InvalidInputError
 from mistique_core.frames import ROW_ID
+from mistique_core.spark.columns import compared
 from mistique_core.spark.environment import require_spark
 from mistique_core.spark.partition_rows import PartitionRows, count_partitions, fixed_partitions, may_change, pinned
 
@@ -38,14 +39,22 @@ def with_row_ids(frame: Any, name: str = ROW_ID) -> Any:
     >>> log_spark_frame(run, "homes", homes.join(regions, "region"), row_id="row_id")       # doctest: +SKIP
     """
     require_spark("with_row_ids")
-    if name in frame.columns:
-        raise InvalidInputError(f"the DataFrame has a column {name!r} already; use it, or give another name=")
+    check_free(frame, name, "use it, or give another name=")
     if may_change(frame):
         raise InvalidInputError(
             "the rows of this DataFrame may come in another order each time that it is computed, since its plan "
             "shuffles; call with_row_ids where the data come from, or checkpoint() the DataFrame first"
         )
     return numbered(frame, name)[0]
+
+
+def check_free(frame: Any, name: str, remedy: str) -> None:
+    """Raise :class:`InvalidInputError` if a new column of this name would replace one."""
+    *keys, wanted = compared(frame, [*frame.columns, name])
+    if wanted in keys:
+        found = frame.columns[keys.index(wanted)]
+        same = "" if found == name else f", which Spark takes for {name!r}"
+        raise InvalidInputError(f"the DataFrame has a column {found!r} already{same}; {remedy}")
 
 
 def numbered(frame: Any, name: str) -> tuple[Any, PartitionRows]:

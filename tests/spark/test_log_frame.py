@@ -2,6 +2,8 @@
 
 import datetime
 import decimal
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from mistique_core import Mistique
+from mistique_core.catalogue.captures import CaptureEndedError
 from mistique_core.catalogue.tables import intermediate
 from mistique_core.errors import InvalidInputError, NotFoundError
 from mistique_core.spark import log_spark_frame, with_row_ids
+from mistique_core.spark.columns import _element_names
 from tests.spark.comparing import address_of, assert_clean, open_captures
 
 ALL_TYPES = (
@@ -207,6 +211,117 @@ def test_what_is_refused_at_once(spark: Any, store: Mistique) -> None:
     with pytest.raises(InvalidInputError, match="already"):
         with_row_ids(given, "id")
     assert open_captures(store) == 0
+
+
+def test_plans_that_shuffle_without_an_exchange_and_columns_called_so(spark: Any, store: Mistique) -> None:
+    source = spark.range(0, 3_000, numPartitions=3)
+    rates = with_row_ids(source.withColumn("ExchangeRate", source["id"] / 2))
+    assert rates.columns == ["id", "ExchangeRate", "row_id"]
+    shuffled = spark.createDataFrame(source.rdd.repartition(2), "id long")
+    for given in (source.limit(10), source.orderBy("id").limit(10), shuffled):
+        with pytest.raises(InvalidInputError, match="another order"):
+            with_row_ids(given)
+    with store.run("test", "shuffled") as run:
+        log_spark_frame(run, "frame", shuffled, row_id="id")
+    assert sorted(store.get_intermediates("test.shuffled.frame").to_pandas()["id"]) == list(range(3_000))
+
+
+def test_names_that_spark_takes_for_one(spark: Any, store: Mistique) -> None:
+    given = spark.createDataFrame([(n, 2 * n) for n in range(9)], ["id", "ROW_ID"])
+    with pytest.raises(InvalidInputError, match=r"'ROW_ID' already.*another name"):
+        with_row_ids(given)
+    capitals = spark.createDataFrame([(n, 2 * n) for n in range(9)], ["a", "A"])
+    run = store.run("test", "capitals")
+    with pytest.raises(InvalidInputError, match=r"'a' and 'A'.*caseSensitive"):
+        log_spark_frame(run, "frame", capitals)
+    spark.conf.set("spark.sql.caseSensitive", "true")
+    try:
+        log_spark_frame(run, "frame", capitals)
+        log_spark_frame(run, "numbered", with_row_ids(given))
+    finally:
+        spark.conf.unset("spark.sql.caseSensitive")
+    run.finish()
+    assert store.get_intermediates("test.capitals.frame").to_pandas()["A"].tolist() == [2 * n for n in range(9)]
+    assert list(store.get_intermediates("test.capitals.numbered").to_pandas()) == ["id", "ROW_ID"]
+
+
+def test_row_ids_beside_others(spark: Any, store: Mistique) -> None:
+    given = spark.createDataFrame([(n, 100 - n) for n in range(9)], ["id", "row_id"])
+    run = store.run("test", "ids")
+    with pytest.raises(InvalidInputError, match=r"'row_id' beside its row ids in 'id'"):
+        log_spark_frame(run, "frame", given, row_id="id")
+    log_spark_frame(run, "frame", given, row_id="id", columns=["id"])
+    log_spark_frame(run, "others", given)
+    run.finish()
+    assert store.get_intermediates("test.ids.frame").to_pandas().index.tolist() == list(range(9))
+    assert store.get_intermediates("test.ids.others").to_pandas().index.tolist() == list(range(100, 91, -1))
+
+
+def test_texts_of_all_kinds(spark: Any, store: Mistique) -> None:
+    given = spark.sql(
+        "SELECT id, concat('T', id) COLLATE UTF8_LCASE AS text, cast('ab' AS varchar(5)) AS v FROM range(1200)"
+    )
+    broken = spark.sql("SELECT id, cast(X'61FF' AS string) AS broken FROM range(3)")
+    spark.conf.set("spark.sql.execution.arrow.useLargeVarTypes", "true")
+    try:
+        with store.run("test", "texts") as run:
+            report = log_spark_frame(run, "frame", given)
+            with pytest.raises(InvalidInputError, match=r"'broken'.* not UTF-8.*make_valid_utf8"):
+                log_spark_frame(run, "broken", broken)
+    finally:
+        spark.conf.unset("spark.sql.execution.arrow.useLargeVarTypes")
+    found = store.get_intermediates("test.texts.frame").to_pandas()
+    assert [str(dtype) for dtype in found.dtypes] == ["int64", "str", "str"]
+    assert found["text"].tolist() == [f"T{n}" for n in range(1_200)]
+    assert report.left_out == {"frame": {}}
+
+
+def test_names_and_number_of_the_elements_of_vectors(spark: Any, store: Mistique) -> None:
+    from pyspark.ml import Pipeline
+    from pyspark.ml.feature import OneHotEncoder, StringIndexer
+    from pyspark.ml.linalg import Vectors
+
+    rows = [(n, str(2 - n % 3 // 2), Vectors.dense([])) for n in range(90)]
+    given = spark.createDataFrame(rows, ["id", "bedrooms", "nothing"])
+    stages = [
+        StringIndexer(inputCol="bedrooms", outputCol="place"),
+        OneHotEncoder(inputCol="place", outputCol="of", dropLast=False),
+    ]
+    with store.run("test", "elements") as run:
+        report = log_spark_frame(run, "frame", Pipeline(stages=stages).fit(given).transform(given))
+    found = store.get_intermediates("test.elements.frame").to_pandas()
+    assert list(found.columns) == ["id", "bedrooms", "place", "of[2]", "of[1]"]
+    assert found["of[1]"].tolist() == (found["bedrooms"] == "1").astype(float).tolist()
+    assert report.left_out == {"frame": {"nothing": "its vectors have no elements"}}
+
+
+def test_names_of_very_long_vectors_take_no_time() -> None:
+    from pyspark.sql.types import LongType, StructField
+
+    attributes = [{"name": f"word {n}", "idx": n} for n in range(100_000)]
+    noted = {"ml_attr": {"attrs": {"numeric": attributes}, "num_attrs": 100_000}}
+    start = time.process_time()
+    assert _element_names(StructField("words", LongType(), metadata=noted))[-1] == "word 99999"
+    assert time.process_time() - start < 5
+
+
+def test_what_was_given_up_meanwhile(spark: Any, store: Mistique, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(connection: sa.Connection, capture_id: int) -> Any:
+        return {}
+
+    with monkeypatch.context() as patch, store.run("test", "gone") as run:
+        patch.setattr("mistique_core.spark.frame_write.load_numbered_blocks", gone)
+        with pytest.raises(CaptureEndedError, match=r"given up before it became visible.*log it again"):
+            log_spark_frame(run, "frame", spark.range(10))
+    assert_clean(store)
+
+
+def test_a_catalogue_whose_url_is_relative(spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Mistique.open("store", "sqlite:///here.db") as store:
+        with store.run("test", "relative") as run:
+            log_spark_frame(run, "frame", spark.range(10))
+        assert len(store.get_intermediates("test.relative.frame").to_pandas()) == 10
 
 
 def test_rows_that_change_whenever_they_are_computed(spark: Any, store: Mistique) -> None:

@@ -1,6 +1,7 @@
 """What executors write of each stage of a pipeline is what pandas logs of the same stages, and what NumPy computes."""
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -157,6 +158,58 @@ def test_stages_that_drop_rows_or_columns(spark: Any, store: Mistique, homes: An
     assert_clean(store)
 
 
+def test_stages_that_overwrite_columns(spark: Any, store: Mistique) -> None:
+    from pyspark.ml.feature import Imputer
+
+    given = spark.createDataFrame([(n, float(n) if n % 3 else None) for n in range(90)], "id long, a double")
+    with store.run("zillow", "overwrites") as run:
+        log_spark_pipeline(run, Imputer(inputCols=["a"], outputCols=["a"]).fit(given), given, row_id="id")
+    before = store.get_intermediates("zillow.overwrites.input").to_pandas()
+    after = store.get_intermediates("zillow.overwrites.1_Imputer").to_pandas()
+    assert before["a"].isna().tolist() == [n % 3 == 0 for n in range(90)]
+    assert after["a"][0] == before["a"].mean()
+
+
+def test_what_is_reported_of_each_stage(spark: Any, store: Mistique) -> None:
+    from pyspark.ml import PipelineModel
+    from pyspark.ml.feature import Bucketizer, Tokenizer
+
+    given = spark.createDataFrame([(n, float(n), f"a {n}") for n in range(9)], "id long, a double, t string")
+    stages = [
+        Bucketizer(splits=[-math.inf, 3, math.inf], inputCol="a", outputCol="part"),
+        Tokenizer(inputCol="t", outputCol="words"),
+    ]
+    with store.run("zillow", "reported") as run:
+        report = log_spark_pipeline(run, PipelineModel(stages), given, row_id="id")
+    details = ModelDB(store).browse.run(run.id)
+    assert {event.name: event for event in details.events}["1_Bucketizer"].params["splits"] == ["-inf", 3.0, "inf"]
+    assert {name: list(columns) for name, columns in report.left_out.items()} == {
+        "input": [],
+        "1_Bucketizer": [],
+        "2_Tokenizer": ["words"],
+    }
+
+
+def test_the_best_pipeline_of_a_search(spark: Any, store: Mistique, homes: Any) -> None:
+    from pyspark.ml import Pipeline
+    from pyspark.ml.classification import LogisticRegression
+    from pyspark.ml.feature import StringIndexer, VectorAssembler
+    from pyspark.ml.tuning import TrainValidationSplitModel
+
+    stages = [
+        StringIndexer(inputCol="region", outputCol="place", handleInvalid="skip"),
+        VectorAssembler(inputCols=["place", "area"], outputCol="features"),
+        LogisticRegression(labelCol="sold", maxIter=2, regParam=0.5),
+    ]
+    known = homes.where("region != 'region 0'")
+    search = TrainValidationSplitModel(Pipeline(stages=stages).fit(known), [0.75])
+    with store.run("zillow", "search") as run:
+        report = log_spark_pipeline(run, search, homes, row_id="parcelid")
+    assert report.names == ("input", "1_StringIndexer", "2_VectorAssembler", "3_LogisticRegression")
+    assert [item.ref.rows for item in report.intermediates] == [ROWS, *[known.count()] * 3]
+    assert ModelDB(store).browse.run(run.id).run.hyperparameters["regParam"] == 0.5
+
+
 def test_rows_are_numbered_where_none_are_named(spark: Any, store: Mistique, homes: Any, fitted: Any) -> None:
     with store.run("zillow", "numbered") as run:
         log_spark_pipeline(run, fitted, homes)
@@ -207,3 +260,5 @@ def test_what_is_refused(spark: Any, store: Mistique, homes: Any, fitted: Any) -
         log_spark_pipeline(run, fitted, homes, row_id="id")
     with pytest.raises(InvalidInputError, match="input_name"):
         log_spark_pipeline(run, fitted, homes, row_id="parcelid", input_name=NAMES[0])
+    with pytest.raises(InvalidInputError, match=r"'ROW_ID' already.*row_id="):
+        log_spark_pipeline(run, fitted, homes.withColumnRenamed("parcelid", "ROW_ID"))

@@ -40,6 +40,11 @@ def test_another_column_is_kept_as_data() -> None:
     assert split(PLAIN.assign(key=[3, 1, 2]), "key") == ([3, 1, 2], ["a", "key"])
 
 
+def test_the_same_ids_twice_are_kept() -> None:
+    """A column row_id that says what the named one says contradicts nothing."""
+    assert split(PLAIN.assign(key=[3, 1, 2], row_id=[3, 1, 2]), "key") == ([3, 1, 2], ["a", "key", "row_id"])
+
+
 def test_an_array_of_ids() -> None:
     """One integer a row, of any integer dtype."""
     assert split(PLAIN, np.array([5, 6, 7], "u2"), derived=True) == ([5, 6, 7], ["a"])
@@ -63,6 +68,8 @@ REFUSED = {
     "row_id asked for but absent": (PLAIN, "row_id", False),
     "repeated index": (PLAIN.set_axis(pd.Index([1, 1, 2], name="row_id")), None, False),
     "multiindex rows": (PLAIN.set_axis(pd.MultiIndex.from_product([[1], [1, 2, 3]])), None, False),
+    "a column of other ids": (PLAIN.assign(key=[1, 2, 3], row_id=[3, 2, 1]), "key", False),
+    "an array and other ids": (PLAIN.assign(row_id=[3, 2, 1]), [1, 2, 3], False),
     "duplicate columns": (pd.concat([PLAIN, PLAIN], axis=1), None, False),
     "multiindex columns": (pd.concat({"x": PLAIN}, axis=1), None, False),
     "numbered columns": (pd.DataFrame(np.ones((2, 2))), None, False),
