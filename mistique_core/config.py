@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -17,6 +18,7 @@ VARIABLE_PREFIX = "MISTIQUE_"
 DEFAULT_HOME = "~/.mistique"
 CATALOGUE_FILE = "catalogue.db"
 OBJECT_SCHEME = "s3://"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,19}://")
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,10 @@ def _place(text: str) -> str:
             )
         return text.rstrip("/")
     if "://" in text and not text.startswith("file://"):
+        scheme = _SCHEME.match(text)
+        shown = f" {scheme[0]}..." if scheme else ""  # nothing else of it: a password may stand anywhere
         raise InvalidInputError(
-            f"location {text.partition('://')[0][:20]}://... is neither a folder nor object storage; give a path such "
-            "as './mistique', or s3://bucket/prefix"
+            f"location{shown} is neither a folder nor object storage; give a path such as './mistique', or "
+            "s3://bucket/prefix"
         )
     return str(Path(text.removeprefix("file://")).expanduser().absolute())

@@ -68,3 +68,9 @@ def test_secrets_in_a_location_are_refused_and_not_repeated(location: str) -> No
         StoreConfig.resolve(location, URL)
     assert "secret@" not in str(caught.value)
     assert "=secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("location", ["https: /key:secret@h://host:9000", "https:/@key:secret@@x://host"])
+def test_what_stands_before_slashes_and_is_no_scheme_is_not_repeated(location: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"^location is neither a folder nor object storage"):
+        StoreConfig.resolve(location, "sqlite:////nowhere/c.db")
