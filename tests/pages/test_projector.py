@@ -1,6 +1,7 @@
 """What TensorBoard's embedding projector shows of an export, in a real browser: points, labels and pictures."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,6 @@ RED, GREEN = (220, 30, 30), (30, 180, 60)
 
 def test_the_projector_in_the_browser(tmp_path: Path) -> None:
     """Red pictures at one end and green ones at the other are drawn there, and a search finds a label's points."""
-    from PIL import Image
-
     is_red = np.arange(ROWS) % 2 == 0
     ends = np.where(is_red, -4.0, 4.0)[:, np.newaxis] * np.array([[1, 0, 0, 0]])
     vectors = (ends + np.random.default_rng(0).normal(size=(ROWS, 4))).astype("f4")
@@ -32,6 +31,14 @@ def test_the_projector_in_the_browser(tmp_path: Path) -> None:
         store.log_array("pets", "net", "images", pictures.astype("u1"))
         store.log_frame("pets", "net", "labels", pd.DataFrame({"kind": np.where(is_red, "red one", "green one")}))
         export_projector(store, "pets.net.fc", logs, labels="pets.net.labels", images="pets.net.images")
+    with ThreadPoolExecutor(1) as pool:  # in this thread a browser of other tests may be open, and there can be one
+        pool.submit(look, logs).result()
+
+
+def look(logs: Path) -> None:
+    """Look at the projector, and check what it draws."""
+    from PIL import Image
+
     errors: list[str] = []
     with tensorboard_of(logs) as address, headless_chromium(draws_in_3d=True) as browser:
         page = browser.new_page(viewport={"width": 1400, "height": 900})
