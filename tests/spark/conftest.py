@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mistique_core import Mistique
+from tests.spark.modeldb_data import write_table
 
 EXECUTORS = 2
 ROOT = Path(__file__).parents[2]
@@ -55,3 +56,9 @@ def store(tmp_path: Path) -> Iterator[Mistique]:
     """Return an empty store in a folder that the executors share, with small row blocks."""
     with Mistique.open(tmp_path / "store", block_rows=1_000) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the path of a small table, which no test changes."""
+    return write_table(tmp_path_factory.mktemp("data"))

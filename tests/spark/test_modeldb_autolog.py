@@ -12,16 +12,11 @@ import pytest
 
 from mistique_core.modeldb.client.autolog import trace
 from mistique_core.modeldb.sync import Syncer
-from tests.spark.modeldb_data import assembler, jobs_of, read, write_table
+from tests.spark.modeldb_data import assembler, jobs_of, read
 from tests.unit.modeldb.client.recorded import Sink, plain
 
 pyspark = pytest.importorskip("pyspark")
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_table(tmp_path_factory.mktemp("data"))
 
 
 def script(spark: Any, path: str) -> dict[str, Any]:

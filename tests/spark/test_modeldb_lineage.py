@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,21 +13,10 @@ from mistique_core.model.event import StageKind
 from mistique_core.modeldb import ModelDB, autolog
 from mistique_core.modeldb.client.autolog import trace
 from mistique_core.modeldb.spark.memory import SparkMemory
-from tests.spark.modeldb_data import ROWS, assembler, read, write_table
+from tests.spark.modeldb_data import ROWS, assembler, read
 from tests.unit.modeldb.client.recorded import Sink
 
 pyspark = pytest.importorskip("pyspark")
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_table(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Mistique]:
-    with Mistique.open(tmp_path / "store") as store:
-        yield store
 
 
 def logistic(**params: Any) -> Any:

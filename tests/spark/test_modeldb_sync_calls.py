@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +14,10 @@ from mistique_core.errors import InvalidInputError, NotFoundError
 from mistique_core.model.event import StageKind
 from mistique_core.modeldb import ModelDB, Syncer
 from mistique_core.modeldb.spark import ComputeMulticlassMetrics, compute_multiclass_metrics, load
-from tests.spark.modeldb_data import ROWS, assembler, read, write_table
+from tests.spark.modeldb_data import ROWS, assembler, read
 from tests.unit.modeldb.client.recorded import Sink
 
 pyspark = pytest.importorskip("pyspark")
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_table(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Mistique]:
-    with Mistique.open(tmp_path / "store") as store:
-        yield store
 
 
 def classifier(**params: Any) -> Any:
