@@ -22,6 +22,7 @@ LABELS = {
     "poolS": "pool(S)",
     "poolS_float16": "pool(S)\n+float16",
     "poolS_bounded": "pool(S)+\nbounded(0.25)",
+    "poolS_bounded01": "pool(S)+\nbounded(0.1)",
 }
 BARS = (
     ("one_mb", "one checkpoint", "#4c72b0"),

@@ -116,6 +116,7 @@ def ways(quick: bool) -> list[Way]:
         Scheme("THRESHOLD(99.5 %)", "THRESHOLD", one_text("threshold(99.5%)")),
         Scheme(THESIS_DEFAULT, "POOL", one_text("pool(2)+float16")),
         Scheme("POOL(S), float16", "POOL", one_text("pool(s)+float16")),
+        Scheme("POOL(S), BOUNDED(0.1)", "POOL", one_text("pool(s)+bounded(0.1)")),
     ]
     for step in ("0.25",) if quick else ("0.5", "0.25", "0.1"):
         ours.append(Scheme(f"BOUNDED({step})", "BOUNDED, one step", one_text(f"bounded({step})")))

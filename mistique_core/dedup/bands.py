@@ -50,6 +50,18 @@ def banding(tau: float) -> tuple[int, int]:
     return _DEFAULT_BANDING if tau == DEFAULT_TAU else optimal_banding(tau)
 
 
+def needed_values(tau: float = DEFAULT_TAU) -> int:
+    """Return how many values of a signature :func:`band_keys` looks at: the first ones.
+
+    Raises
+    ------
+    InvalidInputError
+        As :func:`banding`.
+    """
+    bands, width = banding(tau)
+    return bands * width
+
+
 def optimal_banding(tau: float) -> tuple[int, int]:
     """Return what :func:`banding` describes, asking datasketch for every `tau`."""
     require_datasketch()

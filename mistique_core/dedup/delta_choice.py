@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from mistique_core.dedup.bands import DEFAULT_TAU, band_keys, ranked
+from mistique_core.dedup.bands import DEFAULT_TAU, band_keys, needed_values, ranked
 from mistique_core.dedup.delta import delta_scale, make_delta
 from mistique_core.dedup.similarity import signature, worth_trying
 from mistique_core.dedup.words import Array
@@ -148,10 +148,11 @@ def choose_deltas(
     """
     if tries < 1:
         raise InvalidInputError(f"tries={tries!r} leaves no base to try; give at least 1")
+    needed = needed_values(tau)
     keys = {
         chunk.address: found
         for chunk in chunks
-        if worth_trying(chunk.array, chunk.encoded_bytes) and (found := band_keys(signature(chunk.array), tau))
+        if worth_trying(chunk.array, chunk.encoded_bytes) and (found := band_keys(signature(chunk.array, needed), tau))
     }
     index: defaultdict[int, list[bytes]] = defaultdict(list)
     if keys:

@@ -96,18 +96,20 @@ def worth_trying(array: Array, encoded_bytes: int) -> bool:
     )
 
 
-def signature(array: Array) -> Signature | None:
+def signature(array: Array, count: int = PERMUTATIONS) -> Signature | None:
     """Return the MinHash signature of a chunk.
 
     Parameters
     ----------
     array
         Shape (rows,), little-endian integers or floats.
+    count
+        How many of its values are needed, 1 to 64: the first ones.
 
     Returns
     -------
     ndarray or None
-        uint32, shape (64,); ``None`` where too few rows are left to compare.
+        uint32, shape (count,); ``None`` where too few rows are left to compare.
 
     Raises
     ------
@@ -118,8 +120,8 @@ def signature(array: Array) -> Signature | None:
     if hashes is None:
         return None
     multipliers, offsets = permutations()
-    permuted = np.multiply.outer(multipliers, _datasketch_mix(hashes))
-    permuted += offsets[:, None]
+    permuted = np.multiply.outer(multipliers[:count], _datasketch_mix(hashes))
+    permuted += offsets[:count, None]
     smallest: Signature = permuted.min(axis=1)
     return smallest
 

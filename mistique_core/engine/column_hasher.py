@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
@@ -22,6 +23,8 @@ from mistique_core.quantizers import Quantizer
 Array = npt.NDArray[Any]
 _MOST_THREADS = 8
 _LEAST_VALUES = 200_000
+_PLAIN_KINDS = "biufmM"
+_PHYSICAL = {"b": np.uint8, "m": np.int64, "M": np.int64}
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,9 @@ def hash_columns(
     """
 
     def work(item: tuple[str, pd.Series[Any]]) -> HashedColumn:
+        plain = None if memo is None or quantizer is not None else _plain_values(item[1])
+        if memo is not None and plain is not None:
+            return _hash_plain(item, *plain, block_rows, memo)
         column = encode_column(item[0], item[1], texts)
         if quantizer is not None and column.logical.kind == "numeric" and column.parts["values"].dtype.kind == "f":
             try:
@@ -85,6 +91,31 @@ def hash_columns(
         return [work(item) for item in items]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work, items))
+
+
+def _plain_values(series: pd.Series[Any]) -> tuple[str, Array] | None:
+    """Return dtype and memory, as it is stored, of a column of plain numbers or times; ``None`` for any other."""
+    dtype = series.dtype
+    if not isinstance(dtype, np.dtype) or dtype.kind not in _PLAIN_KINDS or dtype.itemsize > 8 or not dtype.isnative:
+        return None
+    values = series.to_numpy()
+    if not values.flags.c_contiguous:
+        return None
+    physical = _PHYSICAL.get(dtype.kind)
+    return dtype.str, values if physical is None else values.view(physical)
+
+
+def _hash_plain(
+    item: tuple[str, pd.Series[Any]], dtype: str, values: Array, block_rows: int, memo: ColumnMemo
+) -> HashedColumn:
+    """Return what :func:`hash_column` returns; a column that was seen before costs its checksum and little else."""
+
+    def make() -> NewColumn:
+        return hash_column(encode_column(*item), block_rows).versions[-1]
+
+    new = memo.version((dtype, block_rows), {"values": values}, make)
+    arrays = {address: values[block * block_rows : (block + 1) * block_rows] for _, block, address in new.chunks}
+    return HashedColumn((new,), arrays)
 
 
 def hash_column(column: EncodedColumn, block_rows: int, memo: ColumnMemo | None = None) -> HashedColumn:

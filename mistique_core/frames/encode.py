@@ -71,13 +71,14 @@ class EncodedColumn:
 
     def blocks(self, block_rows: int) -> Iterator[dict[str, Array]]:
         """Yield the parts of each row block of `block_rows` rows (the last may be shorter)."""
-        ends = np.cumsum(self.parts["lengths"], dtype=np.int64) if "text" in self.parts else None
+        text = self.parts.get("text")
+        end = 0
         for start in range(0, self.rows, block_rows):
             stop = min(start + block_rows, self.rows)
             block = {name: part[start:stop] for name, part in self.parts.items() if name != "text"}
-            if ends is not None:
-                first = int(ends[start - 1]) if start else 0
-                block["text"] = self.parts["text"][first : int(ends[stop - 1])]
+            if text is not None:
+                first, end = end, end + int(block["lengths"].sum(dtype=np.int64))
+                block["text"] = text[first:end]
             yield block
 
 

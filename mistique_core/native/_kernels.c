@@ -255,6 +255,73 @@ static PyObject *decimal_codes(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* Count the values of a sample that are decimals of a scale, and their range; note up to `most_bad` other patterns. */
+static int64_t sample_decimals(const void *values, Py_ssize_t itemsize, int64_t n, double scale, int64_t most_bad,
+                               Patterns *others, int *too_many, double *low, double *high)
+{
+    int64_t good = 0, bad = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double whole;
+        int64_t failed = itemsize == 8 ? tile_to_whole_8((const double *)values + i, 1, scale, &whole)
+                                       : tile_to_whole_4((const float *)values + i, 1, scale, &whole);
+        if (!failed) {
+            good++;
+            *low = whole < *low ? whole : *low;
+            *high = whole > *high ? whole : *high;
+        } else if (bad++ < most_bad && !*too_many) {
+            uint64_t pattern = pattern_at(values, itemsize, i);
+            int k = 0;
+            while (k < others->count && others->items[k] != pattern)
+                k++;
+            if (k == others->count) {
+                if (k == MOST_PATTERNS)
+                    *too_many = 1;
+                else
+                    others->items[others->count++] = pattern;
+            }
+        }
+    }
+    return good;
+}
+
+static PyObject *decimal_sample(PyObject *module, PyObject *args)
+{
+    PyObject *sample_object, *scales_object;
+    Py_ssize_t itemsize;
+    long long most_bad, most_patterns;
+    if (!PyArg_ParseTuple(args, "OnOLL", &sample_object, &itemsize, &scales_object, &most_bad, &most_patterns))
+        return NULL;
+    Py_buffer views[2]; /* sample, scales */
+    if (get(sample_object, &views[0], 0))
+        return NULL;
+    if (get(scales_object, &views[1], 0)) {
+        release(views, 1);
+        return NULL;
+    }
+    if ((itemsize != 4 && itemsize != 8) || views[0].len % itemsize || views[1].len % 8 || most_patterns < 0 ||
+        most_patterns > MOST_PATTERNS) {
+        release(views, 2);
+        return refuse("decimal_sample needs floats of 4 or 8 bytes, and float64 scales");
+    }
+    int64_t n = views[0].len / itemsize, scales = views[1].len / 8, found = -1;
+    double low = 0, high = 0;
+    for (int64_t k = 0; k < scales && found < 0; k++) {
+        Patterns others = {.count = 0};
+        int too_many = 0;
+        low = INFINITY;
+        high = -INFINITY;
+        double scale = ((const double *)views[1].buf)[k];
+        int64_t good =
+            sample_decimals(views[0].buf, itemsize, n, scale, most_bad, &others, &too_many, &low, &high);
+        if (good && !too_many && others.count <= most_patterns)
+            found = k;
+    }
+    release(views, 2);
+    if (found < 0)
+        Py_RETURN_NONE;
+    return Py_BuildValue("Ldd", (long long)found, low, high);
+}
+
 /* Exchange decimals with the integers that they stand for. */
 FAST static void swap_8(const uint64_t *words, int64_t n, double scale, int64_t most, uint64_t *out)
 {
@@ -523,6 +590,7 @@ static PyObject *interleave(PyObject *self, PyObject *args)
 static PyMethodDef methods[] = {
     {"decimal_scan", decimal_scan, METH_VARARGS, NULL},
     {"decimal_codes", decimal_codes, METH_VARARGS, NULL},
+    {"decimal_sample", decimal_sample, METH_VARARGS, NULL},
     {"swap_decimals", swap_decimals, METH_VARARGS, NULL},
     {"factorize", factorize, METH_VARARGS, NULL},
     {"gather", gather, METH_VARARGS, NULL},

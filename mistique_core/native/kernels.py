@@ -36,6 +36,20 @@ class Kernels(Protocol):
     ) -> None:  # fmt: skip
         """Fill `codes`, `width` bytes each: ``whole - base``, or ``top`` and the place of a pattern (uint64)."""
 
+    def decimal_sample(
+        self, sample: Buffer, itemsize: int, scales: Buffer, most_bad: int, most_patterns: int
+    ) -> tuple[int, float, float] | None:
+        """Return the first of `scales` (float64) of which a sample's values are decimals.
+
+        Of the values that are not, the first `most_bad` are looked at, and may have `most_patterns` different bit
+        patterns, at most 16.
+
+        Returns
+        -------
+        tuple or None
+            Its place from 0, and the smallest and largest of the whole numbers; ``None`` if there is no such scale.
+        """
+
     def swap_decimals(self, words: Buffer, itemsize: int, scale: float, most: int, swapped: Buffer) -> None:
         """Fill `swapped` with :func:`mistique_core.dedup.decimals.swap_decimals` of `words`."""
 

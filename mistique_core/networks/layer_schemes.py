@@ -31,7 +31,9 @@ def choose_schemes(
         Tensor -> shape of one row, of all tensors of the graph that a row can be told for.
     scheme
         ``None`` for the default (:mod:`mistique_core.quantizers.default_scheme`); a scheme for all layers; or layer,
-        pattern or type -> scheme, of which the first that fits a layer counts, the default for the others.
+        pattern or type -> scheme, of which the first that fits a layer counts, the default for the others. A layer
+        without maps, which cannot be pooled, is kept by the scheme that follows the pooling, and by the default
+        where none does.
 
     Raises
     ------
@@ -50,14 +52,14 @@ def choose_schemes(
     widths = [max(math.prod(shape), 1) for shape in shapes.values()]
     found = {}
     for name in names:
+        by_default = default_scheme(max(math.prod(shapes[name]), 1), widths)
         chosen: str | Quantizer | None
         if isinstance(scheme, Mapping):
             chosen = next((item for pattern, item in rules if _fits(graph, pattern, name)), _DEFAULT)
         else:
             chosen = _DEFAULT if scheme is None else scheme
-        if chosen == _DEFAULT:
-            chosen = default_scheme(max(math.prod(shapes[name]), 1), widths)
-        found[name] = _fitting(parse_scheme(chosen), graph.tensors[name], shapes[name])
+        quantizer = parse_scheme(by_default if chosen == _DEFAULT else chosen)
+        found[name] = _fitting(quantizer, graph.tensors[name], shapes[name], by_default)
     return found
 
 
@@ -69,12 +71,12 @@ def _fits(graph: Graph, pattern: str, name: str) -> bool:
     return matches(call, pattern) or fnmatchcase(name, pattern)
 
 
-def _fitting(quantizer: Quantizer | None, tensor: Tensor, shape: tuple[int, ...]) -> Quantizer | None:
+def _fitting(quantizer: Quantizer | None, tensor: Tensor, shape: tuple[int, ...], by_default: str) -> Quantizer | None:
     """Return a scheme as far as it can be used for a tensor: whole numbers are kept, plain numbers not pooled."""
     if tensor.dtype not in _FLOATS:
         return None
     if isinstance(quantizer, Pool) and len(shape) < 2:
-        return quantizer.then
+        return quantizer.then or parse_scheme(by_default)
     return quantizer
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mistique_core.partition.claims import MOST_PACKED_BYTES
-from mistique_core.partition.decimal_codes import EXACT_INTEGER, MOST_PATTERNS, narrow_decimals, scan_decimals
+from mistique_core.partition.decimal_codes import narrow_decimals, scale_of_sample, scan_decimals
 from mistique_core.partition.digits import fold_signs, split_digits
 from mistique_core.partition.factorize import factorize_words
 from mistique_core.partition.sparse import split_zeros
@@ -153,18 +153,8 @@ def _codes_of(low: int, high: int, dtype: np.dtype[Any]) -> str | None:
 
 def _scale_of(sample: Array) -> int | None:
     """Return the first scale by which values of a sample are decimals, and few different ones are not."""
-    bits = as_bits(sample)
-    with np.errstate(all="ignore"):
-        wide = sample.astype("<f8")
-        for scale in _SCALES:
-            whole = np.rint(wide * scale) + 0.0
-            good = as_bits((whole / scale).astype(sample.dtype)) == bits
-            good &= np.abs(whole) < EXACT_INTEGER
-            few_others = good.any() and len(set(bits[~good][:_LEAST_VALUES].tolist())) <= MOST_PATTERNS // 2
-            if few_others:
-                found = whole[good]
-                return scale if _codes_of(int(found.min()), int(found.max()), sample.dtype) is not None else None
-    return None
+    found = scale_of_sample(sample, _SCALES)
+    return None if found is None or _codes_of(found[1], found[2], sample.dtype) is None else found[0]
 
 
 def _dictionary(array: Array) -> Transformed | None:
@@ -176,4 +166,5 @@ def _dictionary(array: Array) -> Transformed | None:
     order = np.argsort(values, kind="stable")
     rank = np.empty(len(order), _narrowest(max(len(order) - 1, 0)))
     rank[order] = np.arange(len(order))
-    return Transformed(Transform("dictionary", rank.dtype.str), rank[positions], np.ascontiguousarray(values[order]))
+    table = np.ascontiguousarray(values[order])
+    return Transformed(Transform("dictionary", rank.dtype.str), rank.take(positions), table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from mistique_core.partition.transform import UNSIGNED, Array, as_bits
 MOST_PATTERNS = 16
 EXACT_INTEGER = float(1 << 53)
 _TILE = 8_192
+_LOOKED_AT = 64
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,37 @@ class Decimals:
     low: int
     high: int
     patterns: tuple[int, ...]
+
+
+def scale_of_sample(sample: Array, scales: Sequence[int]) -> tuple[int, int, int] | None:
+    """Return the first scale by which values of a sample are decimals, and few different ones are not.
+
+    Parameters
+    ----------
+    sample
+        Contiguous floats of one dimension.
+    scales
+        To be tried in order.
+
+    Returns
+    -------
+    tuple or None
+        The scale, and the smallest and largest of the whole numbers (inclusive).
+    """
+    most = MOST_PATTERNS // 2
+    if kernels is not None and sample.dtype.itemsize >= 4:
+        found = kernels.decimal_sample(sample, sample.dtype.itemsize, np.array(scales, "<f8"), _LOOKED_AT, most)
+        return None if found is None else (scales[found[0]], int(found[1]), int(found[2]))
+    bits = as_bits(sample)
+    with np.errstate(all="ignore"):
+        wide = sample.astype("<f8")
+        for scale in scales:
+            whole = np.rint(wide * scale) + 0.0
+            good = as_bits((whole / scale).astype(sample.dtype)) == bits
+            good &= np.abs(whole) < EXACT_INTEGER
+            if good.any() and len(set(bits[~good][:_LOOKED_AT].tolist())) <= most:
+                return scale, int(whole[good].min()), int(whole[good].max())
+    return None
 
 
 def scan_decimals(array: Array, scale: int) -> Decimals | None:

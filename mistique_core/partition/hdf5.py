@@ -114,6 +114,7 @@ class _Datasets:
         self._types: dict[str, h5py.h5t.TypeID] = {}
         self._spaces: dict[tuple[int, ...], h5py.h5s.SpaceID] = {}
         self._properties: dict[tuple[tuple[int, ...], bool], h5py.h5p.PropDCID] = {}
+        self._texts: dict[int, h5py.h5t.TypeID] = {}
         self._scalar = h5py.h5s.create(h5py.h5s.SCALAR)
 
     def write(self, chunk: EncodedChunk) -> ChunkLocation:
@@ -153,11 +154,13 @@ class _Datasets:
         return h5py.h5d.create(self._group.id, name, kind, space, self._properties[key])
 
     def _write_attribute(self, dataset: h5py.h5d.DatasetID, text: bytes) -> None:
-        kind = h5py.h5t.C_S1.copy()
-        kind.set_size(len(text))
-        kind.set_strpad(h5py.h5t.STR_NULLPAD)
+        kind = self._texts.get(len(text))
+        if kind is None:
+            kind = self._texts[len(text)] = h5py.h5t.C_S1.copy()
+            kind.set_size(len(text))
+            kind.set_strpad(h5py.h5t.STR_NULLPAD)
         attribute = h5py.h5a.create(dataset, _CODEC, kind, self._scalar)
-        attribute.write(np.array(text, dtype=f"S{len(text)}"))
+        attribute.write(np.frombuffer(text, dtype=f"S{len(text)}"), kind)
 
 
 def _properties(page_shape: tuple[int, ...], is_shuffled: bool) -> h5py.h5p.PropDCID:

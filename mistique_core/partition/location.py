@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from mistique_core.errors import CorruptPartitionError, InvalidInputError
@@ -95,18 +94,19 @@ def pack_extents(extents: Sequence[Extent]) -> bytes:
     InvalidInputError
         If they overlap, are not in ascending order, or one is longer or farther from the next than 4 GiB.
     """
-    table = np.asarray(extents, dtype=np.int64).reshape(-1, 2)
-    ends = table[:, 0] + table[:, 1]
-    gaps = table[1:, 0] - ends[:-1]
-    numbers = np.concatenate([gaps, table[:, 1]])
-    if numbers.min(initial=0) < 0 or numbers.max(initial=0) >= _LIMIT:
+    end = extents[0][0] if extents else 0
+    numbers: list[int] = []
+    for offset, size in extents:
+        numbers += (offset - end, size)
+        end = offset + size
+    if numbers and not (min(numbers) >= 0 and max(numbers) < _LIMIT):
         raise InvalidInputError(
-            f"pages at {table.tolist()[:3]} are not in ascending order within 4 GiB; write each after the other"
+            f"pages at {list(map(list, extents[:3]))} are not in ascending order within 4 GiB; write each after the "
+            "other"
         )
-    if not gaps.any():
-        return _SIZES_ONLY + table[:, 1].astype("<u4").tobytes()
-    both = np.stack([np.concatenate([[0], gaps]), table[:, 1]], axis=1)
-    return _WITH_GAPS + both.astype("<u4").tobytes()
+    if not any(numbers[::2]):
+        return _SIZES_ONLY + struct.pack(f"<{len(extents)}I", *numbers[1::2])
+    return _WITH_GAPS + struct.pack(f"<{len(numbers)}I", *numbers)
 
 
 def unpack_extents(packed: bytes, offset: int) -> tuple[Extent, ...]:

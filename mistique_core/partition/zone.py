@@ -35,6 +35,9 @@ def zone_of(array: npt.NDArray[Any]) -> Zone | None:
         return None
     if array.dtype.kind != "f":
         return Zone(array.min().tobytes(), array.max().tobytes(), 0)
+    low = array.min()  # which is NaN where any value is
+    if low == low:
+        return Zone(low.tobytes(), array.max().tobytes(), 0)
     low = np.fmin.reduce(array)
     if np.isnan(low):
         return Zone(None, None, array.size)

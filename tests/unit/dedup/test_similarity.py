@@ -99,6 +99,9 @@ def test_a_signature_is_the_minhash_of_the_documented_items(dtype: str, rows: in
     assert values is not None
     assert values.dtype == np.uint32
     assert sketch(values) == datasketch.LeanMinHash(peer)
+    first = signature(array, 15)
+    assert first is not None
+    assert first.tolist() == values[:15].tolist()
     hashes = item_hashes(array)
     assert hashes is not None
     assert hashes.tolist() == [item_hash(item) for item in expected]

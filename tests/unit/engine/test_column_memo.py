@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mistique_core.catalogue.chunks import NewColumn
 from mistique_core.dedup import chunk_hash
-from mistique_core.engine.column_hasher import hash_column
+from mistique_core.engine.column_hasher import hash_column, hash_columns
 from mistique_core.engine.column_memo import ColumnMemo
 from mistique_core.frames import EncodedColumn, encode_column
 from mistique_core.frames.logical_type import LogicalType
@@ -108,3 +108,41 @@ def test_every_part_and_fact_counts() -> None:
                         part[-1] ^= 1
                         assert hash_column(column, block, memo).versions == hash_column(column, block).versions
         days = days.cat.rename_categories([f"{name}!" for name in days.cat.categories])
+
+
+COLUMNS = {
+    "float64": np.arange(VALUES) / 7,
+    "float16": np.arange(VALUES).astype("<f2"),
+    "int8": np.arange(VALUES).astype("i1"),
+    "bool": np.arange(VALUES) % 3 == 0,
+    "big-endian": np.arange(VALUES).astype(">i4"),
+    "datetime": np.arange(VALUES).astype("M8[s]"),
+    "timedelta": np.arange(VALUES).astype("m8[ms]"),
+    "complex": np.arange(VALUES) * 1j,
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_a_column_of_any_kind_is_hashed_as_without_a_memo(kind: str) -> None:
+    """At the first look, at the next ones, and after something was written into it."""
+    memo = ColumnMemo(1000)
+    array = COLUMNS[kind].copy()
+    series = pd.Series(array, copy=False)
+    for step in range(3):
+        for _ in range(2):
+            (ours,) = hash_columns([("x", series)], BLOCK, None, memo=memo)
+            (expected,) = hash_columns([("x", series)], BLOCK, None)
+            assert ours.versions == expected.versions
+            assert {address: chunk.tobytes() for address, chunk in ours.arrays.items()} == {
+                address: chunk.tobytes() for address, chunk in expected.arrays.items()
+            }
+            assert all(chunk_hash(chunk) == address for address, chunk in ours.arrays.items())
+        array[step * 11] = array[step * 11 + 5]
+
+
+def test_every_other_row_of_a_column_is_hashed_by_its_values() -> None:
+    """A column that does not lie end to end in memory."""
+    series = pd.Series(np.arange(2.0 * VALUES))[::2]
+    (ours,) = hash_columns([("x", series)], BLOCK, None, memo=ColumnMemo(10))
+    (expected,) = hash_columns([("x", series.copy())], BLOCK, None)
+    assert ours.versions == expected.versions

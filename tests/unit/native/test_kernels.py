@@ -79,6 +79,16 @@ def test_decimals_are_those_of_numpy(case):
             np.testing.assert_array_equal(codes, expected)
 
 
+@given(columns(), st.lists(st.sampled_from(SCALES), unique=True))
+@example((np.concatenate([np.full(70, np.nan), np.arange(70) / 10]), 10), [1, 10])
+@example((np.concatenate([np.arange(8) * np.pi, np.arange(99.0)]), 1), [1])
+@example((np.concatenate([np.arange(9) * np.pi + 1, np.arange(99.0)]), 1), [1])
+def test_the_scale_of_a_sample_is_that_of_numpy(case, scales):
+    sample = case[0]
+    ours = decimal_codes.scale_of_sample(sample, scales)
+    assert ours == without_kernels(decimal_codes, decimal_codes.scale_of_sample, sample, scales)
+
+
 @given(columns())
 def test_a_chunk_gets_the_same_codes_and_comes_back(case):
     column = np.resize(case[0], max(len(case[0]), 100))
@@ -145,7 +155,11 @@ def test_what_does_not_fit_is_refused_before_anything_is_written():
     eight, four = np.zeros(8), np.zeros(4)
     with pytest.raises(ValueError, match="as many"):
         kernels.decimal_scan(eight, 8, 1.0, four)
-    with pytest.raises(ValueError, match="as many"):
+    with pytest.raises(ValueError, match="decimal_sample"):
+        kernels.decimal_sample(eight, 3, eight, 64, 8)
+    with pytest.raises(ValueError, match="decimal_sample"):
+        kernels.decimal_sample(eight, 8, eight, 64, 17)
+    with pytest.raises(ValueError, match="decimal_codes"):
         kernels.decimal_codes(eight, 8, eight, 0.0, 1.0, np.zeros(0, "u8"), np.zeros(8, "u2"), 4)
     with pytest.raises(ValueError, match="as many"):
         kernels.swap_decimals(eight, 8, 1.0, 1 << 50, four)
