@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mistique_core.diagnostics.drawing import drawn
+from mistique_core.diagnostics.images import MOST_IMAGES, Images, Read
 from mistique_core.frames import ROW_ID
 from mistique_core.planner import QueryPlan
 
@@ -44,6 +45,8 @@ class DiagnosticResult:
     max_abs_error
         Bound of the absolute error of any value that it was computed from: 0.0 where these are stored without loss or
         re-run, infinite where it is not known. Where it is not 0, the facts of :meth:`to_json` have it.
+    image_reader
+        Reads the images that rows are, by their ids; ``None`` where the rows are no examples.
     """
 
     technique: str
@@ -53,6 +56,25 @@ class DiagnosticResult:
     facts: dict[str, Any] = field(default_factory=dict)
     arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     max_abs_error: float = 0.0
+    image_reader: Read | None = None
+
+    def images(self, row_ids: npt.NDArray[np.int64] | None = None) -> Images | None:
+        """Return the images that the rows of the answer are; the store must still be open.
+
+        Parameters
+        ----------
+        row_ids
+            int64 (rows,); default the first 24 of the answer.
+
+        Returns
+        -------
+        ndarray or None
+            uint8, (rows, height, width, 1 or 3): the images of the model version, such as the input of its network.
+            ``None`` where it has none, or not of all these rows.
+        """
+        if self.image_reader is None:
+            return None
+        return self.image_reader(self.row_id[:MOST_IMAGES] if row_ids is None else row_ids)
 
     @property
     def row_id(self) -> npt.NDArray[np.int64]:

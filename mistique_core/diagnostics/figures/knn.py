@@ -1,20 +1,32 @@
-"""The nearest rows, by distance."""
+"""The nearest rows: the images that they are, or bars of their distances."""
 
 from __future__ import annotations
 
+import numpy as np
 import plotly.graph_objects as go
 
+from mistique_core.diagnostics.figures.examples import captions_of, draw_examples
 from mistique_core.diagnostics.figures.hover import row_texts
 from mistique_core.diagnostics.figures.style import COLOURS, shorten, styled
+from mistique_core.diagnostics.images import MOST_IMAGES
 from mistique_core.diagnostics.result import DiagnosticResult
 from mistique_core.diagnostics.values.groups import groups_of
+from mistique_core.diagnostics.wording import number
 
 _MOST_COLOURS = 7
 
 
 def draw(result: DiagnosticResult) -> go.Figure:
-    """Return bars of distances in their order; coloured by the first further column, if that has few values."""
+    """Return the row and its neighbours as images, else bars of distances, coloured by the first further column.
+
+    Bars are of one colour where that column has many values.
+    """
     frame = result.frame
+    asked = int(result.facts["row_id"])
+    images = result.images(np.array([asked, *result.row_id[: MOST_IMAGES - 1]], dtype=np.int64))
+    if images is not None and len(frame):
+        own = [f"row {asked}, asked for", *(f"{name}: {number(value)}" for name, value in result.facts["row"].items())]
+        return draw_examples(result, images, [own, *captions_of(result)])
     names = [str(row) for row in result.row_id]
     texts = row_texts(frame)
     figure = go.Figure()

@@ -1,16 +1,20 @@
-"""How often each of two models is right, together and alone."""
+"""What one of two models gets wrong, as images; or how often each is right, together and alone."""
 
 from __future__ import annotations
 
 import plotly.graph_objects as go
 
+from mistique_core.diagnostics.figures.examples import captions_of, draw_examples
 from mistique_core.diagnostics.figures.style import SEQUENTIAL, shorten, styled
 from mistique_core.diagnostics.result import DiagnosticResult
 
 
 def draw(result: DiagnosticResult) -> go.Figure:
-    """Return the four cases as a heatmap with its numbers; the rows of the answer are on the upper right."""
+    """Return the images that the rows are, else the four cases as a heatmap; the rows are on its upper right."""
     facts = result.facts
+    images = result.images()
+    if images is not None:
+        return draw_examples(result, images, captions_of(result))
     first, second = (shorten(name, 40) for name in facts["names"])
     ids = ", ".join(map(str, result.row_id[:8])) + (", …" if len(result.row_id) > 8 else "")
     counts = [

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from mistique_core.diagnostics.checked import checked
 from mistique_core.diagnostics.companions import companions_of, with_companions
 from mistique_core.diagnostics.features import read_features
+from mistique_core.diagnostics.images import images_of
 from mistique_core.diagnostics.reading import Key, Keys, Where
 from mistique_core.diagnostics.result import DiagnosticResult
 from mistique_core.diagnostics.values.nearest import nearest
@@ -94,7 +95,15 @@ def knn(
         f"{found.plan.targets[0].label} by {len(features.names)} columns{distances}{skipped}."
     )
     facts = {"row_id": row_id, "row": own, "metric": metric, "skipped": list(features.skipped)}
-    return DiagnosticResult("knn", frame, sentence, plan, facts, max_abs_error=found.max_abs_error)
+    return DiagnosticResult(
+        "knn",
+        frame,
+        sentence,
+        plan,
+        facts,
+        max_abs_error=found.max_abs_error,
+        image_reader=images_of(store, keys),
+    )
 
 
 def _exact(
@@ -111,4 +120,4 @@ def _exact(
         f"{ranking.plan.targets[0].label}{ends}. {ranking.sentence}"
     )
     facts = {"row_id": row_id, "row": own, "metric": "euclidean", "exact": True, "rerun_rows": ranking.rerun_rows}
-    return DiagnosticResult("knn", frame, sentence, plan, facts)
+    return DiagnosticResult("knn", frame, sentence, plan, facts, image_reader=images_of(store, keys))

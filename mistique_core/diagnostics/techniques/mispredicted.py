@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mistique_core.diagnostics.checked import checked
 from mistique_core.diagnostics.companions import with_companions
+from mistique_core.diagnostics.images import images_of
 from mistique_core.diagnostics.reading import Key, RowIds, Where, read_columns
 from mistique_core.diagnostics.result import DiagnosticResult
 from mistique_core.diagnostics.values.difference import differences
@@ -96,4 +97,12 @@ def mispredicted(
         f"{names[0]} is right and {names[1]} wrong for {of_all(len(shown), len(frame))}; "
         f"the other way round for {facts['only_b_right_rows']:,}."
     )
-    return DiagnosticResult("mispredicted", shown, sentence, plan, facts, max_abs_error=found.max_abs_error)
+    return DiagnosticResult(
+        "mispredicted",
+        shown,
+        sentence,
+        plan,
+        facts,
+        max_abs_error=found.max_abs_error,
+        image_reader=images_of(store, [prediction_b, prediction_a, truth]),
+    )

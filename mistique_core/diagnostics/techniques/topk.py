@@ -10,6 +10,7 @@ import pandas as pd
 
 from mistique_core.diagnostics.checked import checked
 from mistique_core.diagnostics.companions import with_companions
+from mistique_core.diagnostics.images import images_of
 from mistique_core.diagnostics.reading import Key, RowIds, Where, read_units
 from mistique_core.diagnostics.result import DiagnosticResult
 from mistique_core.diagnostics.values.ranking import map_scores, rank
@@ -90,7 +91,7 @@ def topk(
     values = f", from {number(top.iloc[0])} to {number(top.iloc[-1])}" if len(top) else ""
     sentence = f"The {len(top)} {side} values of {top.name} in {found.plan.targets[0].label}{values}."
     facts = {"rows": len(found.frame), "largest": bool(largest)}
-    return DiagnosticResult("topk", frame, sentence, plan, facts, arrays, max_abs_error=found.max_abs_error)
+    return DiagnosticResult("topk", frame, sentence, plan, facts, arrays, found.max_abs_error, images_of(store, key))
 
 
 def _exact(
@@ -107,4 +108,4 @@ def _exact(
         f"The {len(top)} {side} values of {ranking.name} in {ranking.plan.targets[0].label}{values}. {ranking.sentence}"
     )
     facts = {"rows": ranking.rows, "largest": bool(largest), "exact": True, "rerun_rows": ranking.rerun_rows}
-    return DiagnosticResult("topk", frame, sentence, plan, facts)
+    return DiagnosticResult("topk", frame, sentence, plan, facts, image_reader=images_of(store, key))

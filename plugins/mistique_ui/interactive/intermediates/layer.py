@@ -59,7 +59,7 @@ def heatmap(viewer: Viewer, subject: Subject, group: str | None) -> Any:
 def top_rows(viewer: Viewer, subject: Subject, unit: str, count: int, *, largest: bool) -> Any:
     """Return the examples with the largest, or smallest, values of a unit: as images where there are some."""
     request = {"key": f"{subject.key}.{unit}", "k": min(count, MOST_IMAGES), "largest": largest}
-    beside = subject if subject.is_images else images_beside(viewer, subject)
+    beside = subject if subject.is_images else images_beside(viewer, subject.record.model_version_id)
 
     def show(result: DiagnosticResult) -> Any:
         told: list[Any] = [html.P(result.sentence, className="sentence", id="intermediates-top-sentence")]

@@ -10,10 +10,10 @@ import numpy.typing as npt
 from dash import html
 
 from mistique_core.diagnostics.values.pictures import to_grey_maps, to_pictures
-from mistique_core.errors import MistiqueError
+from mistique_core.diagnostics.values.png import png_address
+from mistique_core.errors import MistiqueError, NotFoundError
 from mistique_ui.interactive.intermediates.subject import Subject, images_beside
 from mistique_ui.interactive.parts import problem
-from mistique_ui.interactive.png import png_address
 from mistique_ui.interactive.router import explained
 from mistique_ui.interactive.viewer import Viewer
 
@@ -24,15 +24,25 @@ _MOST_SIDE = 256
 """Pixels: of larger pictures every n-th one is sent."""
 
 
-def images(viewer: Viewer, subject: Subject, row_ids: Sequence[int], captions: Sequence[str] | None = None) -> Any:
-    """Return the images of some rows, each with its row id or a caption; they are read, never computed."""
+def images(
+    viewer: Viewer,
+    subject: Subject,
+    row_ids: Sequence[int],
+    captions: Sequence[str] | None = None,
+    *,
+    others: bool = False,
+) -> Any:
+    """Return the images of some rows, each with its row id or a caption; they are read, never computed.
+
+    With `others`, the rows may be none of the images': nothing is returned then.
+    """
     wanted = np.asarray(row_ids[:MOST_IMAGES], dtype=np.int64)
     if not len(wanted):
         return html.P("There are no rows.", className="soft")
     try:
         found = viewer.store.get_intermediates(f"{subject.key}.*", row_id=wanted, strategy="read")
     except MistiqueError as error:
-        return problem(*explained(error))
+        return None if others and isinstance(error, NotFoundError) else problem(*explained(error))
     if found.maps is None:
         return problem(f"{subject.key} holds no images", "choose an intermediate of maps")
     told = captions or [f"row {item}" for item in wanted]
@@ -54,7 +64,7 @@ def activation_maps(viewer: Viewer, subject: Subject, row_id: int) -> Any:
     if found.maps is None:
         return problem(f"{subject.key} holds no maps; see the distribution of a unit instead")
     maps: npt.NDArray[Any] = np.moveaxis(found.maps[0], -1, 0)
-    beside = None if subject.is_images else images_beside(viewer, subject)
+    beside = None if subject.is_images else images_beside(viewer, subject.record.model_version_id)
     shown = [] if beside is None else [_example(viewer, beside, row_id)]
     shown += [
         html.Figure(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mistique_core.catalogue.image_intermediates import CHANNELS, image_intermediate
 from mistique_core.catalogue.intermediates import IntermediateRecord, columns_of, intermediate_by_id
 from mistique_core.errors import InvalidInputError
 from mistique_core.frames import LogicalType
-from mistique_core.modeldb.browse import StoredIntermediate, stored_intermediates
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from mistique_ui.interactive.viewer import Viewer
 
 MOST_ID = 2**31 - 1
-_IMAGE_CHANNELS = (1, 3)
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Subject:
     @property
     def is_images(self) -> bool:
         """Whether it can be shown as images, such as the input of a network."""
-        return len(self.map_shape) == 2 and len(self.names) in _IMAGE_CHANNELS
+        return len(self.map_shape) == 2 and len(self.names) in CHANNELS
 
     def column(self, name: Any) -> str:
         """Return the name of one of its columns; raises where a browser sent another text."""
@@ -78,18 +77,11 @@ def find_subject(viewer: Viewer, intermediate: Any) -> Subject:
         return _subject(connection, record)
 
 
-def images_beside(viewer: Viewer, subject: Subject) -> Subject | None:
-    """Return the images that the examples of a layer are: the first intermediate of its version that holds some."""
+def images_beside(viewer: Viewer, version_id: int) -> Subject | None:
+    """Return the images of a model version that the user may see, such as a network's input; ``None`` without any."""
     with viewer.catalogue.read() as connection:
-        for item in _of_few_columns(stored_intermediates(connection, subject.record.model_version_id)):
-            found = _subject(connection, intermediate_by_id(connection, item.id))
-            if found.is_images and found.record.is_kept:
-                return found
-    return None
-
-
-def _of_few_columns(items: list[StoredIntermediate]) -> list[StoredIntermediate]:
-    return [item for item in items if item.columns in _IMAGE_CHANNELS]
+        record = image_intermediate(connection, version_id)
+        return None if record is None else _subject(connection, record)
 
 
 def _subject(connection: sa.Connection, record: IntermediateRecord) -> Subject:

@@ -13,6 +13,8 @@ from mistique_core.predictions import Assembled, Assembler, Matrix, nearest
 from mistique_core.predictions.levels import STEPS
 from mistique_core.predictions.problem import class_of_column
 from mistique_ui.formats import format_number
+from mistique_ui.interactive.intermediates.pictures import images
+from mistique_ui.interactive.intermediates.subject import images_beside
 from mistique_ui.interactive.page import MOST
 from mistique_ui.interactive.parts import badge, card, nothing, problem
 from mistique_ui.interactive.predictions.asked import Asked, assembled, assembler_of
@@ -24,6 +26,7 @@ from mistique_ui.interactive.viewer import current_viewer
 
 if TYPE_CHECKING:
     from mistique_core.predictions import PredictionSet
+    from mistique_ui.interactive.intermediates.subject import Subject
     from mistique_ui.interactive.viewer import Viewer
 
 log = logging.getLogger(__name__)
@@ -112,14 +115,20 @@ def _example(viewer: Viewer, found: Assembled, asked: Asked, row: int, example: 
             f" · mean correctness {_mean(matrix, position):.3f} over {len(matrix.names)} models",
         ]
     )
+    beside = images_beside(viewer, item.version_id)
     return card(
         [
             head,
+            None if beside is None else images(viewer, beside, [row], others=True),
             html.Div(
                 [
                     html.Section([html.H3("Predictions"), _predictions(assembler_of(viewer), found, asked, position)]),
                     html.Section(
-                        [html.H3("Nearest examples, by what the models predict"), _neighbours(matrix, position)]
+                        [
+                            html.H3("Nearest examples, by what the models predict"),
+                            _neighbours(matrix, position),
+                            None if beside is None else _pictured_neighbours(viewer, beside, matrix, position),
+                        ]
                     ),
                 ],
                 className="columns",
@@ -240,6 +249,11 @@ def _neighbours(matrix: Matrix, position: int) -> Any:
         ],
         className="scrolls",
     )
+
+
+def _pictured_neighbours(viewer: Viewer, beside: Subject, matrix: Matrix, position: int) -> Any:
+    rows = [int(matrix.row_ids[at]) for at in nearest(matrix, position, NEIGHBOURS).positions]
+    return images(viewer, beside, rows, others=True) if rows else None
 
 
 def _stages(viewer: Viewer, found: Assembled, item: PredictionSet, row: int) -> list[Any]:
