@@ -112,8 +112,7 @@ class Assembler:
         InvalidInputError
             If no set can be used, no row is shared, or the matrix would be too large.
         """
-        parts = ((item.address, item.name, item.prediction, item.probabilities) for item in sets)
-        key = ("recipe", label, positive, *parts)
+        key = ("recipe", label, positive, *sets)
         found = self._again(key)
         return self._assemble(key, sets, label, positive) if found is None else found
 

@@ -221,3 +221,16 @@ def test_equal_contents_are_read_once_and_kept_within_the_bound(store: Mistique)
     small = ByteCache(700)
     Assembler(store, small).assemble(found_in(store), "left")
     assert small.nbytes <= 700
+
+
+def test_equal_models_of_two_projects_stay_apart(store: Mistique) -> None:
+    """What is remembered of one project's matrix is not shown as the other's, whose DAGs others may read."""
+    for name in ("hr", "copy"):
+        with store.run(name, "model") as run:
+            run.log_frame("predictions", predicted(1))
+    with store.catalogue.read() as connection:
+        ids = connection.scalars(sa.select(project.c.id).order_by(project.c.name)).all()
+    cache = ByteCache(10**6)
+    found = [Assembler(store, cache).assemble(find_predictions(store.catalogue, item), "left") for item in ids]
+    assert [[item.project for item in one.sets] for one in found] == [["copy"], ["hr"]]
+    assert found[0].matrix.columns[0] is found[1].matrix.columns[0]
