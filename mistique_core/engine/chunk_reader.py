@@ -25,7 +25,7 @@ from mistique_core.dedup.delta import apply_delta, base_zeros
 from mistique_core.engine.array_cache import ArrayCache
 from mistique_core.engine.lru import LruCache
 from mistique_core.engine.native_chunk import decode_natively
-from mistique_core.engine.page_source import PageSource
+from mistique_core.engine.page_source import HasFiles, PageSource
 from mistique_core.engine.point_reader import MOST_POINTS, Point, has_same_points, read_points
 from mistique_core.engine.side_by_side import SideBySide
 from mistique_core.engine.text_reader import Spans, TextIndex, check_spans, has_spans, read_spans, spread
@@ -117,6 +117,7 @@ class ChunkReader:
 
     def __init__(self, backend: StorageBackend, cache_bytes: int) -> None:
         self._backend = backend
+        self._files = backend if isinstance(backend, HasFiles) else None
         self._cache = ArrayCache(cache_bytes)
         self._keeps = cache_bytes > 0
         self._verified: LruCache[tuple[str, bytes], bool] = LruCache(_VERIFIED_KEPT)
@@ -177,7 +178,7 @@ class ChunkReader:
         if short:
             counted = tally or ReadTally()
             counted.chunks += len(short)
-            source = PageSource(self._backend, counted)
+            source = PageSource(self._backend, self._files, counted)
             found.update(zip(short, read_spans(source, list(short.values()), self._threads), strict=True))
         others = [number for number in range(len(requests)) if number not in found]
         rest = [ChunkRequest(requests[number].chunk, spread(requests[number])) for number in others]
@@ -192,7 +193,7 @@ class ChunkReader:
         if not points:
             return self._read(requests, tally, bases)
         tally.chunks += len(points)
-        source = PageSource(self._backend, tally)
+        source = PageSource(self._backend, self._files, tally)
         read = read_points(source, list(points.values()), self._threads)
         if len(points) == len(requests):
             return read
@@ -224,7 +225,7 @@ class ChunkReader:
             return self._decode(fetches[number], base_values.get(number))
 
         with ExitStack() as files:
-            self._open(fetches, PageSource(self._backend, tally), files)
+            self._open(fetches, PageSource(self._backend, self._files, tally), files)
             self._fetch([fetch for fetch in fetches if fetch.descriptor < 0], tally)
             tally.chunks += len([fetch for fetch in fetches if fetch.extents])
             if not _is_large(fetches):

@@ -155,6 +155,7 @@ class FrameReader:
         row_ids: RowIds,
         positions: Rows | None,
         tally: ReadTally | None = None,
+        among: tuple[str, ...] = (),
     ) -> pd.DataFrame:
         """Return columns as a frame, index ``row_id``.
 
@@ -170,6 +171,8 @@ class FrameReader:
             The wanted rows in stored order (from 0), or ``None`` for all.
         tally
             Counts what was fetched.
+        among
+            Names of all columns of the intermediate, which others may ask for.
 
         Raises
         ------
@@ -195,7 +198,7 @@ class FrameReader:
                     f"the values of {column.name!r} are maps of shape {values.shape[1:]}; ask for them alone"
                 )
             data[column.name] = values if values.flags.writeable else values.copy()
-        return self._frames.build(data, index)
+        return self._frames.build(data, index, among)
 
     def units(
         self,

@@ -19,7 +19,7 @@ Fetch = Callable[[str, list[Extent]], Sequence[Frame]]
 
 
 @runtime_checkable
-class _HasFiles(Protocol):
+class HasFiles(Protocol):
     """A backend whose partitions are files of this host."""
 
     def opened(self, name: str) -> AbstractContextManager[int]:
@@ -33,13 +33,15 @@ class PageSource:
     ----------
     backend
         Where partitions live.
+    files
+        The same, where they are files of this host.
     tally
         Counts the bytes.
     """
 
-    def __init__(self, backend: StorageBackend, tally: ReadTally) -> None:
+    def __init__(self, backend: StorageBackend, files: HasFiles | None, tally: ReadTally) -> None:
         self._backend = backend
-        self._files = backend if isinstance(backend, _HasFiles) else None
+        self._files = files
         self._tally = tally
 
     def __call__(self, name: str, extents: list[Extent]) -> Sequence[Frame]:

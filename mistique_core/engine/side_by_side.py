@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from mistique_core.cores import usable_cores
@@ -54,10 +54,10 @@ class SideBySide:
         try:
             take()
         finally:
-            wait([future for future in futures if not future.cancel()])
-        for future in futures:
-            if not future.cancelled():
-                future.result()
+            failed = [future.exception() for future in futures if not future.cancel()]
+        for error in failed:
+            if error is not None:
+                raise error
         return [made[number] for number in range(count)]
 
     def _threads(self) -> ThreadPoolExecutor:

@@ -3,111 +3,14 @@
  * Python's lock. What is decoded is what the NumPy code of mistique_core/partition decodes, bit for bit; where a page
  * is damaged, or a code means nothing, the call only says so, and its caller lets that code tell what is wrong.
  *
- * Zstandard is called through the addresses of its functions, which use_zstd() is given. Nothing that a chunk or the
- * catalogue says is believed: sizes are checked before memory is written.
+ * Nothing that a chunk or the catalogue says is believed: sizes are checked before memory is written.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#ifndef _WIN32
-#include <sys/types.h>
-#include <unistd.h>
-#endif
-
+#include "_frames.h"
 #include "_values.h"
 
-#define MAGIC 0xFD2FB528u
-#define CHECKSUM_FLAG 4
-#define MOST_BYTES (1 << 24) /* of a page or a table: longer ones are left to NumPy */
-#define MOST_GAPS 65536      /* bytes between the frames of a chunk that are read with them */
-
-static struct {
-    void *(*create)(void);
-    size_t (*decompress)(void *, void *, size_t, const void *, size_t);
-    unsigned long long (*content)(const void *, size_t);
-    size_t (*extent)(const void *, size_t);
-} zstd;
-
-/* ---------------------------------------------------------------- contexts */
-
-/* A decompressor and room for what it decompresses; kept for the next call. */
-typedef struct Context {
-    struct Context *next;
-    void *decompressor;
-    uint8_t *room[4];
-    size_t sizes[4];
-} Context;
-
-enum { PAGE, TABLE, CODES, COMPRESSED };
-
-static Context *spare; /* changed only by who holds Python's lock */
-
-static Context *borrow(void)
-{
-    Context *context = spare;
-    if (context) {
-        spare = context->next;
-        return context;
-    }
-    context = calloc(1, sizeof(Context));
-    if (context && !(context->decompressor = zstd.create())) {
-        free(context);
-        context = NULL;
-    }
-    return context;
-}
-
-static void give_back(Context *context)
-{
-    context->next = spare;
-    spare = context;
-}
-
-static uint8_t *room(Context *context, int which, size_t size)
-{
-    if (context->sizes[which] < size) {
-        uint8_t *grown = realloc(context->room[which], size);
-        if (!grown)
-            return NULL;
-        context->room[which] = grown;
-        context->sizes[which] = size;
-    }
-    return context->room[which];
-}
-
-/* The bytes of a frame, or where they lie in an open file. */
-typedef struct {
-    const uint8_t *bytes;
-    int64_t offset, size;
-} Frame;
-
-static const uint8_t *read_frame(Context *context, int descriptor, const Frame *frame)
-{
-#ifdef _WIN32
-    return NULL;
-#else
-    uint8_t *bytes = room(context, COMPRESSED, (size_t)frame->size);
-    if (!bytes || pread(descriptor, bytes, (size_t)frame->size, (off_t)frame->offset) != frame->size)
-        return NULL;
-    return bytes;
-#endif
-}
-
-/* Decompress one frame that must have a checksum and exactly `size` bytes, with nothing after it. */
-static int unfold(Context *context, int descriptor, const Frame *frame, uint8_t *out, size_t size)
-{
-    size_t length = (size_t)frame->size;
-    if (frame->size < 9 || frame->size > MOST_BYTES)
-        return 0;
-    const uint8_t *from = frame->bytes ? frame->bytes : read_frame(context, descriptor, frame);
-    if (!from)
-        return 0;
-    uint32_t magic = (uint32_t)from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 | (uint32_t)from[3] << 24;
-    return magic == MAGIC && (from[4] & CHECKSUM_FLAG) && zstd.content(from, length) == size &&
-           zstd.extent(from, length) == length && zstd.decompress(context->decompressor, out, size, from, length) == size;
-}
+#define ROWS_BYTES 16384 /* 256 rows of at most 64 bytes */
 
 /* ---------------------------------------------------------------- chunks and points */
 
@@ -146,34 +49,11 @@ static uint8_t *read_table(Context *context, int descriptor, const Spec *spec, c
     return table && unfold(context, descriptor, frame, table, size) ? table : NULL;
 }
 
-/* Read frames that lie close together in an open file at once; those of other files are read one by one. */
-static void read_together(Context *context, int descriptor, Frame *frames, int64_t count)
-{
-#ifndef _WIN32
-    if (descriptor < 0 || count < 1)
-        return;
-    int64_t first = frames[0].offset, end = first, sum = 0;
-    for (int64_t k = 0; k < count; k++) {
-        if (frames[k].offset < end || frames[k].size < 0 || frames[k].size > MOST_BYTES || sum > MOST_BYTES)
-            return;
-        end = frames[k].offset + frames[k].size;
-        sum += frames[k].size;
-    }
-    if (first < 0 || end - first > sum + MOST_GAPS)
-        return;
-    uint8_t *bytes = room(context, COMPRESSED, (size_t)(end - first));
-    if (!bytes || pread(descriptor, bytes, (size_t)(end - first), (off_t)first) != end - first)
-        return;
-    for (int64_t k = 0; k < count; k++)
-        frames[k].bytes = bytes + (frames[k].offset - first);
-#endif
-}
-
 static int decode_pages(Context *context, int descriptor, const Spec *spec, const uint64_t *exceptions,
                         const Frame *frames, int64_t count, void *out, int64_t values)
 {
     uint8_t *page = room(context, PAGE, page_bytes(spec));
-    uint8_t *joined = room(context, CODES, (size_t)((spec->step + spec->items) * 8));
+    uint8_t *joined = room(context, CODES, (size_t)((spec->step + spec->items) * 8 + ROWS_BYTES));
     const uint8_t *table = NULL;
     if (!page || !joined)
         return 0;
@@ -191,7 +71,9 @@ static int decode_pages(Context *context, int descriptor, const Spec *spec, cons
             known++;
     for (int k = known; k < 256; k++)
         words[k] = 0;
-    uint8_t *codes = joined + spec->items * 8;
+    uint8_t *codes = joined + spec->items * 8, *rows = codes + spec->step * 8;
+    if (spec->bits < 8)
+        fill_rows(spec, words, rows);
     if (spec->items && spec->width > 1) {
         Spec whole = {.width = spec->size, .step = spec->items};
         join(&whole, table, spec->items, joined);
@@ -205,6 +87,9 @@ static int decode_pages(Context *context, int descriptor, const Spec *spec, cons
             continue; /* a page that holds no row is checked too */
         if (spec->kind == PLAIN && spec->bits == 8) {
             join(spec, page, n, place);
+        } else if (spec->bits < 8) {
+            if (!unpack(spec, page, n, rows, known, (uint8_t *)place))
+                return 0;
         } else if (spec->width == 1) {
             if (!look_up(spec, page, n, words, known, place))
                 return 0;

@@ -120,35 +120,15 @@ FAST static int largest(const uint8_t *codes, int64_t n)
     return most;
 }
 
-/* One-byte codes, and codes of a few bits: `words` has the value of each of the first `known` codes. */
+/* One-byte codes: `words` has the value of each of the first `known` codes. */
 #define LOOK_UP(NAME, TYPE)                                                                                    \
-    static int NAME(const uint8_t *page, int64_t bits, int64_t n, const uint64_t *wide, int known, TYPE *out)  \
+    static void NAME(const uint8_t *page, int64_t n, const uint64_t *wide, TYPE *out)                          \
     {                                                                                                          \
         TYPE words[256];                                                                                       \
-        uint8_t most = 0;                                                                                      \
         for (int k = 0; k < 256; k++)                                                                          \
             words[k] = (TYPE)wide[k];                                                                          \
-        if (bits == 8) {                                                                                       \
-            if (known < 256 && largest(page, n) >= known)                                                      \
-                return 0;                                                                                      \
-            for (int64_t i = 0; i < n; i++)                                                                    \
-                out[i] = words[page[i]];                                                                       \
-            return 1;                                                                                          \
-        }                                                                                                      \
-        int64_t per_byte = 8 / bits, whole = n / per_byte;                                                     \
-        uint8_t mask = (uint8_t)((1 << bits) - 1);                                                             \
-        for (int64_t i = 0; i < whole; i++)                                                                    \
-            for (int64_t k = 0; k < per_byte; k++) {                                                           \
-                uint8_t code = (uint8_t)(page[i] >> (k * bits)) & mask;                                        \
-                most = code > most ? code : most;                                                              \
-                out[i * per_byte + k] = words[code];                                                           \
-            }                                                                                                  \
-        for (int64_t k = 0; k < n - whole * per_byte; k++) {                                                   \
-            uint8_t code = (uint8_t)(page[whole] >> (k * bits)) & mask;                                        \
-            most = code > most ? code : most;                                                                  \
-            out[whole * per_byte + k] = words[code];                                                           \
-        }                                                                                                      \
-        return most < known;                                                                                   \
+        for (int64_t i = 0; i < n; i++)                                                                        \
+            out[i] = words[page[i]];                                                                           \
     }
 LOOK_UP(look_up_1, uint8_t)
 LOOK_UP(look_up_2, uint16_t)
@@ -157,12 +137,67 @@ LOOK_UP(look_up_8, uint64_t)
 
 static int look_up(const Spec *spec, const uint8_t *page, int64_t n, const uint64_t *words, int known, void *out)
 {
+    if (known < 256 && largest(page, n) >= known)
+        return 0;
     switch (spec->size) {
-    case 1: return look_up_1(page, spec->bits, n, words, known, out);
-    case 2: return look_up_2(page, spec->bits, n, words, known, out);
-    case 4: return look_up_4(page, spec->bits, n, words, known, out);
-    default: return look_up_8(page, spec->bits, n, words, known, out);
+    case 1: look_up_1(page, n, words, out); break;
+    case 2: look_up_2(page, n, words, out); break;
+    case 4: look_up_4(page, n, words, out); break;
+    default: look_up_8(page, n, words, out);
     }
+    return 1;
+}
+
+/* Codes of a few bits: each byte names all of its values at once. `rows` gets them, one row a byte. */
+static void fill_rows(const Spec *spec, const uint64_t *words, uint8_t *rows)
+{
+    int64_t per_byte = 8 / spec->bits;
+    for (int64_t byte = 0; byte < 256; byte++)
+        for (int64_t k = 0; k < per_byte; k++)
+            put(rows, spec->size, byte * per_byte + k, words[(byte >> (k * spec->bits)) & ((1 << spec->bits) - 1)]);
+}
+
+#define COPY(SIZE)                                             \
+    case SIZE:                                                 \
+        for (int64_t i = 0; i < n; i++)                        \
+            memcpy(out + i * SIZE, rows + page[i] * SIZE, SIZE); \
+        break;
+
+static void copy_rows(const uint8_t *page, int64_t n, const uint8_t *rows, int64_t size, uint8_t *out)
+{
+    switch (size) {
+        COPY(2)
+        COPY(4)
+        COPY(8)
+        COPY(16)
+        COPY(32)
+        COPY(64)
+    }
+}
+
+/* Whether every code of some bytes is one of the first `known`. */
+static int are_known(const Spec *spec, const uint8_t *page, int64_t bytes, int known)
+{
+    int mask = (1 << spec->bits) - 1;
+    if (known > mask)
+        return 1;
+    for (int64_t i = 0; i < bytes; i++)
+        for (int shift = 0; shift < 8; shift += (int)spec->bits)
+            if (((page[i] >> shift) & mask) >= known)
+                return 0;
+    return 1;
+}
+
+/* `rows` as filled by fill_rows. */
+static int unpack(const Spec *spec, const uint8_t *page, int64_t n, const uint8_t *rows, int known, uint8_t *out)
+{
+    int64_t per_byte = 8 / spec->bits, whole = n / per_byte, rest = n % per_byte, size = per_byte * spec->size;
+    if (!are_known(spec, page, whole + (rest > 0), known))
+        return 0;
+    copy_rows(page, whole, rows, size, out);
+    if (rest)
+        memcpy(out + whole * size, rows + page[whole] * size, (size_t)(rest * spec->size));
+    return 1;
 }
 
 /* Wider codes. A position in a table is bounded first, so that the loop that looks up needs no test. */
