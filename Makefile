@@ -51,7 +51,7 @@ help: ## Show this list
 
 env: .venv/.installed ## Make .venv with exactly the locked packages (PYTHON=python3.12 chooses the interpreter)
 
-.venv/.installed: requirements.lock requirements-bootstrap.lock pyproject.toml setup.py mistique_core/native/_kernels.c
+.venv/.installed: requirements.lock requirements-bootstrap.lock pyproject.toml setup.py $(wildcard mistique_core/native/_*.[ch])
 	@python=""; \
 	for candidate in $(or $(PYTHON),$(CANDIDATES)); do \
 		if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \

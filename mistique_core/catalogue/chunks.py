@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.driver_statements import insert_ignore
+from mistique_core.catalogue.driver_statements import insert_ignore, select_rows
 from mistique_core.catalogue.tables import (
     chunk,
     column_chunk,
@@ -340,7 +342,7 @@ def version_records(connection: sa.Connection, ids: Sequence[int]) -> list[Versi
     """Return column versions by id, in any order."""
     found = []
     for start in range(0, len(ids), _BATCH):
-        for row in connection.execute(_VERSIONS, {"versions": ids[start : start + _BATCH]}):
+        for row in select_rows(connection, _VERSIONS, {}, {"versions": ids[start : start + _BATCH]}):
             version, logical, rows, block_rows, scheme, parent, address = row
             categories = None if parent is None else (parent, bytes(address))
             found.append(VersionRecord(version, logical, rows, block_rows, categories, scheme))
@@ -373,10 +375,20 @@ def _stored_chunk(row: Sequence[Any]) -> StoredChunk:
     if pages is not None:
         extents = unpack_extents(bytes(pages), offset)
     location = ChunkLocation(
-        bytes(address), dtype, tuple(shape), encoding, None if codec is None else Codec.from_json(codec), extents
+        bytes(address), dtype, _shape(shape), encoding, None if codec is None else Codec.from_json(codec), extents
     )
     zone = None if nulls is None else Zone(_optional(low), _optional(high), nulls)
     return StoredChunk(chunk_id, name, location, zone, base)
+
+
+def _shape(stored: str | list[int]) -> tuple[int, ...]:
+    """Return a shape as its driver gives JSON: parsed, or as text."""
+    return _parsed_shape(stored) if isinstance(stored, str) else tuple(stored)
+
+
+@lru_cache(maxsize=1_024)
+def _parsed_shape(text: str) -> tuple[int, ...]:
+    return tuple(json.loads(text))
 
 
 def _optional(value: Any) -> bytes | None:
@@ -408,13 +420,12 @@ def column_chunks(
         Block numbers from 0, or ``None`` for all.
     """
     found = []
+    query = _PLACES if blocks is None else _PLACES_IN_BLOCKS
+    if blocks is not None and not blocks:
+        return []
     for start in range(0, len(versions), _BATCH):
-        wanted: dict[str, Sequence[int]] = {"versions": versions[start : start + _BATCH]}
-        query = _PLACES
-        if blocks is not None:
-            wanted["blocks"] = blocks
-            query = _PLACES_IN_BLOCKS
-        for row in connection.execute(query, wanted):
+        wanted = {"versions": versions[start : start + _BATCH]}
+        for row in select_rows(connection, query, {}, wanted if blocks is None else {**wanted, "blocks": blocks}):
             found.append((row[0], row[1], row[2], _stored_chunk(row)))
     return found
 

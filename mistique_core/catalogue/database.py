@@ -159,8 +159,10 @@ def _sqlite_engine(url: sa.URL, busy_seconds: float) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        immediate = connection.get_execution_options().get(_IMMEDIATE)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        if connection.get_execution_options().get(_IMMEDIATE):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:  # takes no lock, so that nothing can refuse it
+            connection.connection.driver_connection.execute("BEGIN").close()  # type: ignore[union-attr]
 
     return engine
 

@@ -23,6 +23,7 @@ _KEPT = 1_000
 _JSON = sa.JSON()
 
 Row = Mapping[str, Any]
+_NO_LISTS: Mapping[str, Sequence[Any]] = {}
 
 
 def insert_ignore(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
@@ -73,6 +74,33 @@ def find_row(
     """Return columns, numbers and texts only, of the row with a unique `key`; ``None`` if there is none."""
     rows = _run(connection, _select(connection.dialect.name, table, tuple(key), wanted), key)
     return rows[0] if rows else None
+
+
+def select_rows(
+    connection: sa.Connection, statement: sa.Select[Any], values: Row, lists: Mapping[str, Sequence[Any]] = _NO_LISTS
+) -> list[tuple[Any, ...]]:
+    """Return the rows of a query that is built once, as the driver gives them: booleans and JSON may be as stored.
+
+    Parameters
+    ----------
+    connection
+        A connection.
+    statement
+        A module's own query; it is kept for the process.
+    values
+        Its parameters.
+    lists
+        Its expanding parameters, each with 1 to 512 values.
+    """
+    sizes = []
+    bound = dict(values)
+    for name, several in lists.items():
+        size = next(size for size in _SIZES if size >= len(several))
+        sizes.append((name, size))
+        last = len(several) - 1
+        bound.update((f"{name}_{number + 1}", several[min(number, last)]) for number in range(size))
+    text, constants = _compiled(connection.dialect.name, statement, tuple(sizes))
+    return _run(connection, text, {**constants, **bound})
 
 
 def find_largest(connection: sa.Connection, table: sa.Table, column: str, key: Row) -> int:
@@ -156,6 +184,15 @@ def _select_in(dialect: str, table: sa.Table, key: str, size: int) -> str:
 def _select(dialect: str, table: sa.Table, key: tuple[str, ...], wanted: tuple[str, ...]) -> str:
     conditions = (table.c[name] == sa.bindparam(name, type_=table.c[name].type) for name in key)
     return str(sa.select(*(table.c[name] for name in wanted)).where(*conditions).compile(dialect=_dialect(dialect)))
+
+
+@lru_cache(maxsize=_KEPT)
+def _compiled(dialect: str, statement: sa.Select[Any], sizes: tuple[tuple[str, int], ...]) -> tuple[str, Row]:
+    """Return a query as text, and the constants that it binds."""
+    made: Any = statement.compile(dialect=_dialect(dialect))
+    given = {bound.key: None for bound in made.binds.values() if bound.required}
+    state = made.construct_expanded_state({**given, **{name: list(range(size)) for name, size in sizes}})
+    return state.statement, {name: value for name, value in state.parameters.items() if value is not None}
 
 
 @lru_cache(maxsize=_KEPT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import sqlalchemy as sa
 
@@ -52,6 +53,11 @@ class TargetFacts:
     ancestors: Mapping[int, IntermediateFact]
     stages: Mapping[int, StageFact]
     origin: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of its columns, in order."""
+        return tuple(self.columns)
 
     def facts(
         self, names: Sequence[str], rate: HostRates, loaded: Set[int] = frozenset(), *, knows_row_ids: bool = False

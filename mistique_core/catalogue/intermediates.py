@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.chunks import known_addresses
 from mistique_core.catalogue.data_frames import add_stored_frame
+from mistique_core.catalogue.driver_statements import select_rows
 from mistique_core.catalogue.entities import SUCCESS, lock_version
 from mistique_core.catalogue.layouts import Layout, pack_versions, read_layout, register_layout, unpack_versions
 from mistique_core.catalogue.tables import (
@@ -156,10 +157,11 @@ _RECORD = sa.select(
     .join(project, project.c.id == model.c.project_id)
     .join(column_version, column_version.c.id == intermediate.c.row_id_version)
 )
+_RECORD_NAMES = tuple(_RECORD.selected_columns.keys())
 
 
-def _record(row: sa.Row[tuple[Any, ...]]) -> IntermediateRecord:
-    fields = row._mapping
+def _record(row: Sequence[Any]) -> IntermediateRecord:
+    fields = dict(zip(_RECORD_NAMES, row, strict=False))
     unstored = fields["unstored"]
     gamma_min, kept = (None, frozenset[int]()) if unstored is None else unpack_threshold(bytes(unstored))
     ref = IntermediateRef(
@@ -179,7 +181,7 @@ def _record(row: sa.Row[tuple[Any, ...]]) -> IntermediateRecord:
         fields["scheme"],
         fields["model_version_id"],
         fields["budget_bytes"],
-        fields["rerun_equal"],
+        None if fields["rerun_equal"] is None else bool(fields["rerun_equal"]),
         kept,
         zlib.crc32(bytes(fields["columns"] or b"")),
     )
@@ -361,10 +363,10 @@ def find_intermediate(connection: sa.Connection, key: IntermediateKey) -> Interm
     """
     parameters = {"key_project": key.project, "key_model": key.model, "key_intermediate": key.intermediate}
     if key.version is None:
-        row = connection.execute(_IN_LATEST, parameters).first()
+        rows = select_rows(connection, _IN_LATEST, parameters)
     else:
-        row = connection.execute(_IN_VERSION, {**parameters, "key_version": key.version}).first()
-    if row is None:
+        rows = select_rows(connection, _IN_VERSION, {**parameters, "key_version": key.version})
+    if not rows:
         version_id = find_version(connection, key)
         known = connection.scalars(
             sa.select(intermediate.c.name).where(intermediate.c.model_version_id == version_id).distinct()
@@ -373,7 +375,7 @@ def find_intermediate(connection: sa.Connection, key: IntermediateKey) -> Interm
             f"model {key.project}.{key.model} has no intermediate {key.intermediate!r}; "
             f"{did_you_mean(key.intermediate, known)}"
         )
-    return _record(row)
+    return _record(rows[0])
 
 
 def find_version(connection: sa.Connection, key: IntermediateKey) -> int:

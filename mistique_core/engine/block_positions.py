@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -31,6 +33,22 @@ def by_block(positions: Rows, block_rows: int) -> tuple[dict[int, Rows], Rows | 
     blocks, starts = np.unique(sorted_numbers, return_index=True)
     pieces = np.split(ordered % block_rows, starts[1:])
     return dict(zip(blocks.tolist(), pieces, strict=True)), order
+
+
+def wanted_rows(rows: Mapping[int, Rows], count: int, block_rows: int) -> dict[int, Rows | None]:
+    """Return block -> positions within it, or ``None`` where they are all of its rows, in stored order.
+
+    Parameters
+    ----------
+    rows
+        What :func:`by_block` returned.
+    count, block_rows
+        Rows of the column, and of each block but the last.
+    """
+    return {
+        block: None if is_whole(inside, min(block_rows, count - block * block_rows)) else inside
+        for block, inside in rows.items()
+    }
 
 
 def is_whole(rows: Rows, size: int) -> bool:

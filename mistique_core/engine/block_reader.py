@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +17,7 @@ from mistique_core.engine.text_reader import Spans, first_bytes
 _MOST_OUT_BYTES = 1 << 28
 
 
-@dataclass(frozen=True)
-class BlockRequest:
+class BlockRequest(NamedTuple):
     """One row block of one column, and which of its rows are wanted.
 
     Attributes
@@ -32,7 +32,7 @@ class BlockRequest:
 
     chunks: Mapping[str, StoredChunk]
     rows: Rows | None
-    out: Mapping[str, Array] = field(default_factory=dict)
+    out: Mapping[str, Array] = MappingProxyType({})
 
 
 def end_to_end(blocks: Sequence[Mapping[str, StoredChunk]]) -> list[BlockRequest]:

@@ -9,26 +9,28 @@ many and large.
 from __future__ import annotations
 
 import math
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from mistique_core.catalogue.chunks import StoredChunk
-from mistique_core.cores import usable_cores
 from mistique_core.dedup import chunk_hash
 from mistique_core.dedup.delta import apply_delta, base_zeros
 from mistique_core.engine.array_cache import ArrayCache
 from mistique_core.engine.lru import LruCache
-from mistique_core.engine.point_reader import MOST_POINTS, Fetch, Point, has_points, has_same_points, read_points
+from mistique_core.engine.native_chunk import decode_natively
+from mistique_core.engine.page_source import HasFiles, PageSource
+from mistique_core.engine.point_reader import MOST_POINTS, Point, has_same_points, read_points
+from mistique_core.engine.side_by_side import SideBySide
 from mistique_core.engine.text_reader import Spans, TextIndex, check_spans, has_spans, read_spans, spread
 from mistique_core.errors import CorruptPartitionError
+from mistique_core.native import page_kernels
 from mistique_core.partition import decode_chunk
 from mistique_core.partition.encoding import PAGES, decode_pages, decode_table, decode_values
 from mistique_core.partition.location import Extent
@@ -66,8 +68,7 @@ class ReadTally:
     skipped_chunks: int = 0
 
 
-@dataclass(frozen=True)
-class ChunkRequest:
+class ChunkRequest(NamedTuple):
     """A chunk, and which of its rows are wanted.
 
     Attributes
@@ -93,13 +94,14 @@ class ChunkRequest:
 
 @dataclass
 class _Fetch:
-    """The extents of one request, and their bytes once they are read."""
+    """The extents of one request, and their bytes once they are read, or the open file that has them."""
 
     request: ChunkRequest
     whole: bool
     pages: Rows | None
     extents: list[Extent]
     frames: list[bytes | memoryview] = field(default_factory=list)
+    descriptor: int = -1
 
 
 class ChunkReader:
@@ -115,12 +117,12 @@ class ChunkReader:
 
     def __init__(self, backend: StorageBackend, cache_bytes: int) -> None:
         self._backend = backend
+        self._files = backend if isinstance(backend, HasFiles) else None
         self._cache = ArrayCache(cache_bytes)
         self._keeps = cache_bytes > 0
         self._verified: LruCache[tuple[str, bytes], bool] = LruCache(_VERIFIED_KEPT)
         self._zeros: LruCache[tuple[bytes, int], int] = LruCache(_ZEROS_KEPT)
-        self._pool: ThreadPoolExecutor | None = None
-        self._lock = threading.Lock()
+        self._threads = SideBySide(_MOST_THREADS)
         self.text_index = TextIndex()
 
     def read(
@@ -176,39 +178,39 @@ class ChunkReader:
         if short:
             counted = tally or ReadTally()
             counted.chunks += len(short)
-            found.update(zip(short, read_spans(self._counting(counted), list(short.values())), strict=True))
+            source = PageSource(self._backend, self._files, counted)
+            found.update(zip(short, read_spans(source, list(short.values()), self._threads), strict=True))
         others = [number for number in range(len(requests)) if number not in found]
         rest = [ChunkRequest(requests[number].chunk, spread(requests[number])) for number in others]
         found.update(zip(others, self.read(rest, tally, bases), strict=True))
         return [found[number] for number in range(len(requests))]
 
-    def _counting(self, tally: ReadTally) -> Fetch:
-        def fetch(name: str, extents: list[Extent]) -> list[bytes]:
-            tally.stored_bytes += sum([size for _, size in extents])
-            return self._backend.get_ranges(name, extents)
-
-        return fetch
-
     def _read_each(self, requests: Sequence[ChunkRequest], tally: ReadTally, bases: Bases) -> list[Array]:
         """Read a few rows by themselves, all else by whole pages."""
+        if all(request.rows is None for request in requests):
+            return self._read(requests, tally, bases)
         points = {number: point for number, item in enumerate(requests) if (point := self._point(item, bases))}
         if not points:
             return self._read(requests, tally, bases)
         tally.chunks += len(points)
-        found = dict(zip(points, read_points(self._counting(tally), list(points.values())), strict=True))
+        source = PageSource(self._backend, self._files, tally)
+        read = read_points(source, list(points.values()), self._threads)
+        if len(points) == len(requests):
+            return read
+        found = dict(zip(points, read, strict=True))
         others = [number for number in range(len(requests)) if number not in points]
         found.update(zip(others, self._read([requests[number] for number in others], tally, bases), strict=True))
         return [found[number] for number in range(len(requests))]
 
     def _point(self, request: ChunkRequest, bases: Bases) -> Point | None:
         """Return a request as one for :func:`read_points`; ``None`` where whole pages or chunks are to be decoded."""
-        chunk, rows = request.chunk, request.rows
-        if rows is None or len(rows) > MOST_POINTS or not has_points(chunk):
+        chunk, rows, with_sums, _ = request
+        if rows is None or len(rows) > MOST_POINTS or not chunk.location.has_single_rows:
             return None
-        if self._keeps and not request.with_sums and _plan(request).whole:
+        if self._keeps and not with_sums and _plan(request).whole:
             return None
         if chunk.base is None:
-            return Point(chunk, rows, request.with_sums)
+            return Point(chunk, rows, with_sums)
         codec, base = chunk.location.codec, bases.get(chunk.base)
         if codec is None or base is None or not has_same_points(chunk, base):
             return None
@@ -218,14 +220,32 @@ class ChunkReader:
     def _read(self, requests: Sequence[ChunkRequest], tally: ReadTally, bases: Bases) -> list[Array]:
         base_values = self._read_bases(requests, tally, bases)
         fetches = [_plan(request) for request in requests]
-        self._fetch(fetches, tally)
 
         def decode(number: int) -> Array:
             return self._decode(fetches[number], base_values.get(number))
 
-        if not _is_large(fetches):
-            return [decode(number) for number in range(len(fetches))]
-        return list(self._threads().map(decode, range(len(fetches))))
+        with ExitStack() as files:
+            self._open(fetches, PageSource(self._backend, self._files, tally), files)
+            self._fetch([fetch for fetch in fetches if fetch.descriptor < 0], tally)
+            tally.chunks += len([fetch for fetch in fetches if fetch.extents])
+            if not _is_large(fetches):
+                return [decode(number) for number in range(len(fetches))]
+            return self._threads.run(decode, len(fetches))
+
+    def _open(self, fetches: Sequence[_Fetch], source: PageSource, files: ExitStack) -> None:
+        """Open the files of whole chunks that compiled code reads and decodes in one call."""
+        if page_kernels is None:
+            return
+        by_partition: dict[str, list[_Fetch]] = {}
+        for fetch in fetches:
+            if fetch.whole and fetch.extents and fetch.request.chunk.location.spec is not None:
+                by_partition.setdefault(fetch.request.chunk.partition, []).append(fetch)
+        for name, group in by_partition.items():
+            extents = [extent for fetch in group for extent in fetch.extents]
+            descriptor = source.opened(name, extents, files)
+            if descriptor is not None:
+                for fetch in group:
+                    fetch.descriptor = descriptor
 
     def _read_bases(self, requests: Sequence[ChunkRequest], tally: ReadTally, bases: Bases) -> dict[int, Array]:
         """Return request number -> the whole base; a difference is always decoded whole."""
@@ -250,7 +270,6 @@ class ChunkReader:
         for fetch in fetches:
             if fetch.extents:
                 by_partition[fetch.request.chunk.partition].append(fetch)
-                tally.chunks += 1
                 tally.stored_bytes += sum(size for _, size in fetch.extents)
         for name, group in by_partition.items():
             ranges: list[Extent] = []
@@ -276,9 +295,17 @@ class ChunkReader:
         difference: Callable[[Array], Array] | None = None
         if base is not None and location.codec is not None:
             difference = partial(_undo_delta, base, location.codec.transform.scale)
-        array = decode_chunk(
-            fetch.frames, location.encoding, location.codec, location.dtype, location.shape, difference
-        )
+        out = None if self._keeps or fetch.request.rows is not None else fetch.request.out
+        if fetch.descriptor < 0:
+            array = decode_natively(location, fetch.frames, out, base)
+        else:
+            array = decode_natively(location, fetch.extents, out, base, fetch.descriptor)
+        if array is None:
+            if fetch.descriptor >= 0:
+                self._fetch([fetch], ReadTally())
+            array = decode_chunk(
+                fetch.frames, location.encoding, location.codec, location.dtype, location.shape, difference
+            )
         place = (chunk.partition, chunk.address)
         if self._verified.get(place) is None and chunk_hash(array) != chunk.address:
             raise CorruptPartitionError(
@@ -287,6 +314,8 @@ class ChunkReader:
             )
         if location.encoding == PAGES:
             self._verified.put(place, True)
+        if array is out:
+            return array
         array.flags.writeable = False
         self._cache.put(chunk.address, array)
         if fetch.request.rows is None:
@@ -297,27 +326,20 @@ class ChunkReader:
         taken: Array = array[fetch.request.rows]
         return taken
 
-    def _threads(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(min(usable_cores(), _MOST_THREADS), "mistique-read")
-            return self._pool
-
     def close(self) -> None:
         """Stop the threads."""
-        with self._lock:
-            if self._pool is not None:
-                self._pool.shutdown()
-                self._pool = None
+        self._threads.close()
 
 
 def _is_large(fetches: Sequence[_Fetch]) -> bool:
-    """Whether there are many chunks to decode whole, each of which is worth a thread's while.
+    """Whether there are chunks to decode whole, each of which is worth a thread's while.
 
-    The few of a single column are decoded sooner by one thread, which does not wait for Python's lock.
+    Without the compiled reader, the few of a single column are decoded sooner by one thread, which does not wait for
+    Python's lock.
     """
     whole = [fetch for fetch in fetches if fetch.whole]
-    if len(whole) < _THREADED_CHUNKS or len(whole) < len(fetches):
+    least = _THREADED_CHUNKS if page_kernels is None else 2
+    if len(whole) < least or len(whole) < len(fetches):
         return False
     return sum(math.prod(fetch.request.chunk.location.shape) for fetch in whole) >= _THREADED_VALUES * len(whole)
 

@@ -26,11 +26,12 @@ from mistique_core.catalogue.intermediates import (
 )
 from mistique_core.catalogue.stages import FittedRecord
 from mistique_core.engine.base_places import BasePlaces
-from mistique_core.engine.block_positions import by_block, is_whole
+from mistique_core.engine.block_positions import by_block, wanted_rows
 from mistique_core.engine.block_reader import BlockRequest, end_to_end, read_blocks
 from mistique_core.engine.block_zones import BlockZones, MatchingBlocks
 from mistique_core.engine.chunk_reader import ChunkReader, ChunkRequest, ReadTally, Rows
 from mistique_core.engine.chunk_writer import Array
+from mistique_core.engine.frame_builder import FrameBuilder
 from mistique_core.engine.lru import LruCache
 from mistique_core.engine.unit_reader import Blocks, UnitBlock, read_parts, read_quantizer, read_units
 from mistique_core.errors import CorruptPartitionError, InvalidInputError, NotMaterializedError
@@ -84,6 +85,7 @@ class FrameReader:
         self._versions: LruCache[VersionKey, VersionRecord] = LruCache(_VERSIONS_KEPT)
         self._blocks: LruCache[tuple[VersionKey, int], _Block] = LruCache(blocks_kept)
         self._bases = BasePlaces()
+        self._frames = FrameBuilder()
 
     def row_index(
         self, connection: sa.Connection, record: IntermediateRecord, tally: ReadTally | None = None
@@ -153,6 +155,7 @@ class FrameReader:
         row_ids: RowIds,
         positions: Rows | None,
         tally: ReadTally | None = None,
+        among: tuple[str, ...] = (),
     ) -> pd.DataFrame:
         """Return columns as a frame, index ``row_id``.
 
@@ -168,6 +171,8 @@ class FrameReader:
             The wanted rows in stored order (from 0), or ``None`` for all.
         tally
             Counts what was fetched.
+        among
+            Names of all columns of the intermediate, which others may ask for.
 
         Raises
         ------
@@ -193,7 +198,7 @@ class FrameReader:
                     f"the values of {column.name!r} are maps of shape {values.shape[1:]}; ask for them alone"
                 )
             data[column.name] = values if values.flags.writeable else values.copy()
-        return pd.DataFrame(data, index=index, columns=None if data else pd.Index([], dtype="str"), copy=False)
+        return self._frames.build(data, index, among)
 
     def units(
         self,
@@ -434,18 +439,19 @@ class FrameReader:
             key: list(range(-(-record.rows // record.block_rows))) if rows is None else list(rows)
             for key, record in records.items()
         }
-        remembered = {(key, block): self._blocks.get((key, block)) for key in places for block in places[key]}
+        pairs = [(key, block) for key, blocks in places.items() for block in blocks]
+        remembered = dict(zip(pairs, self._blocks.get_all(pairs), strict=True))
         self._locate(connection, [place for place, chunks in remembered.items() if chunks is None], remembered)
+        sizes = set() if rows is None else {(record.rows, record.block_rows) for record in records.values()}
+        some = {size: wanted_rows(rows or {}, *size) for size in sizes}
         wanted: list[BlockRequest] = []
         for key, blocks in places.items():
             chunks = [remembered[key, block] or {} for block in blocks]
             if rows is None:
                 wanted += end_to_end(chunks)
             else:
-                last = records[key].rows
-                for item, block in zip(chunks, blocks, strict=True):
-                    size = min(records[key].block_rows, last - block * records[key].block_rows)
-                    wanted.append(BlockRequest(item, None if is_whole(rows[block], size) else rows[block]))
+                asked = some[records[key].rows, records[key].block_rows]
+                wanted += [BlockRequest(item, asked[block]) for item, block in zip(chunks, blocks, strict=True)]
         try:
             read = iter(self._read(connection, wanted, tally))
         except CorruptPartitionError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -32,6 +32,15 @@ class LruCache(Generic[Key, Value]):
             if value is not None:
                 self._values.move_to_end(key)
             return value
+
+    def get_all(self, keys: Sequence[Key]) -> list[Value | None]:
+        """Return what :meth:`get` returns for each key."""
+        with self._lock:
+            found = [self._values.get(key) for key in keys]
+            for key, value in zip(keys, found, strict=True):
+                if value is not None:
+                    self._values.move_to_end(key)
+            return found
 
     def put(self, key: Key, value: Value) -> None:
         """Keep a value."""

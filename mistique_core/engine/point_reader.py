@@ -7,39 +7,38 @@ become values in one step for each formula. :func:`mistique_core.partition.trans
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from mistique_core.catalogue.chunks import StoredChunk
 from mistique_core.dedup.delta import apply_delta
+from mistique_core.engine.native_points import read_natively
+from mistique_core.engine.page_source import Fetch
+from mistique_core.engine.side_by_side import SideBySide
 from mistique_core.errors import CorruptPartitionError
+from mistique_core.native import page_kernels
 from mistique_core.partition.bits import unpack_bits
-from mistique_core.partition.encoding import PAGES, Codec
+from mistique_core.partition.encoding import Codec
 from mistique_core.partition.location import Extent
 from mistique_core.partition.pages import decompress_pages
 from mistique_core.partition.transform import UNSIGNED, table_dtype
 
 Array = npt.NDArray[Any]
 Rows = npt.NDArray[np.intp]
-Fetch = Callable[[str, list[Extent]], Sequence[bytes | memoryview]]
 
 MOST_POINTS = 64
 
+_MOST_SUM = 1 << 62
 _Cuts = list[tuple[int, int]]
 # Extent, decompressed bytes, rows, where its codes go, wanted (position, row), bits of a code, whether sums are wanted.
 _Page = tuple[Extent, int, int, int, _Cuts | None, int, bool]
-_INTEGERS = {f"{order}{kind}{size}" for order, size in (("|", 1), ("<", 2), ("<", 4), ("<", 8)) for kind in "iu"}
-_FLOATS = {"<f2", "<f4", "<f8"}
-_PLAIN = _INTEGERS | _FLOATS | {"|b1"}
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """A few rows of one chunk.
 
     Attributes
@@ -62,27 +61,8 @@ class Point:
 
 
 def has_points(chunk: StoredChunk) -> bool:
-    """Return whether single rows of a chunk can be read here.
-
-    Not where it has several dimensions or digits, or was written in format version 1, nor where its description
-    contradicts itself, which the reader of whole chunks reports.
-    """
-    location = chunk.location
-    codec = location.codec
-    if codec is None or location.encoding != PAGES or len(location.shape) != 1 or not location.shape[0]:
-        return False
-    if len(location.extents) != -(-location.shape[0] // codec.rows) + (codec.table_items > 0):
-        return False
-    item, dtype = codec.transform, location.dtype
-    if (item.kind == "dictionary") != (codec.table_items > 0) and item.kind != "delta":
-        return False
-    if item.kind == "decimal":
-        return dtype in _FLOATS
-    if item.kind == "plain":
-        return dtype in _PLAIN and dtype[2:] == item.dtype[2:]
-    if item.kind == "delta":
-        return dtype in _INTEGERS | _FLOATS and (codec.table_items > 0 or item.dtype == table_dtype(item, dtype))
-    return dtype in (_INTEGERS if item.kind == "offset" else _PLAIN) and item.kind != "digits"
+    """Return whether single rows of a chunk can be read here."""
+    return chunk.location.has_single_rows
 
 
 def has_same_points(chunk: StoredChunk, base: StoredChunk) -> bool:
@@ -97,7 +77,7 @@ def has_sums(chunk: StoredChunk) -> bool:
     return has_points(chunk) and codec is not None and codec.transform.kind in ("plain", "offset")
 
 
-def read_points(fetch: Fetch, points: Sequence[Point]) -> list[Array]:
+def read_points(fetch: Fetch, points: Sequence[Point], threads: SideBySide | None = None) -> list[Array]:
     """Return the values at the rows of each point.
 
     Parameters
@@ -106,6 +86,8 @@ def read_points(fetch: Fetch, points: Sequence[Point]) -> list[Array]:
         Takes the name of a partition and byte ranges of it; returns their bytes.
     points
         What to read.
+    threads
+        Who shares in the work, if anybody.
 
     Returns
     -------
@@ -119,9 +101,9 @@ def read_points(fetch: Fetch, points: Sequence[Point]) -> list[Array]:
     """
     bases = [number for number, point in enumerate(points) if point.base is not None]
     if not bases:
-        return _read_points(fetch, points)
+        return _read_words(fetch, points, threads)
     both = [*points, *(Point(base, points[number].rows) for number in bases if (base := points[number].base))]
-    found = _read_points(fetch, both)
+    found = _read_words(fetch, both, threads)
     _undo_deltas(points, bases, found)
     return found[: len(points)]
 
@@ -144,8 +126,28 @@ def _undo_deltas(points: Sequence[Point], numbers: list[int], found: list[Array]
             start += size
 
 
-def _read_points(fetch: Fetch, points: Sequence[Point]) -> list[Array]:
+def _read_words(fetch: Fetch, points: Sequence[Point], threads: SideBySide | None) -> list[Array]:
     """As :func:`read_points`, but a difference is returned as its words."""
+    if page_kernels is None:
+        return _read_points(fetch, points)
+    known = [point for point in points if point.chunk.location.spec is not None]
+    made = read_natively(page_kernels, fetch, known, threads)
+    if made is None:
+        return _read_points(fetch, points)
+    taken = iter(
+        [
+            _add_sums(point, values, sums) if sums is not None else values
+            for point, (values, sums) in zip(known, made, strict=True)
+        ]
+    )
+    if len(known) == len(points):
+        return list(taken)
+    others = iter(_read_points(fetch, [point for point in points if point.chunk.location.spec is None]))
+    return [next(others if point.chunk.location.spec is None else taken) for point in points]
+
+
+def _read_points(fetch: Fetch, points: Sequence[Point]) -> list[Array]:
+    """As :func:`_read_words`, without the compiled reader."""
     starts, pages, count = _plan(points)
     codes = [0] * count
     sums: dict[int, int] = {}
@@ -173,7 +175,11 @@ def _read_points(fetch: Fetch, points: Sequence[Point]) -> list[Array]:
     found = _values(points, starts, codes, tables)
     for number, point in enumerate(points):
         if point.with_sums:
-            found[number] = _add_sums(point, found[number], sums, starts[number])
+            start = starts[number]
+            before = [sums[place] for place in range(start, start + len(point.rows))]
+            if max(before, default=0) >= _MOST_SUM:
+                raise _out_of_range()
+            found[number] = _add_sums(point, found[number], np.asarray(before, np.int64))
     return found
 
 
@@ -226,15 +232,21 @@ def _sum_before(raw: bytes | memoryview, row: int, step: int, bits: int) -> int:
     return sum(int(total) << (8 * number) for number, total in enumerate(planes.tolist()))
 
 
-def _add_sums(point: Point, values: Array, sums: dict[int, int], start: int) -> Array:
+def _add_sums(point: Point, values: Array, sums: Array) -> Array:
+    """Return values and the sums before them (int64 of the codes before each row in its page), as int64 (2, n_rows)."""
     codec = point.chunk.location.codec
     assert codec is not None
     base = codec.transform.base if codec.transform.kind == "offset" else 0
-    rows = (point.rows % codec.rows).tolist()
-    before = [sums[start + number] + base * row for number, row in enumerate(rows)]
-    if min(before, default=0) < 0 or max(before, default=0) >= 1 << 62 or (values < 0).any():
-        raise CorruptPartitionError("the lengths of strings are out of range; run 'mistique check'")
-    return np.stack([values.astype(np.int64), np.asarray(before, np.int64)])
+    if abs(base) * codec.rows >= _MOST_SUM:
+        raise _out_of_range()
+    found = np.stack([values.astype(np.int64), sums + base * (point.rows % codec.rows)])
+    if found.size and (int(found.min()) < 0 or int(found[1].max()) >= _MOST_SUM):
+        raise _out_of_range()
+    return found
+
+
+def _out_of_range() -> CorruptPartitionError:
+    return CorruptPartitionError("the lengths of strings are out of range; run 'mistique check'")
 
 
 def _values(

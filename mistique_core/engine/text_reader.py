@@ -16,7 +16,9 @@ import numpy.typing as npt
 
 from mistique_core.catalogue.chunks import StoredChunk
 from mistique_core.engine.lru import LruCache
-from mistique_core.engine.point_reader import Fetch, has_points, has_sums
+from mistique_core.engine.page_source import Fetch
+from mistique_core.engine.point_reader import has_points, has_sums
+from mistique_core.engine.side_by_side import SideBySide
 from mistique_core.errors import CorruptPartitionError
 from mistique_core.partition.location import Extent
 from mistique_core.partition.pages import decompress_page
@@ -24,6 +26,8 @@ from mistique_core.partition.pages import decompress_page
 Array = npt.NDArray[Any]
 
 _CHUNKS_KEPT = 8_192
+_LEAST_PAGES = 8
+"""Fewer are decompressed sooner than a thread begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ def has_spans(chunk: StoredChunk) -> bool:
     )
 
 
-def read_spans(fetch: Fetch, wanted: Sequence[Spans]) -> list[Array]:
+def read_spans(fetch: Fetch, wanted: Sequence[Spans], threads: SideBySide | None = None) -> list[Array]:
     """Return the strings of each request end to end (uint8).
 
     Parameters
@@ -119,6 +123,8 @@ def read_spans(fetch: Fetch, wanted: Sequence[Spans]) -> list[Array]:
         Takes the name of a partition and byte ranges of it; returns their bytes.
     wanted
         What to read, checked, of chunks for which :func:`has_spans` holds.
+    threads
+        Who shares in the work, if anybody.
 
     Raises
     ------
@@ -135,12 +141,20 @@ def read_spans(fetch: Fetch, wanted: Sequence[Spans]) -> list[Array]:
         pieces.append([b""] * count)
         group = pages.setdefault(spans.chunk.partition, [])
         group += [(location.extents[page], codec.rows, pieces[-1], places) for page, places in cuts.items()]
-    for name, group in pages.items():
-        frames = fetch(name, [item[0] for item in group])
-        for (_, size, found, places), frame in zip(group, frames, strict=True):
-            raw = decompress_page(frame, size)
-            for number, start, stop in places:
-                found[number] = raw[start:stop]
+    ordered = list(chain.from_iterable(pages.values()))
+    frames = [frame for name, group in pages.items() for frame in fetch(name, [item[0] for item in group])]
+
+    def take(number: int) -> None:
+        _, size, found, places = ordered[number]
+        raw = decompress_page(frames[number], size)
+        for piece, start, stop in places:
+            found[piece] = raw[start:stop]
+
+    if threads is None or len(ordered) < _LEAST_PAGES:
+        for number in range(len(ordered)):
+            take(number)
+    else:
+        threads.run(take, len(ordered))
     return [np.frombuffer(b"".join(item), np.uint8) for item in pieces]
 
 

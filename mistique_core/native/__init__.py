@@ -1,5 +1,6 @@
-"""Compiled loops over values; everything works without them, with the same results."""
+"""Compiled loops over values and pages; everything works without them, with the same results."""
 
 from mistique_core.native.kernels import kernels
+from mistique_core.native.pages import PageKernels, page_kernels
 
-__all__ = ["kernels"]
+__all__ = ["PageKernels", "kernels", "page_kernels"]

@@ -325,18 +325,20 @@ static PyObject *decimal_sample(PyObject *module, PyObject *args)
 /* Exchange decimals with the integers that they stand for. */
 FAST static void swap_8(const uint64_t *words, int64_t n, double scale, int64_t most, uint64_t *out)
 {
-    const double *floats = (const double *)words;
     double limit = (double)most;
     for (int64_t i = 0; i < n; i++) {
-        double w = rint(floats[i] * scale);
+        int64_t code = (int64_t)words[i];
+        int is_code = code < most && code > -most;
+        /* Small integers are subnormal as floats, with which arithmetic takes a hundred times as long. */
+        union { uint64_t u; double d; } given = {.u = is_code ? 0 : words[i]};
+        double w = rint(given.d * scale);
         w = fabs(w) < limit ? w : 0.0;
         w += 0.0;
         union { double d; uint64_t u; } back = {.d = w / scale};
-        int64_t code = (int64_t)words[i];
         /* 1.5 * 2 ** 52 more: the mantissa's low bits are the two's complement of w. */
         union { double d; int64_t i; } steps = {.d = w + 6755399441055744.0};
         uint64_t result = back.u == words[i] ? (uint64_t)(steps.i - 0x4338000000000000) : words[i];
-        if (code < most && code > -most) {
+        if (is_code) {
             union { double d; uint64_t u; } value = {.d = (double)code / scale};
             result = value.u;
         }
@@ -346,16 +348,17 @@ FAST static void swap_8(const uint64_t *words, int64_t n, double scale, int64_t 
 
 FAST static void swap_4(const uint32_t *words, int64_t n, double scale, int32_t most, uint32_t *out)
 {
-    const float *floats = (const float *)words;
     double limit = (double)most;
     for (int64_t i = 0; i < n; i++) {
-        double w = rint((double)floats[i] * scale);
+        int32_t code = (int32_t)words[i];
+        int is_code = code < most && code > -most;
+        union { uint32_t u; float f; } given = {.u = is_code ? 0 : words[i]};
+        double w = rint((double)given.f * scale);
         w = fabs(w) < limit ? w : 0.0;
         w += 0.0;
         union { float f; uint32_t u; } back = {.f = (float)(w / scale)};
-        int32_t code = (int32_t)words[i];
         uint32_t result = back.u == words[i] ? (uint32_t)(int32_t)w : words[i];
-        if (code < most && code > -most) {
+        if (is_code) {
             union { float f; uint32_t u; } value = {.f = (float)((double)code / scale)};
             result = value.u;
         }

@@ -96,7 +96,7 @@ class Codec:
         """
         try:
             document = json.loads(text)
-            transform = Transform.from_json(json.dumps(document["transform"]))
+            transform = Transform.from_document(document["transform"])
             rows, items = document["rows"], document["table"]
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise CorruptPartitionError(f"codec {text[:80]!r} cannot be read; run 'mistique check'") from error

@@ -5,17 +5,23 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, islice
 from typing import Any
 
 import numpy.typing as npt
 
 from mistique_core.errors import CorruptPartitionError, InvalidInputError
-from mistique_core.partition.encoding import Codec, decode_chunk
+from mistique_core.partition.encoding import PAGES, Codec, decode_chunk
+from mistique_core.partition.page_spec import page_spec
+from mistique_core.partition.transform import UNSIGNED, table_dtype
 
 _SIZES_ONLY = b"\x00"
 _WITH_GAPS = b"\x01"
 _LIMIT = 1 << 32
+_INTEGERS = {f"{order}{kind}{size}" for order, size in (("|", 1), ("<", 2), ("<", 4), ("<", 8)) for kind in "iu"}
+_FLOATS = {"<f2", "<f4", "<f8"}
+_PLAIN = _INTEGERS | _FLOATS | {"|b1"}
 
 Array = npt.NDArray[Any]
 Extent = tuple[int, int]
@@ -56,6 +62,40 @@ class ChunkLocation:
     def size(self) -> int:
         """Bytes of all frames."""
         return sum(size for _, size in self.extents)
+
+    @cached_property
+    def spec(self) -> bytes | None:
+        """What :func:`mistique_core.partition.page_spec.page_spec` returns."""
+        return page_spec(self.encoding, self.codec, self.dtype, self.shape)
+
+    @cached_property
+    def word_dtype(self) -> np.dtype[Any]:
+        """The dtype of the values; of a difference, that of its words."""
+        is_delta = self.codec is not None and self.codec.transform.kind == "delta"
+        return np.dtype(UNSIGNED[np.dtype(self.dtype).itemsize] if is_delta else self.dtype)
+
+    @cached_property
+    def has_single_rows(self) -> bool:
+        """Whether single rows can be read, each by its page.
+
+        Not where there are several dimensions or digits, in format version 1, nor where the description contradicts
+        itself, which the reader of whole chunks reports.
+        """
+        codec = self.codec
+        if codec is None or self.encoding != PAGES or len(self.shape) != 1 or not self.shape[0]:
+            return False
+        if len(self.extents) != -(-self.shape[0] // codec.rows) + (codec.table_items > 0):
+            return False
+        item, dtype = codec.transform, self.dtype
+        if (item.kind == "dictionary") != (codec.table_items > 0) and item.kind != "delta":
+            return False
+        if item.kind == "decimal":
+            return dtype in _FLOATS
+        if item.kind == "plain":
+            return dtype in _PLAIN and dtype[2:] == item.dtype[2:]
+        if item.kind == "delta":
+            return dtype in _INTEGERS | _FLOATS and (codec.table_items > 0 or item.dtype == table_dtype(item, dtype))
+        return dtype in (_INTEGERS if item.kind == "offset" else _PLAIN) and item.kind != "digits"
 
     @property
     def end(self) -> int:

@@ -116,8 +116,17 @@ class Transform:
         """
         try:
             document = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise _unreadable(text) from error
+        return cls.from_document(document)
+
+    @classmethod
+    def from_document(cls, document: Any) -> Transform:
+        """Return what parsed JSON describes; raises as :meth:`from_json`."""
+        text = str(document)
+        try:
             item = cls(**{**document, "exceptions": tuple(document.get("exceptions", ()))})
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise _unreadable(text) from error
         if item.kind not in KINDS:
             raise CorruptPartitionError(f"transform {item.kind!r} is unknown; upgrade MISTIQUE")

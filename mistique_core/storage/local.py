@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from mistique_core.errors import CorruptPartitionError, StorageError
@@ -109,6 +110,19 @@ class LocalBackend:
         if end is not None:
             raise CorruptPartitionError(f"partition {path} ends before byte {end}; run 'mistique check'")
         return parts
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[int]:
+        """Yield a descriptor of a file, open for reading, which is not to be closed; may raise OSError.
+
+        What is read from it may be shorter than asked for, or of a file that was replaced since: whoever finds that
+        asks :meth:`get_ranges`.
+        """
+        file = self._open_files.acquire(name, self._path(name))
+        try:
+            yield file.descriptor
+        finally:
+            self._open_files.release(file)
 
     def size(self, name: str) -> int:
         """See :meth:`StorageBackend.size`."""

@@ -353,7 +353,8 @@ class QueryEngine:
         columns = [
             target.known[name] if label == name else replace(target.known[name], name=label) for label, name in wanted
         ]
-        return self._reader.frame_of(connection, columns, stored.ids if ids is None else ids, positions, tally)
+        ids = stored.ids if ids is None else ids
+        return self._reader.frame_of(connection, columns, ids, positions, tally, target.facts.names)
 
 
 def _facts_key(record: IntermediateRecord) -> tuple[int, float, int]:

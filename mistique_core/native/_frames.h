@@ -1,0 +1,137 @@
+/*
+ * Frames of Zstandard: taken from memory or read from a file, checked, and decompressed into memory that is kept for
+ * the next ones. Zstandard is called through the addresses of its functions.
+ */
+#ifndef MISTIQUE_FRAMES_H
+#define MISTIQUE_FRAMES_H
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#ifndef _WIN32
+#include <sys/types.h>
+#include <unistd.h>
+#endif
+
+#define MAGIC 0xFD2FB528u
+#define CHECKSUM_FLAG 4
+#define MOST_BYTES (1 << 24) /* of a page or a table: longer ones are left to NumPy */
+#define KEPT_BYTES (1 << 21) /* of a context's rooms from one call to the next */
+#define MOST_GAPS 65536      /* bytes between the frames of a chunk that are read with them */
+
+static struct {
+    void *(*create)(void);
+    size_t (*decompress)(void *, void *, size_t, const void *, size_t);
+    unsigned long long (*content)(const void *, size_t);
+    size_t (*extent)(const void *, size_t);
+} zstd;
+
+/* ---------------------------------------------------------------- contexts */
+
+enum { PAGE, TABLE, CODES, COMPRESSED, ROOMS };
+
+/* A decompressor and room for what it decompresses; kept for the next call. */
+typedef struct Context {
+    struct Context *next;
+    void *decompressor;
+    uint8_t *room[ROOMS];
+    size_t sizes[ROOMS];
+} Context;
+
+static Context *spare; /* changed only by who holds Python's lock */
+
+static Context *borrow(void)
+{
+    Context *context = spare;
+    if (context) {
+        spare = context->next;
+        return context;
+    }
+    context = calloc(1, sizeof(Context));
+    if (context && !(context->decompressor = zstd.create())) {
+        free(context);
+        context = NULL;
+    }
+    return context;
+}
+
+static void give_back(Context *context)
+{
+    for (int k = 0; k < ROOMS; k++)
+        if (context->sizes[k] > KEPT_BYTES) {
+            free(context->room[k]);
+            context->room[k] = NULL;
+            context->sizes[k] = 0;
+        }
+    context->next = spare;
+    spare = context;
+}
+
+static uint8_t *room(Context *context, int which, size_t size)
+{
+    if (context->sizes[which] < size) {
+        uint8_t *grown = realloc(context->room[which], size);
+        if (!grown)
+            return NULL;
+        context->room[which] = grown;
+        context->sizes[which] = size;
+    }
+    return context->room[which];
+}
+
+/* The bytes of a frame, or where they lie in an open file. */
+typedef struct {
+    const uint8_t *bytes;
+    int64_t offset, size;
+} Frame;
+
+static const uint8_t *read_frame(Context *context, int descriptor, const Frame *frame)
+{
+#ifdef _WIN32
+    return NULL;
+#else
+    uint8_t *bytes = room(context, COMPRESSED, (size_t)frame->size);
+    if (!bytes || pread(descriptor, bytes, (size_t)frame->size, (off_t)frame->offset) != frame->size)
+        return NULL;
+    return bytes;
+#endif
+}
+
+/* Decompress one frame that must have a checksum and exactly `size` bytes, with nothing after it. */
+static int unfold(Context *context, int descriptor, const Frame *frame, uint8_t *out, size_t size)
+{
+    size_t length = (size_t)frame->size;
+    if (frame->size < 9 || frame->size > MOST_BYTES)
+        return 0;
+    const uint8_t *from = frame->bytes ? frame->bytes : read_frame(context, descriptor, frame);
+    if (!from)
+        return 0;
+    uint32_t magic = (uint32_t)from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 | (uint32_t)from[3] << 24;
+    return magic == MAGIC && (from[4] & CHECKSUM_FLAG) && zstd.content(from, length) == size &&
+           zstd.extent(from, length) == length && zstd.decompress(context->decompressor, out, size, from, length) == size;
+}
+
+/* Read frames that lie close together in an open file at once; those of other files are read one by one. */
+static void read_together(Context *context, int descriptor, Frame *frames, int64_t count)
+{
+#ifndef _WIN32
+    if (descriptor < 0 || count < 1)
+        return;
+    int64_t first = frames[0].offset, end = first, sum = 0;
+    for (int64_t k = 0; k < count; k++) {
+        if (frames[k].offset < end || frames[k].offset > INT64_MAX / 2 || frames[k].size < 0 || frames[k].size > MOST_BYTES || sum > MOST_BYTES)
+            return;
+        end = frames[k].offset + frames[k].size;
+        sum += frames[k].size;
+    }
+    if (first < 0 || end - first > sum + MOST_GAPS)
+        return;
+    uint8_t *bytes = room(context, COMPRESSED, (size_t)(end - first));
+    if (!bytes || pread(descriptor, bytes, (size_t)(end - first), (off_t)first) != end - first)
+        return;
+    for (int64_t k = 0; k < count; k++)
+        frames[k].bytes = bytes + (frames[k].offset - first);
+#endif
+}
+
+#endif

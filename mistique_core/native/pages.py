@@ -1,0 +1,103 @@
+"""The compiled reader of pages, or ``None`` where it was not built, has no Zstandard or is switched off.
+
+It calls the Zstandard library that hdf5plugin brings for HDF5, through the addresses of four of its functions. Where
+one of them is not to be had, or with ``MISTIQUE_KERNELS=off``, :mod:`mistique_core.partition` does the same with
+NumPy and the package zstandard.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy.typing as npt
+
+Buffer = npt.NDArray[Any]
+Frame = bytes | memoryview
+Job = tuple[bytes, int, bytes, Buffer, Buffer | None]
+
+_FUNCTIONS = ("ZSTD_createDCtx", "ZSTD_decompressDCtx", "ZSTD_getFrameContentSize", "ZSTD_findFrameCompressedSize")
+
+
+class PageKernels(Protocol):
+    """What ``_pages.c`` defines. ``spec`` is what :func:`mistique_core.partition.page_spec.page_spec` returned."""
+
+    def use_zstd(self, create: int, decompress: int, content: int, extent: int) -> None:
+        """Take the addresses of :data:`_FUNCTIONS`."""
+
+    def decode(self, spec: bytes, frames: list[Frame] | list[tuple[int, int]], out: Buffer, descriptor: int) -> bool:
+        """Fill `out` with the values of a whole chunk.
+
+        Parameters
+        ----------
+        spec
+            How it is encoded.
+        frames
+            That of its table, if it has one, and those of its pages: their bytes, or (offset, size) in an open file.
+        out
+            Contiguous array.
+        descriptor
+            The open file; -1 for bytes.
+
+        Returns
+        -------
+        bool
+            Whether every frame is whole and every code means a value; else `out` holds anything.
+        """
+
+    def points(self, jobs: list[Job], frames: list[Frame] | list[tuple[int, int]], descriptor: int) -> int:
+        """Fill in the values at some rows of many chunks.
+
+        Parameters
+        ----------
+        jobs
+            For each chunk its spec, the number of its first frame, its cuts (int64 triples: page of its frames, from 0
+            and after that of the table; row in the page; place to fill), what is filled with values, and what is
+            filled with the sums of the codes before each row in its page (int64), if they are wanted.
+        frames
+            Of all chunks, one after the other: their bytes, or (offset, size) in an open file.
+        descriptor
+            The open file; -1 for bytes.
+
+        Returns
+        -------
+        int
+            -1, or the number of the first job of which a frame or code is damaged.
+        """
+
+
+def load() -> PageKernels | None:
+    """Return the compiled reader of pages, ``None`` where there is none or it is switched off."""
+    if os.environ.get("MISTIQUE_KERNELS") == "off":
+        return None
+    addresses = _zstd()
+    if addresses is None:
+        return None
+    try:
+        found = cast(PageKernels, import_module("mistique_core.native._pages"))
+    except ImportError:
+        return None
+    found.use_zstd(*addresses)
+    return found
+
+
+def _zstd() -> Sequence[int] | None:
+    """Return the addresses of the functions of Zstandard, which stays loaded; ``None`` where it is not found."""
+    plugin = find_spec("hdf5plugin")
+    for folder in () if plugin is None else plugin.submodule_search_locations or ():
+        for path in Path(folder, "plugins").glob("libh5zstd.*"):
+            try:
+                library = ctypes.CDLL(str(path))
+                functions = [getattr(library, name) for name in _FUNCTIONS]
+            except (OSError, AttributeError):
+                continue
+            return [ctypes.cast(function, ctypes.c_void_p).value or 0 for function in functions]
+    return None
+
+
+page_kernels = load()
