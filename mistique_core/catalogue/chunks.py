@@ -21,7 +21,7 @@ from mistique_core.catalogue.tables import (
     similar_band,
 )
 from mistique_core.errors import CatalogueError
-from mistique_core.partition import ChunkLocation, Codec, Zone, pack_extents, unpack_extents
+from mistique_core.partition import ChunkLocation, Codec, Zone, pack_extents, unpack_pages
 
 _BATCH = 500
 
@@ -242,7 +242,7 @@ def _chunk_row(item: NewChunk, owner: int, base: int | None) -> dict[str, Any]:
         "partition_id": owner,
         "byte_offset": location.offset,
         "codec": None if location.codec is None else location.codec.to_json(),
-        "pages": pack_extents(location.extents) if location.extents else None,
+        "pages": pack_extents(location.extents, location.checks) if location.extents else None,
         "low": None if zone is None else zone.low,
         "high": None if zone is None else zone.high,
         "nulls": None if zone is None else zone.nulls,
@@ -372,11 +372,11 @@ def _stored_chunk(row: Sequence[Any]) -> StoredChunk:
         chunk_id, address, dtype, shape, encoding, codec, offset, size, pages, low, high, nulls, base, name,
     ) = row[-len(_LOCATION) :]  # fmt: skip
     extents: tuple[tuple[int, int], ...] = ((offset, size),) if size else ()
+    checks: tuple[int, ...] = ()
     if pages is not None:
-        extents = unpack_extents(bytes(pages), offset)
-    location = ChunkLocation(
-        bytes(address), dtype, _shape(shape), encoding, None if codec is None else Codec.from_json(codec), extents
-    )
+        extents, checks = unpack_pages(bytes(pages), offset)
+    decoding = None if codec is None else Codec.from_json(codec)
+    location = ChunkLocation(bytes(address), dtype, _shape(shape), encoding, decoding, extents, checks)
     zone = None if nulls is None else Zone(_optional(low), _optional(high), nulls)
     return StoredChunk(chunk_id, name, location, zone, base)
 

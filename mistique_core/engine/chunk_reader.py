@@ -24,14 +24,14 @@ from mistique_core.dedup import chunk_hash
 from mistique_core.dedup.delta import apply_delta, base_zeros
 from mistique_core.engine.array_cache import ArrayCache
 from mistique_core.engine.lru import LruCache
-from mistique_core.engine.native_chunk import decode_natively
+from mistique_core.engine.native_chunk import decode_natively, pieces
 from mistique_core.engine.page_source import HasFiles, PageSource
 from mistique_core.engine.point_reader import MOST_POINTS, Point, has_same_points, read_points
 from mistique_core.engine.side_by_side import SideBySide
 from mistique_core.engine.text_reader import Spans, TextIndex, check_spans, has_spans, read_spans, spread
 from mistique_core.errors import CorruptPartitionError
 from mistique_core.native import page_kernels
-from mistique_core.partition import decode_chunk
+from mistique_core.partition import check_frames, decode_chunk
 from mistique_core.partition.encoding import PAGES, decode_pages, decode_table, decode_values
 from mistique_core.partition.location import Extent
 from mistique_core.partition.transform import PACKED_WHOLE
@@ -100,6 +100,7 @@ class _Fetch:
     whole: bool
     pages: Rows | None
     extents: list[Extent]
+    checks: tuple[int, ...] = ()
     frames: list[bytes | memoryview] = field(default_factory=list)
     descriptor: int = -1
 
@@ -290,6 +291,8 @@ class ChunkReader:
 
     def _decode(self, fetch: _Fetch, base: Array | None) -> Array:
         chunk, location = fetch.request.chunk, fetch.request.chunk.location
+        if fetch.descriptor < 0:
+            check_frames(fetch.frames, fetch.checks)
         if not fetch.whole:
             return _decode_rows(fetch)
         difference: Callable[[Array], Array] | None = None
@@ -299,10 +302,11 @@ class ChunkReader:
         if fetch.descriptor < 0:
             array = decode_natively(location, fetch.frames, out, base)
         else:
-            array = decode_natively(location, fetch.extents, out, base, fetch.descriptor)
+            array = decode_natively(location, pieces(fetch.extents, fetch.checks), out, base, fetch.descriptor)
         if array is None:
             if fetch.descriptor >= 0:
                 self._fetch([fetch], ReadTally())
+                check_frames(fetch.frames, fetch.checks)
             array = decode_chunk(
                 fetch.frames, location.encoding, location.codec, location.dtype, location.shape, difference
             )
@@ -368,7 +372,7 @@ def _plan(request: ChunkRequest) -> _Fetch:
     """Decide whether a request is cheaper by whole chunk, and which extents it needs."""
     location = request.chunk.location
     codec = location.codec
-    whole = _Fetch(request, True, None, list(location.extents))
+    whole = _Fetch(request, True, None, list(location.extents), location.checks)
     if request.rows is None or location.encoding != PAGES or codec is None or request.chunk.base is not None:
         return whole
     if codec.transform.kind in PACKED_WHOLE:
@@ -377,8 +381,9 @@ def _plan(request: ChunkRequest) -> _Fetch:
     pages = np.unique(request.rows // codec.rows)
     if len(pages) * 2 > len(location.extents) - tables:
         return whole
-    extents = [*location.extents[:tables], *(location.extents[tables + page] for page in pages.tolist())]
-    return _Fetch(request, False, pages, extents)
+    places = [*range(tables), *(tables + page for page in pages.tolist())]
+    checks = tuple(location.checks[place] for place in places) if location.checks else ()
+    return _Fetch(request, False, pages, [location.extents[place] for place in places], checks)
 
 
 def _decode_rows(fetch: _Fetch) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from mistique_core.dedup.delta import apply_delta
 from mistique_core.native import page_kernels
-from mistique_core.native.pages import Frame
+from mistique_core.native.pages import Frame, Piece
 from mistique_core.partition import ChunkLocation
 from mistique_core.partition.location import Extent
 from mistique_core.partition.transform import UNSIGNED
@@ -17,9 +18,15 @@ from mistique_core.partition.transform import UNSIGNED
 Array = npt.NDArray[Any]
 
 
+def pieces(extents: Sequence[Extent], checks: Sequence[int]) -> list[Piece]:
+    """Return what the compiled reader takes of extents in an open file: with their checksums, if they are known."""
+    known = checks or [-1] * len(extents)
+    return [(offset, size, check) for (offset, size), check in zip(extents, known, strict=True)]
+
+
 def decode_natively(
     location: ChunkLocation,
-    frames: list[Frame] | list[Extent],
+    frames: list[Frame] | list[Piece],
     out: Array | None,
     base: Array | None,
     descriptor: int = -1,
@@ -31,7 +38,7 @@ def decode_natively(
     location
         How it is encoded.
     frames
-        The bytes of its extents, or the extents, which are read from an open file.
+        The bytes of its extents, or its :func:`pieces`, which are read from an open file.
     out
         Where to write it, if it has that dtype and shape.
     base

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from mistique_core.engine.native_chunk import pieces
 from mistique_core.engine.page_source import Fetch, PageSource
 from mistique_core.engine.side_by_side import SideBySide
 from mistique_core.native import PageKernels
-from mistique_core.native.pages import Frame, Job
-from mistique_core.partition.location import Extent
+from mistique_core.native.pages import Frame, Job, Piece
+from mistique_core.partition.location import Extent, check_of
 
 if TYPE_CHECKING:
     from mistique_core.engine.point_reader import Point
@@ -35,16 +36,17 @@ class _Group:
 
     Attributes
     ----------
-    extents
-        Its frames.
+    extents, checks
+        Its frames, and the checksum of each; -1 where it is not known.
     calls
         First frame of each call of the compiled reader, and its jobs.
     """
 
-    __slots__ = ("calls", "extents")
+    __slots__ = ("calls", "checks", "extents")
 
     def __init__(self) -> None:
         self.extents: list[Extent] = []
+        self.checks: list[int] = []
         self.calls: list[tuple[int, list[Job]]] = [(0, [])]
 
 
@@ -89,19 +91,26 @@ def read_natively(
         if start - first >= _PAGES_OF_A_CALL:
             first, jobs = start, []
             group.calls.append((first, jobs))
+        checks = location.checks or [-1] * len(extents)
         if codec.table_items:
             group.extents.append(extents[0])
+            group.checks.append(checks[0])
             group.extents += [extents[page + 1] for page in cuts[0]]
+            group.checks += [checks[page + 1] for page in cuts[0]]
         else:
             group.extents += [extents[page] for page in cuts[0]]
+            group.checks += [checks[page] for page in cuts[0]]
         out = np.empty(len(rows), location.word_dtype)
         sums = np.empty(len(rows), np.int64) if point.with_sums else None
         found.append((out, sums))
         jobs.append((spec, start - first, cuts[1], out, sums))
     with ExitStack() as files:
-        calls: list[tuple[list[Job], list[Frame] | list[Extent], int]] = []
+        calls: list[tuple[list[Job], list[Frame] | list[Piece], int]] = []
         for name, group in groups.items():
-            calls += _calls(fetch, name, group, files)
+            made = _calls(fetch, name, group, files)
+            if made is None:
+                return None
+            calls += made
 
         def run(number: int) -> int:
             return kernels.points(*calls[number])
@@ -116,10 +125,17 @@ def read_natively(
 
 def _calls(
     fetch: Fetch, name: str, group: _Group, files: ExitStack
-) -> list[tuple[list[Job], list[Frame] | list[Extent], int]]:
-    """Return the calls of the compiled reader for one partition, with the frames or where it reads them."""
+) -> list[tuple[list[Job], list[Frame] | list[Piece], int]] | None:
+    """Return the calls of the compiled reader for one partition, with the frames or where it reads them.
+
+    ``None`` where a frame is another than the one that was written there.
+    """
     descriptor = fetch.opened(name, group.extents, files) if isinstance(fetch, PageSource) else None
-    frames = list(fetch(name, group.extents)) if descriptor is None else group.extents
+    frames: list[Frame] | list[Piece] = pieces(group.extents, group.checks)
+    if descriptor is None:
+        frames = list(fetch(name, group.extents))
+        if any(check >= 0 and check_of(frame) != check for frame, check in zip(frames, group.checks, strict=True)):
+            return None
     ends = [first for first, _ in group.calls[1:]] + [len(frames)]
     return [
         (jobs, frames[first:end], -1 if descriptor is None else descriptor)

@@ -23,7 +23,7 @@ from mistique_core.errors import CorruptPartitionError
 from mistique_core.native import page_kernels
 from mistique_core.partition.bits import unpack_bits
 from mistique_core.partition.encoding import Codec
-from mistique_core.partition.location import Extent
+from mistique_core.partition.location import Extent, check_frames
 from mistique_core.partition.pages import decompress_pages
 from mistique_core.partition.transform import UNSIGNED, table_dtype
 
@@ -35,7 +35,7 @@ MOST_POINTS = 64
 _MOST_SUM = 1 << 62
 _Cuts = list[tuple[int, int]]
 # Extent, decompressed bytes, rows, where its codes go, wanted (position, row), bits of a code, whether sums are wanted.
-_Page = tuple[Extent, int, int, int, _Cuts | None, int, bool]
+_Page = tuple[Extent, int, int, int, _Cuts | None, int, bool, tuple[int, ...]]
 
 
 class Point(NamedTuple):
@@ -154,8 +154,10 @@ def _read_points(fetch: Fetch, points: Sequence[Point]) -> list[Array]:
     tables: dict[int, bytes | memoryview] = {}
     frames = [frame for name, group in pages.items() for frame in fetch(name, [page[0] for page in group])]
     ordered = list(chain.from_iterable(pages.values()))
+    for frame, page in zip(frames, ordered, strict=True):
+        check_frames([frame], page[7])
     contents = decompress_pages(frames, [page[1] for page in ordered])
-    for (_, size, step, at, cuts, bits, with_sums), raw in zip(ordered, contents, strict=True):
+    for (_, size, step, at, cuts, bits, with_sums, _), raw in zip(ordered, contents, strict=True):
         if cuts is None:
             tables[at] = raw
             continue
@@ -193,7 +195,7 @@ def _plan(points: Sequence[Point]) -> tuple[list[int], dict[str, list[_Page]], i
         location, rows = point.chunk.location, point.rows
         codec = location.codec
         assert codec is not None
-        extents, step = location.extents, codec.rows
+        extents, checks, step = location.extents, location.checks, codec.rows
         group = pages.setdefault(point.chunk.partition, [])
         cuts = split.get((id(rows), step))
         if cuts is None:
@@ -201,11 +203,12 @@ def _plan(points: Sequence[Point]) -> tuple[list[int], dict[str, list[_Page]], i
         first = 0
         if codec.table_items:
             first = 1
-            group.append((extents[0], _table_size(codec, location.dtype), 0, number, None, 8, False))
+            group.append((extents[0], _table_size(codec, location.dtype), 0, number, None, 8, False, checks[:1]))
         bits = codec.transform.bits
         size = step * int(codec.transform.dtype[2:]) * bits // 8
         for page, places in cuts:
-            group.append((extents[first + page], size, step, at, places, bits, point.with_sums))
+            check = checks[first + page : first + page + 1]
+            group.append((extents[first + page], size, step, at, places, bits, point.with_sums, check))
         starts.append(at)
         at += len(rows)
     return starts, pages, at

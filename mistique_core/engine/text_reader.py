@@ -20,7 +20,7 @@ from mistique_core.engine.page_source import Fetch
 from mistique_core.engine.point_reader import has_points, has_sums
 from mistique_core.engine.side_by_side import SideBySide
 from mistique_core.errors import CorruptPartitionError
-from mistique_core.partition.location import Extent
+from mistique_core.partition.location import Extent, check_frames
 from mistique_core.partition.pages import decompress_page
 
 Array = npt.NDArray[Any]
@@ -132,7 +132,7 @@ def read_spans(fetch: Fetch, wanted: Sequence[Spans], threads: SideBySide | None
         If a page is damaged.
     """
     pieces: list[list[bytes]] = []
-    pages: dict[str, list[tuple[Extent, int, list[bytes], list[tuple[int, int, int]]]]] = {}
+    pages: dict[str, list[tuple[Extent, int, list[bytes], list[tuple[int, int, int]], tuple[int, ...]]]] = {}
     for spans in wanted:
         location = spans.chunk.location
         codec = location.codec
@@ -140,12 +140,14 @@ def read_spans(fetch: Fetch, wanted: Sequence[Spans], threads: SideBySide | None
         cuts, count = _cuts(spans, codec.rows)
         pieces.append([b""] * count)
         group = pages.setdefault(spans.chunk.partition, [])
-        group += [(location.extents[page], codec.rows, pieces[-1], places) for page, places in cuts.items()]
+        for page, places in cuts.items():
+            group.append((location.extents[page], codec.rows, pieces[-1], places, location.checks[page : page + 1]))
     ordered = list(chain.from_iterable(pages.values()))
     frames = [frame for name, group in pages.items() for frame in fetch(name, [item[0] for item in group])]
 
     def take(number: int) -> None:
-        _, size, found, places = ordered[number]
+        _, size, found, places, check = ordered[number]
+        check_frames([frames[number]], check)
         raw = decompress_page(frames[number], size)
         for piece, start, stop in places:
             found[piece] = raw[start:stop]

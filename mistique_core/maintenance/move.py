@@ -329,7 +329,7 @@ def place_values(location: ChunkLocation) -> dict[str, Any]:
     return {
         "encoding": location.encoding,
         "codec": None if location.codec is None else location.codec.to_json(),
-        "pages": pack_extents(location.extents) if location.extents else None,
+        "pages": pack_extents(location.extents, location.checks) if location.extents else None,
         "byte_offset": location.offset,
         "stored_bytes": location.size,
     }

@@ -79,10 +79,10 @@ static uint8_t *room(Context *context, int which, size_t size)
     return context->room[which];
 }
 
-/* The bytes of a frame, or where they lie in an open file. */
+/* The bytes of a frame, or where they lie in an open file; and the checksum at its end, -1 where it is not known. */
 typedef struct {
     const uint8_t *bytes;
-    int64_t offset, size;
+    int64_t offset, size, check;
 } Frame;
 
 static const uint8_t *read_frame(Context *context, int descriptor, const Frame *frame)
@@ -97,6 +97,11 @@ static const uint8_t *read_frame(Context *context, int descriptor, const Frame *
 #endif
 }
 
+static uint32_t number_at(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
 /* Decompress one frame that must have a checksum and exactly `size` bytes, with nothing after it. */
 static int unfold(Context *context, int descriptor, const Frame *frame, uint8_t *out, size_t size)
 {
@@ -106,8 +111,9 @@ static int unfold(Context *context, int descriptor, const Frame *frame, uint8_t 
     const uint8_t *from = frame->bytes ? frame->bytes : read_frame(context, descriptor, frame);
     if (!from)
         return 0;
-    uint32_t magic = (uint32_t)from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 | (uint32_t)from[3] << 24;
-    return magic == MAGIC && (from[4] & CHECKSUM_FLAG) && zstd.content(from, length) == size &&
+    if (frame->check >= 0 && number_at(from + length - 4) != (uint64_t)frame->check)
+        return 0;
+    return number_at(from) == MAGIC && (from[4] & CHECKSUM_FLAG) && zstd.content(from, length) == size &&
            zstd.extent(from, length) == length && zstd.decompress(context->decompressor, out, size, from, length) == size;
 }
 

@@ -117,7 +117,7 @@ static void release_frames(Frames *all)
     PyMem_Free(all->frames);
 }
 
-/* Take a list of bytes or, of an open file, of (offset, size); return 0 with an error set where it is none. */
+/* Take a list of bytes or, of an open file, of (offset, size, check); return 0 with an error set where it is none. */
 static int get_frames(PyObject *list, int is_file, Frames *all)
 {
     *all = (Frames){.count = PyList_Size(list)};
@@ -131,11 +131,11 @@ static int get_frames(PyObject *list, int is_file, Frames *all)
         PyObject *item = PyList_GetItem(list, k);
         Frame *frame = &all->frames[k];
         if (is_file) {
-            long long offset = -1, size = -1;
-            is_sound = PyArg_ParseTuple(item, "LL", &offset, &size);
-            *frame = (Frame){NULL, offset, size};
+            long long offset = -1, size = -1, check = -1;
+            is_sound = PyArg_ParseTuple(item, "LLL", &offset, &size, &check);
+            *frame = (Frame){NULL, offset, size, check};
         } else if ((is_sound = !PyObject_GetBuffer(item, &all->views[k], PyBUF_SIMPLE))) {
-            *frame = (Frame){all->views[k].buf, 0, all->views[k].len};
+            *frame = (Frame){all->views[k].buf, 0, all->views[k].len, -1};
             all->held++;
         }
     }

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 Buffer = npt.NDArray[Any]
 Frame = bytes | memoryview
+Piece = tuple[int, int, int]
 Job = tuple[bytes, int, bytes, Buffer, Buffer | None]
 
 _FUNCTIONS = ("ZSTD_createDCtx", "ZSTD_decompressDCtx", "ZSTD_getFrameContentSize", "ZSTD_findFrameCompressedSize")
@@ -30,7 +31,7 @@ class PageKernels(Protocol):
     def use_zstd(self, create: int, decompress: int, content: int, extent: int) -> None:
         """Take the addresses of :data:`_FUNCTIONS`."""
 
-    def decode(self, spec: bytes, frames: list[Frame] | list[tuple[int, int]], out: Buffer, descriptor: int) -> bool:
+    def decode(self, spec: bytes, frames: list[Frame] | list[Piece], out: Buffer, descriptor: int) -> bool:
         """Fill `out` with the values of a whole chunk.
 
         Parameters
@@ -38,7 +39,8 @@ class PageKernels(Protocol):
         spec
             How it is encoded.
         frames
-            That of its table, if it has one, and those of its pages: their bytes, or (offset, size) in an open file.
+            That of its table, if it has one, and those of its pages: their bytes, which the caller has compared with
+            their checksums; or (offset, size, checksum or -1) in an open file.
         out
             Contiguous array.
         descriptor
@@ -50,7 +52,7 @@ class PageKernels(Protocol):
             Whether every frame is whole and every code means a value; else `out` holds anything.
         """
 
-    def points(self, jobs: list[Job], frames: list[Frame] | list[tuple[int, int]], descriptor: int) -> int:
+    def points(self, jobs: list[Job], frames: list[Frame] | list[Piece], descriptor: int) -> int:
         """Fill in the values at some rows of many chunks.
 
         Parameters
@@ -60,7 +62,7 @@ class PageKernels(Protocol):
             and after that of the table; row in the page; place to fill), what is filled with values, and what is
             filled with the sums of the codes before each row in its page (int64), if they are wanted.
         frames
-            Of all chunks, one after the other: their bytes, or (offset, size) in an open file.
+            Of all chunks, one after the other, as in :meth:`decode`.
         descriptor
             The open file; -1 for bytes.
 

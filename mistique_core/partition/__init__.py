@@ -2,7 +2,14 @@
 
 from mistique_core.partition.encoding import Codec, EncodedChunk, decode_chunk, encode_chunk, encode_delta
 from mistique_core.partition.hdf5 import FORMAT_VERSION, PartitionBuilder, build_partition, read_columns, scan_partition
-from mistique_core.partition.location import ChunkLocation, decode_location, pack_extents, unpack_extents
+from mistique_core.partition.location import (
+    ChunkLocation,
+    check_frames,
+    decode_location,
+    pack_extents,
+    unpack_extents,
+    unpack_pages,
+)
 from mistique_core.partition.transform import Transform
 from mistique_core.partition.zone import Zone, may_match, zone_of
 
@@ -15,6 +22,7 @@ __all__ = [
     "Transform",
     "Zone",
     "build_partition",
+    "check_frames",
     "decode_chunk",
     "decode_location",
     "encode_chunk",
@@ -24,5 +32,6 @@ __all__ = [
     "read_columns",
     "scan_partition",
     "unpack_extents",
+    "unpack_pages",
     "zone_of",
 ]

@@ -19,6 +19,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import h5py
@@ -29,7 +30,7 @@ import zstandard
 from mistique_core.errors import CorruptPartitionError
 from mistique_core.partition.claims import check_array, check_codes, most_array_bytes
 from mistique_core.partition.encoding import PAGES, Codec, EncodedChunk
-from mistique_core.partition.location import ChunkLocation, Extent
+from mistique_core.partition.location import ChunkLocation, Extent, check_of
 from mistique_core.partition.pages import decompress_page
 from mistique_core.partition.transform import PACKED_WHOLE, Transform, table_dtype
 
@@ -137,7 +138,9 @@ class _Datasets:
             shape = f',"shape":{list(chunk.shape)}' if stored_shape != chunk.shape else ""
             document = f'{{"dtype":"{chunk.dtype}"{shape},"transform":{transform.to_json()}}}'
             self._write_attribute(dataset, document.encode())
-        return ChunkLocation(chunk.address, chunk.dtype, chunk.shape, PAGES, chunk.codec, tuple(extents))
+        frames = chunk.pages if chunk.table is None else (chunk.table, *chunk.pages)
+        checks = tuple(map(check_of, frames))
+        return ChunkLocation(chunk.address, chunk.dtype, chunk.shape, PAGES, chunk.codec, tuple(extents), checks)
 
     def _create(
         self, name: bytes, dtype: str, shape: tuple[int, ...], page_shape: tuple[int, ...]
@@ -213,7 +216,15 @@ def scan_partition(data: bytes) -> Iterator[ChunkLocation]:
             ends = max(map(sum, location.extents), default=0)
             if len(location.address) != _ADDRESS_BYTES or ends > len(data):
                 raise _unreadable(f"chunk {name[:12]!r} lies outside of the file or has no address")
-            yield location
+            yield _with_checks(location, data)
+
+
+def _with_checks(location: ChunkLocation, data: bytes) -> ChunkLocation:
+    """Return a location with the checksums that its frames have in the file."""
+    if location.encoding != PAGES:
+        return location
+    checks = tuple(check_of(data[offset : offset + size]) for offset, size in location.extents)
+    return replace(location, checks=checks)
 
 
 def read_columns(data: bytes) -> list[dict[str, Any]]:

@@ -6,9 +6,10 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, islice
+from itertools import accumulate, chain, islice
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from mistique_core.errors import CorruptPartitionError, InvalidInputError
@@ -16,8 +17,11 @@ from mistique_core.partition.encoding import PAGES, Codec, decode_chunk
 from mistique_core.partition.page_spec import page_spec
 from mistique_core.partition.transform import UNSIGNED, table_dtype
 
-_SIZES_ONLY = b"\x00"
-_WITH_GAPS = b"\x01"
+CHECK_BYTES = 4
+"""Bytes of the checksum at the end of a frame."""
+_GAPS, _CHECKS = 1, 2
+"""What a list of pages holds beside their sizes: bits of its first byte."""
+_WIDTHS = {0: 1, _GAPS: 2, _CHECKS: 2, _GAPS | _CHECKS: 3}
 _LIMIT = 1 << 32
 _INTEGERS = {f"{order}{kind}{size}" for order, size in (("|", 1), ("<", 2), ("<", 4), ("<", 8)) for kind in "iu"}
 _FLOATS = {"<f2", "<f4", "<f8"}
@@ -44,6 +48,9 @@ class ChunkLocation:
     extents
         (first byte, number of bytes) of each frame: the table of a dictionary, then the pages; of
         version 1 a single one; none for an empty array.
+    checks
+        The checksum at the end of each frame, as an unsigned number, so that no other frame is taken for it. Empty
+        where nobody has noted them, as earlier releases did not.
     """
 
     address: bytes
@@ -52,6 +59,7 @@ class ChunkLocation:
     encoding: str
     codec: Codec | None
     extents: tuple[Extent, ...]
+    checks: tuple[int, ...] = ()
 
     @property
     def offset(self) -> int:
@@ -126,8 +134,39 @@ def decode_location(location: ChunkLocation, data: bytes | memoryview, start: in
     return decode_chunk(frames, location.encoding, location.codec, location.dtype, location.shape)
 
 
-def pack_extents(extents: Sequence[Extent]) -> bytes:
+def check_of(frame: bytes | memoryview) -> int:
+    """Return the checksum at the end of a frame, as an unsigned number."""
+    return int.from_bytes(frame[-CHECK_BYTES:], "little")
+
+
+def check_frames(frames: Sequence[bytes | memoryview], checks: Sequence[int]) -> None:
+    """Refuse frames that are not those which were written there, however whole they are.
+
+    Parameters
+    ----------
+    frames
+        As they were read.
+    checks
+        Their :attr:`ChunkLocation.checks`; none where nobody has noted them.
+
+    Raises
+    ------
+    CorruptPartitionError
+        If one is another.
+    """
+    if checks and [check_of(frame) for frame in frames] != list(checks):
+        raise CorruptPartitionError("a page is not the one that was written there; run 'mistique check'")
+
+
+def pack_extents(extents: Sequence[Extent], checks: Sequence[int] = ()) -> bytes:
     """Return extents in ascending order as one value; the first byte of the first one is not part of it.
+
+    Parameters
+    ----------
+    extents
+        (first byte, number of bytes) of each frame.
+    checks
+        The checksum at the end of each, or nothing.
 
     Raises
     ------
@@ -135,22 +174,25 @@ def pack_extents(extents: Sequence[Extent]) -> bytes:
         If they overlap, are not in ascending order, or one is longer or farther from the next than 4 GiB.
     """
     end = extents[0][0] if extents else 0
-    numbers: list[int] = []
+    gaps: list[int] = []
+    sizes: list[int] = []
     for offset, size in extents:
-        numbers += (offset - end, size)
+        gaps.append(offset - end)
+        sizes.append(size)
         end = offset + size
-    if numbers and not (min(numbers) >= 0 and max(numbers) < _LIMIT):
+    if extents and not (min(gaps) >= 0 and min(sizes) >= 0 and max(gaps) < _LIMIT and max(sizes) < _LIMIT):
         raise InvalidInputError(
             f"pages at {list(map(list, extents[:3]))} are not in ascending order within 4 GiB; write each after the "
             "other"
         )
-    if not any(numbers[::2]):
-        return _SIZES_ONLY + struct.pack(f"<{len(extents)}I", *numbers[1::2])
-    return _WITH_GAPS + struct.pack(f"<{len(numbers)}I", *numbers)
+    parts = [*([gaps] if any(gaps) else []), sizes, *([checks] if checks else [])]
+    kind = (_GAPS if any(gaps) else 0) | (_CHECKS if checks else 0)
+    numbers = [number for each in zip(*parts, strict=True) for number in each]
+    return bytes([kind]) + struct.pack(f"<{len(numbers)}I", *numbers)
 
 
-def unpack_extents(packed: bytes, offset: int) -> tuple[Extent, ...]:
-    """Return the extents that :func:`pack_extents` was given.
+def unpack_pages(packed: bytes, offset: int) -> tuple[tuple[Extent, ...], tuple[int, ...]]:
+    """Return the extents and checksums that :func:`pack_extents` was given.
 
     Parameters
     ----------
@@ -164,11 +206,22 @@ def unpack_extents(packed: bytes, offset: int) -> tuple[Extent, ...]:
     CorruptPartitionError
         If the value is not such a list.
     """
-    kind, count = packed[:1], (len(packed) - 1) // 4
-    if kind not in (_SIZES_ONLY, _WITH_GAPS) or (len(packed) - 1) % (4 if kind == _SIZES_ONLY else 8):
+    kind = packed[0] if packed else -1
+    width = _WIDTHS.get(kind, 0)
+    if not width or (len(packed) - 1) % (4 * width):
         raise CorruptPartitionError(f"a list of pages of {len(packed)} bytes cannot be read; run 'mistique check'")
-    numbers = struct.unpack_from(f"<{count}I", packed, 1)  # for a few pages faster than NumPy
-    if kind == _SIZES_ONLY:
-        return tuple(zip(accumulate(numbers[:-1], initial=offset), numbers, strict=True)) if numbers else ()
+    numbers = struct.unpack_from(f"<{(len(packed) - 1) // 4}I", packed, 1)  # for a few pages faster than NumPy
+    checks = numbers[width - 1 :: width] if kind & _CHECKS else ()
+    if not kind & _GAPS:
+        sizes = numbers[::width]
+        return tuple(zip(accumulate(sizes[:-1], initial=offset), sizes, strict=True)) if sizes else (), checks
+    sizes = numbers[1::width]
+    if kind & _CHECKS:
+        numbers = tuple(chain.from_iterable(zip(numbers[::width], sizes, strict=True)))
     ends = accumulate(numbers, initial=offset)
-    return tuple(zip(islice(ends, 1, None, 2), numbers[1::2], strict=False))
+    return tuple(zip(islice(ends, 1, None, 2), sizes, strict=False)), checks
+
+
+def unpack_extents(packed: bytes, offset: int) -> tuple[Extent, ...]:
+    """Return the extents of :func:`unpack_pages` alone; parameters and errors as there."""
+    return unpack_pages(packed, offset)[0]

@@ -16,7 +16,7 @@ from mistique_core.catalogue.chunks import StoredChunk
 from mistique_core.dedup import bytes_hash, chunk_hash
 from mistique_core.engine import chunk_reader, native_chunk, point_reader
 from mistique_core.engine.chunk_reader import ChunkReader, ChunkRequest, ReadTally
-from mistique_core.engine.native_chunk import decode_natively
+from mistique_core.engine.native_chunk import decode_natively, pieces
 from mistique_core.engine.point_reader import Point, read_points
 from mistique_core.errors import CorruptPartitionError
 from mistique_core.native import page_kernels
@@ -67,7 +67,7 @@ def every_way(backend: LocalBackend, chunk: StoredChunk) -> list[np.ndarray | No
     with backend.opened(chunk.partition) as descriptor:
         return [
             decode_natively(location, frames, None, None),
-            decode_natively(location, list(location.extents), None, None, descriptor),
+            decode_natively(location, pieces(location.extents, location.checks), None, None, descriptor),
             decode_natively(location, frames, out, None),
         ]
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mistique_core.errors import CorruptPartitionError, InvalidInputError
-from mistique_core.partition import pack_extents, unpack_extents
+from mistique_core.partition import check_frames, pack_extents, unpack_extents, unpack_pages
 
 NUMBERS = st.integers(0, 300) | st.integers(0, 2**32 - 1)
 SIZES = st.integers(1, 300) | st.integers(1, 2**32 - 1)
@@ -26,6 +26,29 @@ def test_round_trip(start: int, pieces: list[tuple[int, int]]) -> None:
     """Any gaps and sizes below 4 GiB, none at all included."""
     extents = lay_out(start, pieces)
     assert unpack_extents(pack_extents(extents), start) == extents
+
+
+CHECKS = st.integers(0, 2**32 - 1)
+
+
+@given(st.integers(0, 2**48), st.lists(st.tuples(NUMBERS, SIZES, CHECKS), max_size=40), st.booleans())
+def test_round_trip_with_checksums(start: int, pieces: list[tuple[int, int, int]], with_gaps: bool) -> None:
+    """The checksum of each page comes back beside its extent."""
+    extents = lay_out(start, [(gap if with_gaps else 0, size) for gap, size, _ in pieces])
+    checks = tuple(check for _, _, check in pieces)
+    packed = pack_extents(extents, checks)
+    assert unpack_pages(packed, start) == (extents, checks)
+    assert unpack_extents(packed, start) == extents
+    assert len(packed) <= 1 + 12 * len(pieces)
+
+
+def test_another_frame_is_refused() -> None:
+    """However whole it is; where no checksums are known, nothing is refused."""
+    frames = [b"abcd\x01\x00\x00\x00", b"abcd\x02\x00\x00\x80"]
+    check_frames(frames, (1, 0x80000002))
+    check_frames(frames, ())
+    with pytest.raises(CorruptPartitionError, match="not the one that was written there"):
+        check_frames(frames[::-1], (1, 0x80000002))
 
 
 @given(st.integers(0, 2**48), st.lists(SIZES, max_size=40))
@@ -57,9 +80,10 @@ def test_what_does_not_fit_is_refused(extents: list[tuple[int, int]]) -> None:
 @given(st.binary(max_size=60), st.integers(0, 2**40))
 def test_any_bytes_are_extents_or_refused(packed: bytes, offset: int) -> None:
     """What is read is a list that packs to the same extents."""
+    widths = {0: 4, 1: 8, 2: 8, 3: 12}
     try:
-        extents = unpack_extents(packed, offset)
+        extents, checks = unpack_pages(packed, offset)
     except CorruptPartitionError:
-        assert packed[:1] not in (b"\x00", b"\x01") or (len(packed) - 1) % (4 if packed[0] == 0 else 8)
+        assert not packed or packed[0] not in widths or (len(packed) - 1) % widths[packed[0]]
         return
-    assert unpack_extents(pack_extents(extents), extents[0][0] if extents else offset) == extents
+    assert unpack_pages(pack_extents(extents, checks), extents[0][0] if extents else offset) == (extents, checks)
