@@ -3,11 +3,13 @@
 import errno
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from mistique_core.engine import chunk_reader, native_chunk, point_reader
 from mistique_core.errors import MistiqueError, StorageError
 from mistique_core.testing.faults import FaultyBackend
 from tests.faults.injection import (
@@ -48,9 +50,13 @@ def broken_disk(k: int, folder: Path) -> AbstractContextManager[Callable[[], str
     return with_points(points, system_calls(points, folder, after=True))
 
 
-def unreadable_disk(k: int, folder: Path) -> AbstractContextManager[Callable[[], str | None]]:
+@contextmanager
+def unreadable_disk(k: int, folder: Path) -> Iterator[Callable[[], str | None]]:
     points = Points(k, system_error(errno.EIO))
-    return with_points(points, system_calls(points, folder, LOOKS))
+    with ExitStack() as patched:
+        for module in (chunk_reader, native_chunk, point_reader):  # compiled code reads files by calls of its own
+            patched.enter_context(patch.object(module, "page_kernels", None))
+        yield patched.enter_context(with_points(points, system_calls(points, folder, LOOKS)))
 
 
 def short_write(k: int, _folder: Path) -> AbstractContextManager[Callable[[], str | None]]:
