@@ -95,7 +95,13 @@ class UnitBounds:
             point = np.moveaxis(query[..., places], -1, 0)
             for rows, fitted, block in self._blocks(version):
                 centres = self._centres(fitted, block, columns[places[0]].max_abs_error, units)
-                total.add(rows, centres.values, centres.radius, point)
+                products = None
+                if fitted is not None and list(units) == list(range(fitted.units)):
+                    working = np.float64 if centres.values.dtype == np.float64 else np.float32
+                    with np.errstate(over="ignore", invalid="ignore"):
+                        others = np.subtract(point[:, None], centres.values, dtype=working)
+                    products = fitted.error_products(block.parts, block.rows, others)
+                total.add(rows, centres.values, centres.radius, point, centres.least, products)
         return total.bounds()
 
     def _blocks(self, version: VersionKey) -> Iterator[tuple[slice, FittedQuantizer | None, UnitBlock]]:
@@ -120,11 +126,11 @@ class UnitBounds:
         self, fitted: FittedQuantizer | None, block: UnitBlock, max_abs_error: float, units: Sequence[int]
     ) -> Centres:
         if fitted is None:
-            return Centres(block.parts[VALUES][list(units)], np.zeros(block.rows))
+            return Centres(block.parts[VALUES][list(units)], np.zeros(block.rows), np.zeros(block.rows))
         whole = fitted.centres(block.parts, block.rows, max_abs_error)
         if list(units) == list(range(fitted.units)):
             return whole
         # A norm over all units of the group bounds that over some, but may be far too large for few.
         values = whole.values[list(units)]
         own = row_reach(values, fitted.bounds(block.parts, block.rows, max_abs_error, units))
-        return Centres(values, np.minimum(whole.radius, own))
+        return Centres(values, np.minimum(whole.radius, own), np.zeros(block.rows))

@@ -12,12 +12,19 @@ import numpy.typing as npt
 
 from mistique_core.errors import CorruptPartitionError, InvalidInputError
 from mistique_core.quantizers.arguments import is_finite, number_text, parse_number
+from mistique_core.quantizers.error_sketch import (
+    NUMBERS,
+    ErrorSketch,
+    Products,
+    checked_exponents,
+    sketched_waves,
+)
 from mistique_core.quantizers.half import narrow, widen
-from mistique_core.quantizers.margins import RADIUS
+from mistique_core.quantizers.margins import RADIUS, SKETCH
 from mistique_core.quantizers.quantizer import Bounds, Encoded, FittedQuantizer, Quantizer
 from mistique_core.quantizers.rounding import significant_bits
 from mistique_core.quantizers.row_norms import RowNorms
-from mistique_core.quantizers.sampling import every_nth
+from mistique_core.quantizers.sampling import every_nth, every_nth_row
 from mistique_core.quantizers.stored import frozen, part, table
 from mistique_core.quantizers.tiles import TILE_VALUES, by_unit, tiles
 from mistique_core.quantizers.value_layout import ValueLayout
@@ -25,6 +32,8 @@ from mistique_core.quantizers.value_layout import ValueLayout
 LARGEST_CODE = 127
 ESCAPED = -128
 _CODE_BITS = 7
+_SKETCH_VALUES, _SKETCH_ROWS = 1 << 18, 32
+"""To so many values, and at least so many rows, the weights of a sketch are fitted."""
 _STEP_RANGES = {  # of each dtype: steps whose multiples and reciprocal are neither too large nor too small for it
     "float16": (2.0**-21, 2.0**9),
     "float32": (2.0**-100, 2.0**100),
@@ -74,7 +83,11 @@ class Bounded(Quantizer):
         spread = _standard_deviations(every_nth(sample, least_per_unit=1024))
         with np.errstate(over="ignore", under="ignore"):
             targets = spread * self.deviations
-        return FittedBounded(self, layout, _steps(targets, layout.dtype))
+        found = FittedBounded(self, layout, _steps(targets, layout.dtype))
+        if sketched_waves(layout) is None:
+            return found
+        some = every_nth_row(sample, max(_SKETCH_VALUES, _SKETCH_ROWS * layout.units * layout.map_values))
+        return found.sketched(np.ascontiguousarray(some))
 
 
 def _standard_deviations(sample: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -129,7 +142,8 @@ class FittedBounded(FittedQuantizer):
     Part ``codes`` is int8 in the shape of the values; part ``exact`` holds, in C order, the values whose code
     is -128. The error of a value is at most half a step plus 2**-16 of a step (2**-45 for float64), which
     pays for the rounding of the quotient; steps are shortened by as much, so that it also is at most half of
-    `deviations` standard deviations. Margin ``radius``: see :class:`~mistique_core.quantizers.row_norms.RowNorms`.
+    `deviations` standard deviations. Margins: ``radius``, see :class:`~mistique_core.quantizers.row_norms.RowNorms`,
+    and of wide groups of maps ``sketch``, see :class:`~mistique_core.quantizers.error_sketch.ErrorSketch`.
 
     Parameters
     ----------
@@ -139,13 +153,34 @@ class FittedBounded(FittedQuantizer):
         Layout of the values.
     steps
         Shape ``(units,)``, float64 for float64 values, else float32; 0.0 for units that are kept exactly.
+    exponents
+        Weights of a sketch, see there; ``None`` where there is none, as of narrow groups and in older stores.
     """
 
     scheme: Bounded
 
-    def __init__(self, scheme: Bounded, layout: ValueLayout, steps: npt.NDArray[Any]) -> None:
+    def __init__(
+        self,
+        scheme: Bounded,
+        layout: ValueLayout,
+        steps: npt.NDArray[Any],
+        exponents: npt.NDArray[np.int8] | None = None,
+    ) -> None:
         super().__init__(scheme, layout)
         self._steps = frozen(steps)
+        self._sketch = None if exponents is None else ErrorSketch(layout, self._steps, frozen(exponents))
+
+    def sketched(self, sample: npt.NDArray[Any]) -> FittedBounded:
+        """Return the same with a sketch that is fitted to a sample, if it gives any."""
+        block = by_unit(sample)
+        errors = np.empty(block.shape, self._steps.dtype)
+        codes, _ = self._codes(block, None, errors)
+        found = ErrorSketch.fit(self.layout, self._steps, codes, errors)
+        return self if found is None else FittedBounded(self.scheme, self.layout, self._steps, found.exponents)
+
+    def without_sketch(self) -> FittedBounded:
+        """Return the same without a sketch."""
+        return FittedBounded(self.scheme, self.layout, self._steps)
 
     @classmethod
     def load(
@@ -163,24 +198,43 @@ class FittedBounded(FittedQuantizer):
         ordinary = (steps >= low) & (steps <= high)
         if not (ordinary | (steps == 0)).all() or (_shorten(steps[ordinary], layout.dtype) != steps[ordinary]).any():
             raise CorruptPartitionError("stored steps are none that were fitted; run 'mistique check'")
-        return cls(scheme, layout, steps)
+        if not config.get("sketch"):
+            return cls(scheme, layout, steps)
+        return cls(scheme, layout, steps, checked_exponents(layout, table(tables, "weights", np.dtype(np.int8))))
 
     def parameters(self) -> dict[str, Any]:
-        """Return name and length of a step."""
-        return {"name": "bounded", "deviations": self.scheme.deviations}
+        """Return name and length of a step, and whether there is a sketch."""
+        named = {"name": "bounded", "deviations": self.scheme.deviations}
+        return named if self._sketch is None else {**named, "sketch": 1}
 
     def tables(self) -> dict[str, npt.NDArray[Any]]:
-        """Return ``steps``."""
-        return {"steps": self._steps}
+        """Return ``steps``, and ``weights`` if there is a sketch."""
+        return {"steps": self._steps} | ({} if self._sketch is None else {"weights": self._sketch.exponents})
 
     def encode(self, values: npt.NDArray[Any]) -> Encoded:
         """Round each value to the nearest code; see the class."""
         block = self.layout.check(values, self.scheme.text())
         by_units = by_unit(block)
+        norms = RowNorms.of(self.layout, block.shape[1], self._steps.dtype)
+        errors = None if self._sketch is None or norms is None else np.empty(by_units.shape, self._steps.dtype)
+        codes, escaped = self._codes(by_units, norms, errors)
+        exact = [by_units[unit][codes[unit] == ESCAPED] for unit in np.flatnonzero(escaped)]
+        parts = {
+            "codes": codes.reshape(block.shape),
+            "exact": np.concatenate(exact) if exact else np.empty(0, self.dtype),
+        }
+        margins = {} if norms is None else {RADIUS: norms.radius()}
+        if self._sketch is not None and errors is not None:
+            margins[SKETCH] = self._sketch.encode(codes, errors)
+        return Encoded(parts, self._bound() if block.size else 0.0, margins)
+
+    def _codes(
+        self, by_units: npt.NDArray[Any], norms: RowNorms | None, kept: npt.NDArray[Any] | None
+    ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
+        """Return codes, and which units have escaped ones; add the errors to `norms`, and put them into `kept`."""
         codes = np.empty(by_units.shape, np.int8)
         escaped = np.zeros(self.units, np.bool_)
         quotients = np.empty(TILE_VALUES, self._steps.dtype)
-        norms = RowNorms.of(self.layout, block.shape[1], self._steps.dtype)
         with np.errstate(divide="ignore", over="ignore", under="ignore", invalid="ignore"):
             inverse = np.where(self._steps > 0, 1 / self._steps, np.nan).astype(self._steps.dtype)[:, None]
             for units, positions, tile in tiles(by_units):
@@ -190,19 +244,17 @@ class FittedBounded(FittedQuantizer):
                 if not (quotient.max() <= LARGEST_CODE and quotient.min() >= -LARGEST_CODE):
                     escaped[units] |= _escape(quotient, numbers)
                 np.copyto(codes[units, positions], quotient, casting="unsafe")
+                if norms is None and kept is None:
+                    continue
+                products = np.multiply(quotient, self._steps[units, None], out=quotient)
+                errors = np.subtract(numbers, products, out=products)
+                if escaped[units].any():
+                    np.copyto(errors, 0, where=codes[units, positions] == ESCAPED)
+                if kept is not None:
+                    np.copyto(kept[units, positions], errors)
                 if norms is not None:
-                    products = np.multiply(quotient, self._steps[units, None], out=quotient)
-                    errors = np.subtract(numbers, products, out=products)
-                    if escaped[units].any():
-                        np.copyto(errors, 0, where=codes[units, positions] == ESCAPED)
                     norms.add(positions, errors)
-        exact = [by_units[unit][codes[unit] == ESCAPED] for unit in np.flatnonzero(escaped)]
-        parts = {
-            "codes": codes.reshape(block.shape),
-            "exact": np.concatenate(exact) if exact else np.empty(0, self.dtype),
-        }
-        margins = {} if norms is None else {RADIUS: norms.radius()}
-        return Encoded(parts, self._bound() if block.size else 0.0, margins)
+        return codes, escaped
 
     def _bound(self) -> float:
         longest = float(self._steps.max(initial=0.0))
@@ -226,6 +278,15 @@ class FittedBounded(FittedQuantizer):
         with np.errstate(over="ignore", under="ignore"):
             low, high = np.nextafter(values - errors, -math.inf), np.nextafter(values + errors, math.inf)
         return Bounds(np.where(coded, low, values), np.where(coded, high, values))
+
+    def error_products(
+        self, parts: dict[str, npt.NDArray[Any]], rows: int, others: npt.NDArray[Any]
+    ) -> Products | None:
+        """Return what the sketch says of products, if there is one."""
+        if self._sketch is None or SKETCH not in parts:
+            return None
+        codes = part(parts, "codes", np.dtype(np.int8), self.layout.shape(rows))
+        return self._sketch.products(codes, others, part(parts, SKETCH, np.dtype(np.float16), (NUMBERS, rows)))
 
     def decode(self, parts: dict[str, npt.NDArray[Any]], rows: int) -> npt.NDArray[Any]:
         """Multiply codes by steps, and put the exact values back."""

@@ -6,4 +6,6 @@ RADIUS = "radius"
 """Of each row, how far decoding moves it; see :mod:`mistique_core.quantizers.row_norms`."""
 TAILS = "tails"
 """Of values in open bins, what they roughly are; see :class:`mistique_core.quantizers.kbit.FittedKBit`."""
-MARGIN_PARTS = frozenset({RADIUS, TAILS})
+SKETCH = "sketch"
+"""Of each wide row, numbers that bound products with its errors; see :mod:`mistique_core.quantizers.error_sketch`."""
+MARGIN_PARTS = frozenset({RADIUS, TAILS, SKETCH})

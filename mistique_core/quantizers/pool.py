@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mistique_core.errors import CorruptPartitionError, InvalidInputError, did_you_mean
 from mistique_core.quantizers.arguments import is_integer, parse_integer
+from mistique_core.quantizers.bounded import FittedBounded
 from mistique_core.quantizers.pooling import pool_maps, pooled_shape
 from mistique_core.quantizers.quantizer import Bounds, Encoded, FittedQuantizer, Quantizer
 from mistique_core.quantizers.sampling import every_nth_row
@@ -81,7 +82,9 @@ class Pool(Quantizer):
             return FittedPool(self, layout, None)
         seen = every_nth_row(layout.check(sample, self.text()))
         pooled, _ = pool_maps(seen, self.sigma, average=self.how == "avg")
-        return FittedPool(self, layout, self.then.fit(pooled))
+        then = self.then.fit(pooled)
+        # Of pooled maps no distances are bounded, so that nothing would ask for a sketch.
+        return FittedPool(self, layout, then.without_sketch() if isinstance(then, FittedBounded) else then)
 
 
 class FittedPool(FittedQuantizer):

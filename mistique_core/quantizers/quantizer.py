@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from mistique_core.quantizers.error_sketch import Products
 from mistique_core.quantizers.margins import RADIUS
-from mistique_core.quantizers.row_norms import largest_norms
+from mistique_core.quantizers.row_norms import largest_norms, least_norms
 from mistique_core.quantizers.stored import part
 from mistique_core.quantizers.value_layout import ValueLayout
 
@@ -69,10 +70,13 @@ class Centres(NamedTuple):
     radius
         float64 (rows,): the Euclidean norm of the difference from the logged values of the row, in all units, is at
         most this. Values that are not finite are the logged ones.
+    least
+        float64 (rows,): the norm is at least this.
     """
 
     values: npt.NDArray[Any]
     radius: npt.NDArray[np.float64]
+    least: npt.NDArray[np.float64]
 
 
 class Quantizer(ABC):
@@ -197,8 +201,29 @@ class FittedQuantizer(ABC):
         """Return points near the rows of a block, and how near; the parameters are those of :meth:`bounds`."""
         values = self.near_values(parts, rows)
         if RADIUS in parts:
-            return Centres(values, largest_norms(part(parts, RADIUS, np.dtype(np.uint16), (rows,))))
-        return Centres(values, row_reach(values, self.bounds(parts, rows, max_abs_error)))
+            halves = part(parts, RADIUS, np.dtype(np.uint16), (rows,))
+            return Centres(values, largest_norms(halves), least_norms(halves, self.layout))
+        return Centres(values, row_reach(values, self.bounds(parts, rows, max_abs_error)), np.zeros(rows))
+
+    def error_products(
+        self, parts: dict[str, npt.NDArray[Any]], rows: int, others: npt.NDArray[Any]
+    ) -> Products | None:
+        """Return between what the product of the errors of each row with another row lies.
+
+        Parameters
+        ----------
+        parts, rows
+            As for :meth:`bounds`.
+        others
+            Of each row what to multiply its errors (logged less decoded values) with, shape
+            ``(units, rows, *decoded_map_shape)``, float64 for float64 values, else float32.
+
+        Returns
+        -------
+        Products or None
+            ``None`` where nothing is stored that says more than the norm of the errors.
+        """
+        return None
 
     def near_values(self, parts: dict[str, npt.NDArray[Any]], rows: int) -> npt.NDArray[Any]:
         """Return the values that the margin ``radius`` counts from: the decoded ones, or better ones from margins."""

@@ -79,3 +79,14 @@ class RowNorms:
 def largest_norms(halves: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Return the norms that :meth:`RowNorms.radius` stored, float64, none smaller than the true one."""
     return ends_of(halves, np.dtype(np.float32))[1].astype(np.float64)
+
+
+def least_norms(halves: npt.NDArray[Any], layout: ValueLayout) -> npt.NDArray[np.float64]:
+    """Return norms of rows of a layout like :func:`largest_norms`, none larger than the true one."""
+    dtype = np.finfo(np.float64 if layout.dtype == np.float64 else np.float32)
+    low = ends_of(halves, np.dtype(np.float32))[0].astype(np.float64)
+    # Undone are the roundings up of the sums, and of the root, and what the sums themselves may be off.
+    relative = 2.0 * (layout.units + 8) * float(dtype.eps) + 2.0**-20
+    absolute = np.sqrt(2.0 * layout.units * layout.map_values * float(dtype.smallest_subnormal)) + 2.0**-149
+    finite = np.where(np.isfinite(low), low, 0.0)
+    return np.asarray(np.maximum(finite * max(1.0 - relative, 0.0) - absolute, 0.0))

@@ -10,9 +10,13 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from mistique_core import Mistique
+from mistique_core.catalogue.intermediates import columns_of, find_intermediate
 from mistique_core.catalogue.tables import column_chunk
+from mistique_core.engine.chunk_reader import ReadTally
+from mistique_core.engine.unit_bounds import UnitBounds
 from mistique_core.errors import InvalidInputError, RerunError
-from mistique_core.quantizers.margins import MARGIN_PARTS
+from mistique_core.model import IntermediateKey
+from mistique_core.quantizers.margins import MARGIN_PARTS, SKETCH
 from mistique_core.store import Ranking
 from tests.networks.architectures import cnn
 
@@ -160,6 +164,35 @@ def test_stores_without_margins_bound_by_codes_alone(
             with store.catalogue.write() as connection:
                 connection.execute(sa.delete(column_chunk).where(column_chunk.c.part.in_(MARGIN_PARTS)))
     assert rerun[0] < rerun[1]
+
+
+def test_stores_of_norms_without_sketches_answer_the_same(
+    network: Any, images: NDArray[np.float32], exact: dict[str, NDArray[np.float32]], tmp_path: Path
+) -> None:
+    """As those of an earlier release, whose bounds of distances were the norms of the errors alone."""
+    flat = exact["conv1"].reshape(ROWS, -1).astype(np.float64)
+    key = IntermediateKey.parse("p.m.conv1")
+    lows, rerun = [], []
+    with Mistique.open(tmp_path) as store:
+        log(store, network, images, "bounded(1)", layers=["conv1"])
+    for _ in range(2):
+        with Mistique.open(tmp_path) as store:
+            distances = np.sqrt(np.square(flat - flat[9]).sum(axis=1))
+            found = store.nearest(str(key), int(IDS[9]), 5, exact=True)
+            np.testing.assert_allclose(found.values, np.sort(distances)[1:6], rtol=1e-4)
+            rerun.append(found.rerun_rows)
+            with store.catalogue.write() as connection:
+                record = find_intermediate(connection, key)
+                bounds = UnitBounds(store.frame_reader, connection, ROWS, ReadTally())
+                low, high = bounds.of_distance(columns_of(connection, record.ref.id), exact["conv1"][9])
+                deleted = connection.execute(sa.delete(column_chunk).where(column_chunk.c.part == SKETCH))
+            assert (low <= distances + 1e-4).all()
+            assert (distances <= high + 1e-4).all()
+            lows.append(low)
+            assert bool(deleted.rowcount) == (len(lows) == 1)
+    assert rerun[0] <= rerun[1]
+    others = np.arange(ROWS) != 9
+    assert (lows[0][others] > lows[1][others]).mean() > 0.95
 
 
 def test_largest_values_of_maps_that_were_pooled_by_them(
