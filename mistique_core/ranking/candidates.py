@@ -16,7 +16,7 @@ import numpy.typing as npt
 from mistique_core.errors import RerunMismatchError
 
 Numbers = npt.NDArray[np.float64]
-_LEAST_BATCH, _MOST_BATCH = 16, 512
+_LEAST_BATCH, _MOST_BATCH = 8, 512
 
 
 class Refined(NamedTuple):
