@@ -76,6 +76,7 @@ class Committer:
         self._exact_dedup = config.exact_dedup
         self._block_rows = config.block_rows
         self._memo = ColumnMemo(_COLUMNS_KEPT if config.cache_bytes else 0)
+        self._ended: set[str] = set()
         self._texts = TextCache(min(config.cache_bytes, _TEXT_CACHE_BYTES))
 
     def outputs(self) -> OutputSet:
@@ -159,8 +160,12 @@ class Committer:
             return self._writer.write(connection, arrays, columns)
 
     def _announce(self, write_id: str) -> None:
+        ended = self._ended.copy()
         with self._catalogue.write() as connection:
+            for other in sorted(ended):
+                end_write(connection, other)
             begin_write(connection, write_id, platform.node(), os.getpid())
+        self._ended -= ended
 
     def _register(self, write_id: str, items: Sequence[Pending[Result]], written: WrittenChunks) -> list[Result]:
         with self._catalogue.write() as connection:
@@ -178,4 +183,5 @@ class Committer:
             with self._catalogue.write() as connection:
                 end_write(connection, write_id)
         except MistiqueError as error:
+            self._ended.add(write_id)  # recorded with the next write, as soon as the disk has room again
             log.warning("could not record that write %s ended: %s", write_id, error)

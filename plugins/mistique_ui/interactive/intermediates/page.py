@@ -154,7 +154,7 @@ def _column_card(subject: Subject, column: str, by: Any) -> Any:
 
 
 def _top_card(viewer: Viewer, subject: Subject) -> Any:
-    beside = None if subject.is_images else images_beside(viewer, subject)
+    beside = None if subject.is_images else images_beside(viewer, subject.record.model_version_id)
     units = dcc.Dropdown(
         id="intermediates-unit", options=list(subject.names[:5_000]), value=subject.names[0], clearable=False
     )
