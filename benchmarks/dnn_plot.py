@@ -21,8 +21,8 @@ LABELS = {
     "default": "default",
     "poolS": "pool(S)",
     "poolS_float16": "pool(S)\n+float16",
-    "poolS_bounded": "pool(S)+\nbounded(0.25)",
-    "poolS_bounded01": "pool(S)+\nbounded(0.1)",
+    "poolS_bounded": "pool(S)+\nbounded\n(0.25)",
+    "poolS_bounded01": "pool(S)+\nbounded\n(0.1)",
 }
 BARS = (
     ("one_mb", "one checkpoint", "#4c72b0"),
