@@ -27,6 +27,8 @@ def draw_examples(
     images: npt.NDArray[np.uint8],
     captions: Sequence[Sequence[str]],
     maps: npt.NDArray[Any] | None = None,
+    *,
+    asked: int = 0,
 ) -> go.Figure:
     """Return a figure of images side by side.
 
@@ -40,11 +42,13 @@ def draw_examples(
         Lines above each image; the first three are shown.
     maps
         (examples, height, width) activations, drawn below the images on one colour scale.
+    asked
+        How many of the images, the first ones, are no rows of the answer but what was asked for.
     """
     shown = len(images)
     sentence = result.sentence
-    if len(result.frame) > shown:
-        sentence = f"{sentence} The first {shown} of {len(result.frame):,} are shown."
+    if len(result.frame) > shown - asked:
+        sentence = f"{sentence} The first {shown - asked} of {len(result.frame):,} are shown."
     columns = min(max(shown, _FEWEST_COLUMNS), _MOST_COLUMNS)
     layers = 1 if maps is None else 2
     blocks = math.ceil(shown / columns)

@@ -26,7 +26,7 @@ def draw(result: DiagnosticResult) -> go.Figure:
     images = result.images(np.array([asked, *result.row_id[: MOST_IMAGES - 1]], dtype=np.int64))
     if images is not None and len(frame):
         own = [f"row {asked}, asked for", *(f"{name}: {number(value)}" for name, value in result.facts["row"].items())]
-        return draw_examples(result, images, [own, *captions_of(result)])
+        return draw_examples(result, images, [own, *captions_of(result)], asked=1)
     names = [str(row) for row in result.row_id]
     texts = row_texts(frame)
     figure = go.Figure()

@@ -109,6 +109,13 @@ def test_only_so_many_are_drawn_and_the_title_says_so(store: Mistique) -> None:
     assert "The first 24 of 28 are shown." in figure.layout.title.text.replace("<br>", " ")
 
 
+@pytest.mark.parametrize(("k", "note"), [(23, False), (24, True), (28, True)])
+def test_the_row_that_was_asked_for_is_no_neighbour(store: Mistique, k: int, note: bool) -> None:
+    figure = diagnostics.knn(store, "p.net.logits", int(IDS[0]), k=k).figure()
+    assert len(drawn(figure)) == 24
+    assert (f"The first 23 of {k} are shown." in figure.layout.title.text.replace("<br>", " ")) == note
+
+
 @pytest.mark.parametrize("key", ["p.masks_only.conv.1", "p.half.logits.1"])
 def test_without_images_of_all_rows_nothing_changes(store: Mistique, key: str) -> None:
     answer = diagnostics.topk(store, key, k=20)
