@@ -1,9 +1,7 @@
 """A few rows, read in one pass over all chunks, are bit for bit those of the arrays, whatever their transform."""
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,16 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mistique_core.catalogue.chunks import StoredChunk
-from mistique_core.dedup import bytes_hash, chunk_hash
+from mistique_core.dedup import chunk_hash
 from mistique_core.dedup.delta import apply_delta, base_zeros, make_delta
 from mistique_core.engine.chunk_reader import ChunkReader, ChunkRequest, ReadTally
 from mistique_core.engine.point_reader import MOST_POINTS, Point, has_points, has_sums, read_points
 from mistique_core.errors import CorruptPartitionError
-from mistique_core.partition import EncodedChunk, build_partition, encode_chunk, encode_delta
+from mistique_core.partition import encode_chunk, encode_delta
 from mistique_core.partition.encoding import _encode
 from mistique_core.partition.transform import Transform, Transformed, invert, plain
 from mistique_core.storage import LocalBackend
 from tests.unit.partition.chunk_values import columns
+from tests.unit.stored_chunks import empty_backend, store
 
 RANDOM = np.random.default_rng(4)
 ROWS = 20_000
@@ -31,18 +30,8 @@ UNSIGNED = ("|u1", "<u2", "<u4", "<u8")
 @pytest.fixture(scope="module")
 def backend() -> Iterator[LocalBackend]:
     """Return an empty folder's backend."""
-    with tempfile.TemporaryDirectory() as folder:
-        made = LocalBackend(Path(folder))
+    with empty_backend() as made:
         yield made
-        made.close()
-
-
-def store(backend: LocalBackend, chunks: list[EncodedChunk]) -> list[StoredChunk]:
-    """Write chunks into a partition."""
-    data, locations = build_partition(chunks)
-    name = f"{bytes_hash(data).hex()}.h5"
-    backend.put_if_absent(name, data)
-    return [StoredChunk(number, name, location) for number, location in enumerate(locations, 1)]
 
 
 def points(backend: LocalBackend, chunks: list[StoredChunk], rows: np.ndarray) -> list[np.ndarray]:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,12 +19,13 @@ from mistique_core.engine.native_chunk import decode_natively, pieces
 from mistique_core.engine.point_reader import Point, read_points
 from mistique_core.errors import CorruptPartitionError
 from mistique_core.native import page_kernels
-from mistique_core.partition import ChunkLocation, EncodedChunk, build_partition, decode_chunk, encode_chunk
+from mistique_core.partition import ChunkLocation, build_partition, decode_chunk, encode_chunk
 from mistique_core.partition.encoding import _encode
 from mistique_core.partition.page_spec import page_spec
 from mistique_core.partition.transform import Transform, Transformed
 from mistique_core.storage import LocalBackend
 from tests.unit.partition.chunk_values import columns
+from tests.unit.stored_chunks import empty_backend, store
 
 pytestmark = pytest.mark.skipif(page_kernels is None, reason="the reader of pages was not built (no C compiler)")
 
@@ -36,18 +36,8 @@ ROWS = 20_000
 @pytest.fixture(scope="module")
 def backend() -> Iterator[LocalBackend]:
     """Return an empty folder's backend."""
-    with tempfile.TemporaryDirectory() as folder:
-        made = LocalBackend(Path(folder))
+    with empty_backend() as made:
         yield made
-        made.close()
-
-
-def store(backend: LocalBackend, chunks: list[EncodedChunk]) -> list[StoredChunk]:
-    """Write chunks into a partition."""
-    data, locations = build_partition(chunks)
-    name = f"{bytes_hash(data).hex()}.h5"
-    backend.put_if_absent(name, data)
-    return [StoredChunk(number, name, location) for number, location in enumerate(locations, 1)]
 
 
 def frames_of(backend: LocalBackend, chunk: StoredChunk) -> list[bytes | memoryview]:

@@ -1,8 +1,6 @@
 """Some rows of stored chunks are those of the arrays, and cost less than all of them."""
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mistique_core.catalogue.chunks import StoredChunk
-from mistique_core.dedup import bytes_hash, chunk_hash
+from mistique_core.dedup import chunk_hash
 from mistique_core.dedup.delta import delta_scale, make_delta
 from mistique_core.engine.chunk_reader import ChunkReader, ChunkRequest, ReadTally
-from mistique_core.partition import EncodedChunk, build_partition, encode_chunk, encode_delta
+from mistique_core.partition import encode_chunk, encode_delta
 from mistique_core.storage import LocalBackend
 from tests.unit.partition.chunk_values import columns, tensors
+from tests.unit.stored_chunks import empty_backend, store
 
 RANDOM = np.random.default_rng(9)
 SIZES = (1, 64, 300, 8_193, 20_000, 70_000)
@@ -24,18 +23,8 @@ SIZES = (1, 64, 300, 8_193, 20_000, 70_000)
 @pytest.fixture(scope="module")
 def backend() -> Iterator[LocalBackend]:
     """Return an empty folder's backend."""
-    with tempfile.TemporaryDirectory() as folder:
-        made = LocalBackend(Path(folder))
+    with empty_backend() as made:
         yield made
-        made.close()
-
-
-def store(backend: LocalBackend, chunks: list[EncodedChunk]) -> list[StoredChunk]:
-    """Write chunks into a partition."""
-    data, locations = build_partition(chunks)
-    name = f"{bytes_hash(data).hex()}.h5"
-    backend.put_if_absent(name, data)
-    return [StoredChunk(number, name, location) for number, location in enumerate(locations, 1)]
 
 
 def assert_same_bits(back: np.ndarray, wanted: np.ndarray) -> None:
