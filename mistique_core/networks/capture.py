@@ -145,6 +145,7 @@ class Capture:
         self._inputs = inputs
         self._progress = progress
         self._recorder = LayerRecorder(store, run, request.weights, task_id)
+        self._network: Network | None = None  # compiled once for fitting and for the row blocks
         self.captured_blocks = 0
 
     @property
@@ -181,6 +182,7 @@ class Capture:
         state = CaptureState.from_bytes(opened.document)
         if (state.stored, state.starts) != (self._plan.stored, self._plan.starts):
             self._plan = self._plan_again(state.stored, state.starts)
+            self._network = None
         try:
             self._store_blocks(opened, state, self._open_starts(starts), self._numbers(opened, blocks))
             with self._store.catalogue.read() as connection:
@@ -223,8 +225,8 @@ class Capture:
     def _begin(self, starts: Mapping[str, StoredCopy]) -> OpenCapture:
         """Fit the schemes, show what the capture will take, and begin it."""
         began_at = time.time()
-        network = Network(self._request.graph, self._plan.calls, self._plan.stored)
-        state = self._fit(network, self._open_starts(starts), began_at)
+        self._network = Network(self._request.graph, self._plan.calls, self._plan.stored)
+        state = self._fit(self._network, self._open_starts(starts), began_at)
         with self._store.catalogue.write() as connection:
             return open_capture(connection, self._run.version_id, self._request.key, state.to_bytes())
 
@@ -301,7 +303,7 @@ class Capture:
     ) -> None:
         """Run the network over row blocks, and register them as partitions fill."""
         request = self._request
-        network = Network(request.graph, self._plan.calls, self._plan.stored)
+        network = self._network or Network(request.graph, self._plan.calls, self._plan.stored)
         rows_of = {block: min(request.batch_rows, request.rows - block * request.batch_rows) for block in numbers}
         total = sum(rows_of.values())
         row = sum(math.prod(state.shapes[name]) * codec.dtype.itemsize for name, codec in state.codecs.items())

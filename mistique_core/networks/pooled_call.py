@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -41,15 +42,11 @@ class GraphPooling:
     """
 
     def __init__(self, scheme: Pool, map_shape: tuple[int, ...], not_negative: bool) -> None:
-        import tensorflow as tf
-
-        self._window = map_shape if scheme.sigma is None else (scheme.sigma, scheme.sigma)
+        height, width = map_shape if scheme.sigma is None else (scheme.sigma, scheme.sigma)
         self._average = scheme.how == "avg"
-        self._not_negative = not_negative
-        self._is_whole = scheme.sigma is None
-        self._cells = int(np.prod(self._window))
-        self._function = tf.function(self._pool, reduce_retracing=True, autograph=False)
-        self._function._omit_frequent_tracing_warning = True  # every tensor is another function of the same code
+        self._cells = height * width
+        is_reduced = scheme.sigma is None and self._cells < _LEAST_WINDOW
+        self._function = _compiled(self._average, is_reduced, not_negative, int(height), int(width))
 
     def __call__(self, values: Any) -> tuple[npt.NDArray[np.float32], float] | None:
         """Return the pooled maps of some rows, and a bound of their distance from the exact means or maxima.
@@ -64,19 +61,26 @@ class GraphPooling:
         bound = float(np.asarray(largest))
         return (array, (self._cells + 1) * _UNIT_ROUNDOFF * bound) if np.isfinite(bound) else None
 
-    def _pool(self, values: Any) -> tuple[Any, Any]:
-        import tensorflow as tf
 
-        if not self._average:
+@cache
+def _compiled(average: bool, is_reduced: bool, not_negative: bool, height: int, width: int) -> Any:
+    """Return the TensorFlow function that pools maps of any size; tensors that are pooled alike share it."""
+    import tensorflow as tf
+
+    def pool(values: Any) -> tuple[Any, Any]:
+        if not average:
             return tf.reduce_max(values, axis=(1, 2), keepdims=True), tf.constant(0.0)
-        if self._is_whole and self._cells < _LEAST_WINDOW:
+        if is_reduced:
             pooled = tf.reduce_mean(values, axis=(1, 2), keepdims=True)
         else:
-            pooled = tf.nn.avg_pool2d(values, self._window, self._window, "VALID")
-        if self._not_negative:
+            pooled = tf.nn.avg_pool2d(values, (height, width), (height, width), "VALID")
+        if not_negative:
             return pooled, tf.reduce_max(pooled)
         largest = tf.maximum(tf.reduce_max(values), -tf.reduce_min(values))
         return pooled, largest + 0.0 * tf.reduce_max(pooled)  # infinite or NaN where a sum is
+
+    maps = tf.TensorSpec((None, None, None, None), tf.float32)
+    return tf.function(pool, input_signature=[maps], autograph=False)
 
 
 def can_pool(quantizer: Quantizer | None, shape: tuple[int, ...], dtype: str) -> bool:
