@@ -1,6 +1,7 @@
 """What logging VGG16 adds to its forward pass, and what reuse saves at later checkpoints (thesis 5.8.6).
 
-Run ``python -m benchmarks.dnn_overhead [--quick] [--json PATH] [--rows N] [--repetitions N] [--checkpoints N]``.
+Run ``python -m benchmarks.dnn_overhead [--quick] [--json PATH] [--rows N] [--repetitions N] [--checkpoints N]
+[--schemes KEY ...]``.
 The forward pass is ``model.predict`` alone; each way to log takes its turn after one. Peak memory is that of a process
 of its own.
 """
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         store = Path(name) / "store"
         inputs = images(folder, options.rows)
         model = network(folder)
-        compare(report, model, inputs, store, repetitions, QUICK_SCHEMES if options.quick else tuple(SCHEMES))
+        compare(report, model, inputs, store, repetitions, options.schemes or _all_schemes(options.quick))
         later_checkpoints(report, folder, inputs, store, checkpoints)
     memory(report, options.rows)
     finish(report, BUDGETS, options.json)
@@ -53,7 +54,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _own_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repetitions", type=int, metavar="N", help="times to run each (default 3, quick 1)")
+    parser.add_argument("--schemes", nargs="+", choices=tuple(SCHEMES), metavar="KEY", help="only these ways to log")
     parser.add_argument("--checkpoints", type=int, metavar="N", help="checkpoints to log (default 10, quick 3)")
+
+
+def _all_schemes(quick: bool) -> tuple[str, ...]:
+    return QUICK_SCHEMES if quick else tuple(SCHEMES)
 
 
 def compare(report: Report, model: Any, inputs: Any, folder: Path, repetitions: int, schemes: Sequence[str]) -> None:

@@ -38,6 +38,20 @@ def number(value: object) -> str:
     return str(value)
 
 
+def ranked(count: int, quality: str, noun: str = "") -> str:
+    """Return ``The 10 largest values``, or ``The largest value`` if there is one; without a noun ``The 10 nearest``."""
+    if count == 1:
+        return " ".join(filter(None, ("The", quality, noun)))
+    return " ".join(filter(None, ("The", f"{count:,}", quality, noun and f"{noun}s")))
+
+
+def span(values: Sequence[object]) -> str:
+    """Return ``from 3 to 9``, the only value as it is, nothing for none."""
+    if len(values) < 2:
+        return "".join(map(number, values))
+    return f"from {number(values[0])} to {number(values[-1])}"
+
+
 def listed(names: Sequence[str], shown: int = 5) -> str:
     """Return the first names in a row, and how many more there are."""
     more = f" and {len(names) - shown} more" if len(names) > shown else ""

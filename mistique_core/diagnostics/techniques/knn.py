@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
 
 from mistique_core.diagnostics.checked import checked
 from mistique_core.diagnostics.companions import companions_of, with_companions
@@ -11,7 +14,7 @@ from mistique_core.diagnostics.images import images_of
 from mistique_core.diagnostics.reading import Key, Keys, Where
 from mistique_core.diagnostics.result import DiagnosticResult
 from mistique_core.diagnostics.values.nearest import nearest
-from mistique_core.diagnostics.wording import listed, number
+from mistique_core.diagnostics.wording import listed, ranked, span
 from mistique_core.errors import InvalidInputError
 from mistique_core.planner import Strategy
 from mistique_core.store import Mistique
@@ -88,11 +91,10 @@ def knn(
     near = nearest(features.flat, features.row_id, place, k, metric=metric, standardize=standardize)
     frame, plan = with_companions(store, near.to_frame(), columns, found.plan, strategy)
     own = companions_of(store, row_id, columns, strategy)
-    distances = f", at {metric} distances from {number(near.iloc[0])} to {number(near.iloc[-1])}" if len(near) else ""
     skipped = f"; skipped {listed(features.skipped)}, which hold no numbers" if features.skipped else ""
     sentence = (
-        f"The {len(near)} nearest of {len(features.row_id) - 1:,} rows to row {row_id} in "
-        f"{found.plan.targets[0].label} by {len(features.names)} columns{distances}{skipped}."
+        f"{ranked(len(near), 'nearest')} of {len(features.row_id) - 1:,} rows to row {row_id} in "
+        f"{found.plan.targets[0].label} by {len(features.names)} columns{_distances(metric, near)}{skipped}."
     )
     facts = {"row_id": row_id, "row": own, "metric": metric, "skipped": list(features.skipped)}
     return DiagnosticResult(
@@ -114,10 +116,15 @@ def _exact(
     near = ranking.to_pandas()
     frame, plan = with_companions(store, near, columns, ranking.plan, strategy)
     own = companions_of(store, row_id, columns, strategy)
-    ends = f", at euclidean distances from {number(near.iloc[0, 0])} to {number(near.iloc[-1, 0])}" if len(near) else ""
     sentence = (
-        f"The {len(near)} nearest of {ranking.rows - 1:,} rows to row {row_id} in "
-        f"{ranking.plan.targets[0].label}{ends}. {ranking.sentence}"
+        f"{ranked(len(near), 'nearest')} of {ranking.rows - 1:,} rows to row {row_id} in "
+        f"{ranking.plan.targets[0].label}{_distances('euclidean', near.iloc[:, 0])}. {ranking.sentence}"
     )
     facts = {"row_id": row_id, "row": own, "metric": "euclidean", "exact": True, "rerun_rows": ranking.rerun_rows}
     return DiagnosticResult("knn", frame, sentence, plan, facts, image_reader=images_of(store, keys))
+
+
+def _distances(metric: str, near: pd.Series[Any]) -> str:
+    if near.empty:
+        return ""
+    return f", at {metric} {'distance' if len(near) == 1 else 'distances'} {span(near.tolist())}"

@@ -14,7 +14,7 @@ from mistique_core.diagnostics.images import images_of
 from mistique_core.diagnostics.reading import Key, RowIds, Where, read_units
 from mistique_core.diagnostics.result import DiagnosticResult
 from mistique_core.diagnostics.values.ranking import map_scores, rank
-from mistique_core.diagnostics.wording import number
+from mistique_core.diagnostics.wording import ranked, span
 from mistique_core.errors import InvalidInputError
 from mistique_core.planner import Strategy
 from mistique_core.store import Mistique
@@ -88,8 +88,7 @@ def topk(
         arrays = {"maps": found.maps[scores.index.get_indexer(top.index), ..., 0]}
     frame, plan = with_companions(store, top.to_frame(), columns, found.plan, strategy)
     side = "largest" if largest else "smallest"
-    values = f", from {number(top.iloc[0])} to {number(top.iloc[-1])}" if len(top) else ""
-    sentence = f"The {len(top)} {side} values of {top.name} in {found.plan.targets[0].label}{values}."
+    sentence = _sentence(top, side, found.plan.targets[0].label)
     facts = {"rows": len(found.frame), "largest": bool(largest)}
     return DiagnosticResult("topk", frame, sentence, plan, facts, arrays, found.max_abs_error, images_of(store, key))
 
@@ -102,10 +101,12 @@ def _exact(
     ranking = store.top_k(key, k, largest=largest, by=by if has_maps else "value", exact=True, strategy=strategy)
     top = ranking.to_pandas()
     frame, plan = with_companions(store, top, columns, ranking.plan, strategy)
-    values = f", from {number(top.iloc[0, 0])} to {number(top.iloc[-1, 0])}" if len(top) else ""
     side = "largest" if largest else "smallest"
-    sentence = (
-        f"The {len(top)} {side} values of {ranking.name} in {ranking.plan.targets[0].label}{values}. {ranking.sentence}"
-    )
+    sentence = f"{_sentence(top.iloc[:, 0], side, ranking.plan.targets[0].label)} {ranking.sentence}"
     facts = {"rows": ranking.rows, "largest": bool(largest), "exact": True, "rerun_rows": ranking.rerun_rows}
     return DiagnosticResult("topk", frame, sentence, plan, facts, image_reader=images_of(store, key))
+
+
+def _sentence(top: pd.Series[Any], side: str, label: str) -> str:
+    values = span(top.tolist())
+    return f"{ranked(len(top), side, 'value')} of {top.name} in {label}{values and f', {values}'}."

@@ -32,9 +32,9 @@ def test_euclidean_distances_with_missing_values(
     result = knn(models, [f"p.models.y.{name}" for name in FEATURES], own, k, standardize=standardize)
     assert result.row_id.tolist() == [row for row, _ in expected]
     np.testing.assert_allclose(result.frame["distance"], [value for _, value in expected], rtol=1e-9)
-    assert result.sentence.startswith(
-        f"The {len(expected)} nearest of 299 rows to row {own} in p.models@1.y by 5 columns"
-    )
+    said = "The nearest" if len(expected) == 1 else f"The {len(expected)} nearest"
+    assert result.sentence.startswith(f"{said} of 299 rows to row {own} in p.models@1.y by 5 columns")
+    assert ("at euclidean distance " in result.sentence) == (len(expected) == 1)
 
 
 def test_cosine_distances(models: Mistique, predictions: pd.DataFrame) -> None:

@@ -37,7 +37,7 @@ def _rank(value: Any) -> int | float:
 
 
 @pytest.mark.parametrize("largest", [True, False])
-@pytest.mark.parametrize("k", [10, 1_000])
+@pytest.mark.parametrize("k", [1, 10, 1_000])
 @pytest.mark.parametrize("column", RANKABLE)
 def test_every_kind_of_column(
     store: Mistique, frames: dict[str, pd.DataFrame], column: str, k: int, largest: bool
@@ -48,7 +48,8 @@ def test_every_kind_of_column(
     assert result.frame[column].dtype == frames["first"][column].dtype
     assert result.frame.index.name == "row_id"
     side = "largest" if largest else "smallest"
-    assert result.sentence.startswith(f"The {len(expected)} {side} values of {column} in p.first@1.x")
+    said = f"{side} value" if len(expected) == 1 else f"{len(expected)} {side} values"
+    assert result.sentence.startswith(f"The {said} of {column} in p.first@1.x")
 
 
 @pytest.mark.parametrize("model", ["single", "none"])
