@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.driver_statements import insert_ignore, select_rows
+from mistique_core.catalogue.driver_statements import delete_rows, find_ids, insert_ignore, select_rows
 from mistique_core.catalogue.tables import (
     chunk,
     column_chunk,
@@ -163,13 +163,7 @@ class ChunksGoneError(CatalogueError):
 
 def known_addresses(connection: sa.Connection, table: sa.Table, addresses: Iterable[bytes]) -> dict[bytes, int]:
     """Return address -> id of those that `table` (``chunk`` or ``column_version``) holds."""
-    wanted = sorted(set(addresses))
-    found: dict[bytes, int] = {}
-    for start in range(0, len(wanted), _BATCH):
-        batch = wanted[start : start + _BATCH]
-        rows = connection.execute(sa.select(table.c.address, table.c.id).where(table.c.address.in_(batch)))
-        found.update((bytes(row.address), int(row.id)) for row in rows)
-    return found
+    return find_ids(connection, table, "address", sorted(set(addresses)))
 
 
 def register_partition(connection: sa.Connection, name: str, size: int, chunks: Sequence[NewChunk]) -> set[bytes]:
@@ -207,8 +201,9 @@ def register_partitions(connection: sa.Connection, partitions: Sequence[NewParti
         raise ChunksGoneError("another writer stored the base of a difference as a difference; write it again")
     differences = [_chunk_row(item, owner, bases[item.base]) for item, owner in items if item.base is not None]
     insert_ignore(connection, chunk, differences)
-    mine = sa.select(chunk.c.address, chunk.c.id).where(chunk.c.partition_id.in_(owners.values()))
-    ids = {bytes(row.address): int(row.id) for row in connection.execute(mine)}
+    ids: dict[bytes, int] = {}
+    for owner in owners.values():
+        ids.update((bytes(row[0]), int(row[1])) for row in select_rows(connection, _HELD, {"owner": owner}))
     added = set(ids) - set(before)
     bands = [
         {"key": key, "chunk_id": ids[item.location.address]}
@@ -220,15 +215,18 @@ def register_partitions(connection: sa.Connection, partitions: Sequence[NewParti
     return added
 
 
+_HELD = sa.select(chunk.c.address, chunk.c.id).where(chunk.c.partition_id == sa.bindparam("owner"))
+
+
 def _register_files(connection: sa.Connection, partitions: Sequence[NewPartition]) -> dict[str, int]:
     """Return name -> id of partitions, which are no longer remembered as deleted."""
     now = time.time()
     sizes = {item.name: item.size for item in partitions}
     rows = [{"name": name, "bytes": sizes[name], "created_at": now} for name in sorted(sizes)]
     insert_ignore(connection, partition, rows)
-    connection.execute(sa.delete(deleted_partition).where(deleted_partition.c.name.in_(sizes)))
-    found = connection.execute(sa.select(partition.c.name, partition.c.id).where(partition.c.name.in_(sizes)))
-    return {str(row.name): int(row.id) for row in found}
+    for name in sorted(sizes):
+        delete_rows(connection, deleted_partition, {"name": name})
+    return find_ids(connection, partition, "name", sorted(sizes))
 
 
 def _chunk_row(item: NewChunk, owner: int, base: int | None) -> dict[str, Any]:
@@ -442,7 +440,7 @@ def chunks_by_id(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Sto
     wanted = sorted(set(ids))
     found: dict[int, StoredChunk] = {}
     for start in range(0, len(wanted), _BATCH):
-        for row in connection.execute(_BY_ID, {"wanted": wanted[start : start + _BATCH]}):
+        for row in select_rows(connection, _BY_ID, {}, {"wanted": wanted[start : start + _BATCH]}):
             item = _stored_chunk(row)
             found[item.id] = item
     return found
@@ -462,21 +460,23 @@ def move_chunk(connection: sa.Connection, name: str, item: NewChunk) -> bool:
     return moved.rowcount > 0
 
 
+_SIMILAR = (
+    sa.select(similar_band.c.key, *_LOCATION)
+    .select_from(
+        similar_band.join(chunk, chunk.c.id == similar_band.c.chunk_id).join(
+            partition, partition.c.id == chunk.c.partition_id
+        )
+    )
+    .where(chunk.c.base_id.is_(None), similar_band.c.key.in_(sa.bindparam("keys", expanding=True)))
+    .order_by(similar_band.c.key, chunk.c.id)
+)
+
+
 def similar_chunks(connection: sa.Connection, keys: Iterable[int]) -> dict[int, list[StoredChunk]]:
     """Return, for each band key, the chunks that were registered under it and are no differences."""
     wanted = sorted(set(keys))
     found: dict[int, list[StoredChunk]] = {}
-    query = (
-        sa.select(similar_band.c.key, *_LOCATION)
-        .select_from(
-            similar_band.join(chunk, chunk.c.id == similar_band.c.chunk_id).join(
-                partition, partition.c.id == chunk.c.partition_id
-            )
-        )
-        .where(chunk.c.base_id.is_(None))
-        .order_by(similar_band.c.key, chunk.c.id)
-    )
     for start in range(0, len(wanted), _BATCH):
-        for row in connection.execute(query.where(similar_band.c.key.in_(wanted[start : start + _BATCH]))):
-            found.setdefault(int(row.key), []).append(_stored_chunk(row))
+        for row in select_rows(connection, _SIMILAR, {}, {"keys": wanted[start : start + _BATCH]}):
+            found.setdefault(int(row[0]), []).append(_stored_chunk(row))
     return found

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from blake3 import blake3
 
-from mistique_core.catalogue.driver_statements import find_ids, insert_ignore, insert_returning_ids
+from mistique_core.catalogue.driver_statements import find_ids, find_row, insert_ignore, insert_returning_ids
 from mistique_core.catalogue.modeldb_tables import data_frame, frame_schema
 from mistique_core.catalogue.tables import model_version
 from mistique_core.model.event import FrameEntity
@@ -28,15 +28,10 @@ def add_stored_frame(
     rows: int,
 ) -> None:
     """Record an intermediate, which has just been registered, as a data frame; its columns are the intermediate's."""
-    of_run = sa.select(
-        model_version.c.run_id,
-        sa.literal(stage_id, sa.BigInteger),
-        sa.literal(output),
-        sa.literal(rows),
-        sa.literal(intermediate_id),
-    ).where(model_version.c.id == model_version_id)
-    names = ["run_id", "stage_id", "output", "rows", "intermediate_id"]
-    connection.execute(sa.insert(data_frame).from_select(names, of_run))
+    version = find_row(connection, model_version, {"id": model_version_id}, ("run_id",))
+    facts = {"stage_id": stage_id, "output": output, "rows": rows, "intermediate_id": intermediate_id}
+    if version is not None:
+        insert_ignore(connection, data_frame, [{"run_id": version[0], **facts}])
 
 
 def frames_of(connection: sa.Connection, intermediate_ids: Collection[int]) -> dict[int, int]:

@@ -114,6 +114,11 @@ def update_row(connection: sa.Connection, table: sa.Table, row_id: int, values: 
     _run(connection, text, {**_bound(connection.dialect, table, [values])[0], "wanted_id": row_id})
 
 
+def delete_rows(connection: sa.Connection, table: sa.Table, key: Row) -> None:
+    """Delete the rows with a `key`; none is not an error."""
+    _run(connection, _delete(connection.dialect.name, table, tuple(key)), key)
+
+
 def _run(connection: sa.Connection, text: str, *values: Row) -> list[tuple[Any, ...]]:
     """Run a statement once for each of some sets of values; return all rows."""
     found: list[tuple[Any, ...]] = []
@@ -205,6 +210,12 @@ def _largest(dialect: str, table: sa.Table, column: str, key: tuple[str, ...]) -
 def _update(dialect: str, table: sa.Table, names: tuple[str, ...]) -> str:
     statement = sa.update(table).where(table.c.id == sa.bindparam("wanted_id"))
     return str(statement.compile(dialect=_dialect(dialect), column_keys=list(names)))
+
+
+@lru_cache(maxsize=_KEPT)
+def _delete(dialect: str, table: sa.Table, key: tuple[str, ...]) -> str:
+    conditions = (table.c[name] == sa.bindparam(name, type_=table.c[name].type) for name in key)
+    return str(sa.delete(table).where(*conditions).compile(dialect=_dialect(dialect)))
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from blake3 import blake3
 
-from mistique_core.catalogue.driver_statements import find_largest, find_row, insert_new
+from mistique_core.catalogue.driver_statements import find_largest, find_row, insert_new, select_rows
 from mistique_core.catalogue.tables import experiment, experiment_run, model, model_version, project
 
 RUNNING, SUCCESS, FAILED = "running", "success", "failed"
@@ -153,6 +153,9 @@ def model_version_of(connection: sa.Connection, project_name: str, model_name: s
     return int(row[0]), int(row[1])
 
 
+_LOCK = sa.select(model_version.c.id).where(model_version.c.id == sa.bindparam("wanted")).with_for_update()
+
+
 def lock_version(connection: sa.Connection, version_id: int) -> None:
     """Let one writer at a time number the tries and attempts of a model version (a row lock on PostgreSQL)."""
-    connection.execute(sa.select(model_version.c.id).where(model_version.c.id == version_id).with_for_update())
+    select_rows(connection, _LOCK, {"wanted": version_id})

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from mistique_core.catalogue.chunks import known_addresses
 from mistique_core.catalogue.data_frames import add_stored_frame
-from mistique_core.catalogue.driver_statements import select_rows
+from mistique_core.catalogue.driver_statements import find_largest, insert_new, select_rows
 from mistique_core.catalogue.entities import SUCCESS, lock_version
 from mistique_core.catalogue.layouts import Layout, pack_versions, read_layout, register_layout, unpack_versions
 from mistique_core.catalogue.tables import (
@@ -26,7 +26,7 @@ from mistique_core.catalogue.tables import (
     stage,
 )
 from mistique_core.catalogue.unstored import UnstoredColumn, unpack_threshold, unpack_unstored
-from mistique_core.errors import CatalogueError, NotFoundError, did_you_mean
+from mistique_core.errors import CatalogueError, ConflictError, NotFoundError, did_you_mean
 from mistique_core.frames import LogicalType
 from mistique_core.model import IntermediateKey, IntermediateRef
 
@@ -209,31 +209,26 @@ def register_intermediate(
     is: the new one gets the next attempt number.
     """
     lock_version(connection, model_version_id)
-    last = connection.scalar(
-        sa.select(sa.func.max(intermediate.c.attempt)).where(
-            intermediate.c.model_version_id == model_version_id, intermediate.c.name == name
-        )
-    )
-    inserted = connection.execute(
-        sa.insert(intermediate).values(
-            model_version_id=model_version_id,
-            name=name,
-            attempt=(last or 0) + 1,
-            stage_id=stage_id,
-            output=output,
-            address=address,
-            n_rows=rows,
-            row_id_version=row_id_version,
-            logical_bytes=logical_bytes,
-            stored_bytes=stored_bytes,
-            scheme=scheme,
-            created_at=time.time(),
-            layout_id=register_layout(connection, layout),
-            columns=pack_versions(versions),
-        )
-    )
-    assert inserted.inserted_primary_key is not None
-    intermediate_id = int(inserted.inserted_primary_key[0])
+    place = {"model_version_id": model_version_id, "name": name}
+    last = find_largest(connection, intermediate, "attempt", place)
+    row = {
+        **place,
+        "attempt": last + 1,
+        "stage_id": stage_id,
+        "output": output,
+        "address": address,
+        "n_rows": rows,
+        "row_id_version": row_id_version,
+        "logical_bytes": logical_bytes,
+        "stored_bytes": stored_bytes,
+        "scheme": scheme,
+        "created_at": time.time(),
+        "layout_id": register_layout(connection, layout),
+        "columns": pack_versions(versions),
+    }
+    intermediate_id = insert_new(connection, intermediate, row)
+    if intermediate_id is None:
+        raise ConflictError(f"attempt {last + 1} of intermediate {name!r} was registered by another writer; try again")
     add_stored_frame(
         connection,
         intermediate_id=intermediate_id,

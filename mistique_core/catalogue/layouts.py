@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from mistique_core.catalogue.driver_statements import insert_ignore
+from mistique_core.catalogue.driver_statements import find_ids, insert_ignore
 from mistique_core.catalogue.tables import intermediate, layout
 from mistique_core.dedup import bytes_hash, frame_hash
 from mistique_core.errors import CatalogueError
@@ -105,13 +105,12 @@ def unpack_versions(packed: bytes) -> npt.NDArray[np.int64]:
 def register_layout(connection: sa.Connection, item: Layout) -> int:
     """Return the id of a layout, inserting it when it is new."""
     address = item.address
-    found = sa.select(layout.c.id).where(layout.c.address == address)
-    known = connection.scalar(found)
-    if known is None:
+    known = find_ids(connection, layout, "address", [address])
+    if not known:
         names = zlib.compress(item.to_bytes())
         insert_ignore(connection, layout, [{"address": address, "n_columns": len(item.names), "names": names}])
-        known = connection.execute(found).scalar_one()
-    return int(known)
+        known = find_ids(connection, layout, "address", [address])
+    return known[address]
 
 
 def read_layout(stored: bytes) -> Layout:

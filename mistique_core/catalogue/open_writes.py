@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from mistique_core.catalogue.clock import catalogue_seconds
+from mistique_core.catalogue.driver_statements import delete_rows, find_row, insert_ignore
 from mistique_core.catalogue.tables import open_write
 
 _DELETION_LOCK = 0x4D495347  # "MISG": key of PostgreSQL's advisory lock
@@ -41,17 +42,16 @@ class OpenWrite:
 def begin_write(connection: sa.Connection, write_id: str, host: str, pid: int, now: float | None = None) -> None:
     """Announce a write; announcing it again is a sign of life. Times are by the catalogue's clock."""
     now = catalogue_seconds(connection) if now is None else now
-    known = connection.scalar(sa.select(open_write.c.id).where(open_write.c.id == write_id))
-    if known is not None:
+    if find_row(connection, open_write, {"id": write_id}) is not None:
         connection.execute(sa.update(open_write).where(open_write.c.id == write_id).values(beat_at=now))
         return
-    values = {"id": write_id, "host": host[:200], "pid": pid, "started_at": now, "beat_at": now}
-    connection.execute(sa.insert(open_write).values(**values))
+    row = {"id": write_id, "host": host[:200], "pid": pid, "started_at": now, "beat_at": now}
+    insert_ignore(connection, open_write, [row])
 
 
 def end_write(connection: sa.Connection, write_id: str) -> None:
     """Record that a write has ended; one that is not there is not an error."""
-    connection.execute(sa.delete(open_write).where(open_write.c.id == write_id))
+    delete_rows(connection, open_write, {"id": write_id})
 
 
 def open_writes(connection: sa.Connection) -> list[OpenWrite]:
