@@ -36,10 +36,7 @@ def add_stored_frame(
 
 def frames_of(connection: sa.Connection, intermediate_ids: Collection[int]) -> dict[int, int]:
     """Return intermediate -> data frame."""
-    query = sa.select(data_frame.c.intermediate_id, data_frame.c.id).where(
-        data_frame.c.intermediate_id.in_(sorted(intermediate_ids))
-    )
-    return {row.intermediate_id: row.id for row in connection.execute(query)}
+    return find_ids(connection, data_frame, "intermediate_id", sorted(intermediate_ids))
 
 
 @dataclass(frozen=True)

@@ -240,12 +240,21 @@ def register_intermediate(
     return intermediate_id
 
 
+_RECORD_BY_ID = _RECORD.where(intermediate.c.id == sa.bindparam("wanted"))
+_RECORDS_OF_STAGE = _RECORD.where(intermediate.c.stage_id == sa.bindparam("stage")).order_by(intermediate.c.id)
+
+
 def intermediate_by_id(connection: sa.Connection, intermediate_id: int) -> IntermediateRecord:
     """Return one intermediate; raises :class:`NotFoundError` if there is none."""
-    row = connection.execute(_RECORD.where(intermediate.c.id == intermediate_id)).first()
-    if row is None:
+    rows = select_rows(connection, _RECORD_BY_ID, {"wanted": intermediate_id})
+    if not rows:
         raise NotFoundError(f"intermediate {intermediate_id} is not in the catalogue; it may have been deleted")
-    return _record(row)
+    return _record(rows[0])
+
+
+def intermediates_of_stage(connection: sa.Connection, stage_id: int) -> list[IntermediateRecord]:
+    """Return the outputs of a stage, in the order in which they were registered."""
+    return [_record(row) for row in select_rows(connection, _RECORDS_OF_STAGE, {"stage": stage_id})]
 
 
 _COLUMNS = (
@@ -253,19 +262,27 @@ _COLUMNS = (
     .join(layout, layout.c.id == intermediate.c.layout_id)
     .where(intermediate.c.id == sa.bindparam("wanted"))
 )
-_VERSIONS = sa.select(column_version).where(column_version.c.id.in_(sa.bindparam("versions", expanding=True)))
+_VERSIONS = sa.select(
+    column_version.c.id,
+    column_version.c.address,
+    column_version.c.logical_type,
+    column_version.c.logical_bytes,
+    column_version.c.scheme,
+    column_version.c.max_abs_error,
+).where(column_version.c.id.in_(sa.bindparam("versions", expanding=True)))
 
 
 def columns_of(connection: sa.Connection, intermediate_id: int) -> list[ColumnRecord]:
     """Return the columns of an intermediate in order."""
-    row = connection.execute(_COLUMNS, {"wanted": intermediate_id}).first()
-    if row is None:
+    rows = select_rows(connection, _COLUMNS, {"wanted": intermediate_id})
+    if not rows:
         raise NotFoundError(f"intermediate {intermediate_id} is not in the catalogue; it may have been deleted")
-    names = read_layout(row.names)
-    if row.unstored is None:
-        versions = versions_by_id(connection, unpack_versions(row.columns).tolist())
+    columns, unstored, packed = rows[0]
+    names = read_layout(bytes(packed))
+    if unstored is None:
+        versions = versions_by_id(connection, unpack_versions(bytes(columns)).tolist())
     else:
-        versions = _by_address(connection, unpack_unstored(row.unstored).columns)
+        versions = _by_address(connection, unpack_unstored(bytes(unstored)).columns)
     own: tuple[tuple[int, int | None], ...] = tuple((position, None) for position in range(len(versions)))
     members = names.members if names.members is not None else own
     found = []
@@ -279,7 +296,7 @@ def columns_of(connection: sa.Connection, intermediate_id: int) -> list[ColumnRe
 def versions_by_id(connection: sa.Connection, ids: Sequence[int]) -> list[ColumnRecord]:
     """Return column versions in the order of their ids, as columns without names."""
     known = _versions(connection, ids)
-    return [_nameless(known[item]) for item in ids]
+    return [known[item] for item in ids]
 
 
 def _by_address(connection: sa.Connection, columns: Sequence[UnstoredColumn]) -> list[ColumnRecord]:
@@ -287,31 +304,22 @@ def _by_address(connection: sa.Connection, columns: Sequence[UnstoredColumn]) ->
     ids = known_addresses(connection, column_version, [column.address for column in columns])
     known = _versions(connection, list(ids.values()))
     return [
-        _nameless(known[ids[column.address]])
+        known[ids[column.address]]
         if column.address in ids
         else ColumnRecord("", VersionKey(UNSTORED, column.address), column.logical_type, column.logical_bytes)
         for column in columns
     ]
 
 
-def _nameless(version: sa.Row[tuple[Any, ...]]) -> ColumnRecord:
-    return ColumnRecord(
-        "",
-        VersionKey(version.id, bytes(version.address)),
-        version.logical_type,
-        version.logical_bytes,
-        None,
-        version.scheme,
-        version.max_abs_error or 0.0,
-    )
-
-
-def _versions(connection: sa.Connection, ids: Sequence[int]) -> dict[int, sa.Row[tuple[Any, ...]]]:
+def _versions(connection: sa.Connection, ids: Sequence[int]) -> dict[int, ColumnRecord]:
+    """Return column versions as columns without names."""
     wanted = sorted(set(ids))
-    found: dict[int, sa.Row[tuple[Any, ...]]] = {}
+    found: dict[int, ColumnRecord] = {}
     for start in range(0, len(wanted), _BATCH):
-        rows = connection.execute(_VERSIONS, {"versions": wanted[start : start + _BATCH]})
-        found.update((row.id, row) for row in rows)
+        rows = select_rows(connection, _VERSIONS, {}, {"versions": wanted[start : start + _BATCH]})
+        for number, address, logical_type, size, scheme, error in rows:
+            key = VersionKey(number, bytes(address))
+            found[number] = ColumnRecord("", key, logical_type, size, None, scheme, error or 0.0)
     missing = set(wanted) - set(found)
     if missing:
         raise CatalogueError(f"column version {min(missing)} is not in the catalogue; run 'mistique check'")

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from mistique_core.catalogue.data_frames import add_stored_frame, frames_of
-from mistique_core.catalogue.driver_statements import insert_ignore
+from mistique_core.catalogue.driver_statements import (
+    find_largest,
+    insert_ignore,
+    insert_new,
+    insert_returning_ids,
+    select_rows,
+    update_row,
+)
 from mistique_core.catalogue.entities import FAILED, RUNNING, SKIPPED, SUCCESS, lock_version
 from mistique_core.catalogue.modeldb_tables import data_frame, stage_input
 from mistique_core.catalogue.tables import fitted, intermediate, model, model_version, project, stage
@@ -22,7 +29,7 @@ from mistique_core.catalogue.transformers import (
     transformers_of,
 )
 from mistique_core.catalogue.values import StageOwner, copy_values, save_values, supersede
-from mistique_core.errors import NotFoundError
+from mistique_core.errors import ConflictError, NotFoundError
 from mistique_core.model import FitFacts, FittedRef, IntermediateRef, Need, Ref, StageKind, TransformerEntity
 
 
@@ -73,39 +80,33 @@ def begin_stage(
     `parent_id` is the stage that it is a part of: its values then do not count as the run's own. `started_at`, in Unix
     seconds, is when it began, if that was not just now.
     """
-    same = (
-        stage.c.model_version_id == model_version_id,
-        stage.c.name == name,
-        stage.c.map_index == map_index,
-    )
-    connection.execute(
-        sa.update(stage)
-        .where(*same, stage.c.state == RUNNING)
-        .values(state=FAILED, error="the task was killed or lost before it ended", ended_at=time.time())
-    )
+    same = {"model_version_id": model_version_id, "name": name, "map_index": map_index}
     lock_version(connection, model_version_id)
-    last = connection.scalar(sa.select(sa.func.max(stage.c.try_number)).where(*same))
-    inserted = connection.execute(
-        sa.insert(stage).values(
-            model_version_id=model_version_id,
-            name=name,
-            task_id=task_id,
-            map_index=map_index,
-            try_number=(last or 0) + 1,
-            operator=operator,
-            label=label,
-            params=dict(params),
-            code_hash=code_hash,
-            libraries=dict(libraries),
-            deterministic=True,
-            state=RUNNING,
-            started_at=time.time() if started_at is None else started_at,
-            kind=kind.value,
-            parent_id=parent_id,
+    last = find_largest(connection, stage, "try_number", same)
+    if last:
+        connection.execute(
+            sa.update(stage)
+            .where(*(stage.c[column] == value for column, value in same.items()), stage.c.state == RUNNING)
+            .values(state=FAILED, error="the task was killed or lost before it ended", ended_at=time.time())
         )
-    )
-    assert inserted.inserted_primary_key is not None
-    stage_id = int(inserted.inserted_primary_key[0])
+    row = {
+        **same,
+        "task_id": task_id,
+        "try_number": last + 1,
+        "operator": operator,
+        "label": label,
+        "params": dict(params),
+        "code_hash": code_hash,
+        "libraries": dict(libraries),
+        "deterministic": True,
+        "state": RUNNING,
+        "started_at": time.time() if started_at is None else started_at,
+        "kind": kind.value,
+        "parent_id": parent_id,
+    }
+    stage_id = insert_new(connection, stage, row)
+    if stage_id is None:
+        raise ConflictError(f"another task has begun try {last + 1} of stage {name!r}; try again")
     frames = frames_of(connection, [ref.id for ref in inputs.values() if isinstance(ref, IntermediateRef)])
     models = transformers_of(connection, [ref.id for ref in inputs.values() if isinstance(ref, FittedRef)])
     insert_ignore(
@@ -140,24 +141,21 @@ def finish_stage(
     facts: Mapping[str, Any] | None = None,
 ) -> None:
     """Record a stage's success; called in the transaction that registers its outputs."""
-    connection.execute(
-        sa.update(stage)
-        .where(stage.c.id == stage_id)
-        .values(
-            state=SUCCESS,
-            error=None,
-            fingerprint=fingerprint,
-            deterministic=deterministic,
-            ended_at=time.time(),
-            load_seconds=seconds.load,
-            transformer_seconds=seconds.transformer,
-            exec_seconds=seconds.execute,
-            store_seconds=seconds.store,
-            call_seconds=seconds.call,
-            needs=_needs_document(needs),
-            facts=dict(facts) if facts else None,
-        )
-    )
+    values = {
+        "state": SUCCESS,
+        "error": None,
+        "fingerprint": fingerprint,
+        "deterministic": deterministic,
+        "ended_at": time.time(),
+        "load_seconds": seconds.load,
+        "transformer_seconds": seconds.transformer,
+        "exec_seconds": seconds.execute,
+        "store_seconds": seconds.store,
+        "call_seconds": seconds.call,
+        "needs": _needs_document(needs),
+        "facts": dict(facts) if facts else None,
+    }
+    update_row(connection, stage, stage_id, values)
     data, transformer_id = _measured(connection, metrics_intermediate) if metrics else (None, None)
     save_values(
         connection,
@@ -170,18 +168,21 @@ def finish_stage(
     supersede(connection, stage_id)
 
 
+_OWNER = (
+    sa.select(model_version.c.run_id, stage.c.parent_id)
+    .join(stage, stage.c.model_version_id == model_version.c.id)
+    .where(stage.c.id == sa.bindparam("stage"))
+)
+
+
 def _owner(connection: sa.Connection, stage_id: int) -> StageOwner:
-    query = sa.select(model_version.c.run_id, stage.c.parent_id).join(
-        stage, stage.c.model_version_id == model_version.c.id
-    )
-    row = connection.execute(query.where(stage.c.id == stage_id)).one()
-    return StageOwner(row.run_id, stage_id, row.parent_id is None)
+    ((run_id, parent_id),) = select_rows(connection, _OWNER, {"stage": stage_id})
+    return StageOwner(run_id, stage_id, parent_id is None)
 
 
 def run_of_stage(connection: sa.Connection, stage_id: int) -> int:
     """Return the id of the run that a stage belongs to."""
-    query = sa.select(model_version.c.run_id).join(stage, stage.c.model_version_id == model_version.c.id)
-    return int(connection.execute(query.where(stage.c.id == stage_id)).scalar_one())
+    return _owner(connection, stage_id).run_id
 
 
 def _measured(connection: sa.Connection, intermediate_id: int | None) -> tuple[int | None, int | None]:
@@ -212,14 +213,18 @@ def fail_stage(connection: sa.Connection, stage_id: int, error: str, *, skipped:
     )
 
 
+_REUSABLE = (
+    sa.select(stage.c.id)
+    .where(stage.c.fingerprint == sa.bindparam("wanted"), stage.c.state == SUCCESS)
+    .order_by(stage.c.reused_from.is_(None).desc(), stage.c.id.desc())
+    .limit(1)
+)
+
+
 def find_reusable(connection: sa.Connection, fingerprint: str) -> int | None:
     """Return the stage whose outputs a stage of the same fingerprint can take over, or ``None``."""
-    return connection.scalar(
-        sa.select(stage.c.id)
-        .where(stage.c.fingerprint == fingerprint, stage.c.state == SUCCESS)
-        .order_by(stage.c.reused_from.is_(None).desc(), stage.c.id.desc())
-        .limit(1)
-    )
+    rows = select_rows(connection, _REUSABLE, {"wanted": fingerprint})
+    return int(rows[0][0]) if rows else None
 
 
 def find_finished(connection: sa.Connection, model_version_id: int, name: str, fingerprint: str) -> int | None:
@@ -354,30 +359,39 @@ class FittedRecord:
 
 
 _FITTED = sa.select(
-    fitted, project.c.name.label("project"), model.c.name.label("model"), model_version.c.number.label("number")
+    project.c.name,
+    model.c.name,
+    model_version.c.number,
+    fitted.c.output,
+    fitted.c.type_name,
+    fitted.c.id,
+    fitted.c.format,
+    fitted.c.chunk_id,
 ).select_from(
     fitted.join(model_version, model_version.c.id == fitted.c.model_version_id)
     .join(model, model.c.id == model_version.c.model_id)
     .join(project, project.c.id == model.c.project_id)
 )
+_FITTED_BY_ID = _FITTED.where(fitted.c.id == sa.bindparam("wanted"))
+_FITTED_OF_STAGE = _FITTED.where(fitted.c.stage_id == sa.bindparam("stage"))
 
 
-def _fitted_record(row: sa.Row[Any]) -> FittedRecord:
-    ref = FittedRef(row.project, row.model, row.number, row.output, row.type_name, row.id)
-    return FittedRecord(ref, row.format, row.chunk_id)
+def _fitted_record(row: Sequence[Any]) -> FittedRecord:
+    *ref, format_name, chunk_id = row
+    return FittedRecord(FittedRef(*ref), format_name, chunk_id)
 
 
 def fitted_by_id(connection: sa.Connection, fitted_id: int) -> FittedRecord:
     """Return one fitted object; raises :class:`NotFoundError` if there is none."""
-    row = connection.execute(_FITTED.where(fitted.c.id == fitted_id)).first()
-    if row is None:
+    rows = select_rows(connection, _FITTED_BY_ID, {"wanted": fitted_id})
+    if not rows:
         raise NotFoundError(f"fitted object {fitted_id} is not in the catalogue; it may have been deleted")
-    return _fitted_record(row)
+    return _fitted_record(rows[0])
 
 
 def fitted_of_stage(connection: sa.Connection, stage_id: int) -> list[FittedRecord]:
     """Return the fitted objects that a stage learned."""
-    return [_fitted_record(row) for row in connection.execute(_FITTED.where(fitted.c.stage_id == stage_id))]
+    return [_fitted_record(row) for row in select_rows(connection, _FITTED_OF_STAGE, {"stage": stage_id})]
 
 
 def register_fitted(
@@ -393,20 +407,17 @@ def register_fitted(
     facts: FitFacts | None = None,
 ) -> int:
     """Insert a fitted object, and the transformer that it is, with what is known about it; return its id."""
-    inserted = connection.execute(
-        sa.insert(fitted).values(
-            model_version_id=model_version_id,
-            stage_id=stage_id,
-            output=output,
-            format=format_name,
-            type_name=type_name,
-            bytes=size,
-            chunk_id=chunk_id,
-            created_at=time.time(),
-        )
-    )
-    assert inserted.inserted_primary_key is not None
-    fitted_id = int(inserted.inserted_primary_key[0])
+    row = {
+        "model_version_id": model_version_id,
+        "stage_id": stage_id,
+        "output": output,
+        "format": format_name,
+        "type_name": type_name,
+        "bytes": size,
+        "chunk_id": chunk_id,
+        "created_at": time.time(),
+    }
+    (fitted_id,) = insert_returning_ids(connection, fitted, [row])
     if format_name != WEIGHTS_FORMAT:
         entity = TransformerEntity(facts or FitFacts(type_name.rpartition(".")[2]))
         run_id = run_of_stage(connection, stage_id)

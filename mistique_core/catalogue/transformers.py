@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.driver_statements import insert_returning_ids
+from mistique_core.catalogue.driver_statements import find_ids, insert_returning_ids
 from mistique_core.catalogue.fit_facts import facts_ids
 from mistique_core.catalogue.modeldb_tables import history, transformer
 from mistique_core.catalogue.tables import fitted
@@ -77,5 +77,4 @@ def take_over_transformers(connection: sa.Connection, source: int, stage_id: int
 
 def transformers_of(connection: sa.Connection, fitted_ids: Collection[int]) -> dict[int, int]:
     """Return stored fitted object -> transformer."""
-    query = sa.select(transformer.c.fitted_id, transformer.c.id).where(transformer.c.fitted_id.in_(sorted(fitted_ids)))
-    return {row.fitted_id: row.id for row in connection.execute(query)}
+    return find_ids(connection, transformer, "fitted_id", sorted(fitted_ids))

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mistique_core.catalogue.driver_statements import find_ids, insert_ignore
+from mistique_core.catalogue.driver_statements import find_ids, find_row, insert_ignore, select_rows
 from mistique_core.catalogue.modeldb_tables import history, hyperparameter, metric, value_name
 from mistique_core.catalogue.tables import stage
 
@@ -144,6 +144,9 @@ def save_values(
 
 def supersede(connection: sa.Connection, stage_id: int) -> None:
     """Let the values of earlier tries of a stage, which has succeeded, no longer count as the run's own."""
+    tries = find_row(connection, stage, {"id": stage_id}, ("try_number",))
+    if tries is None or tries[0] == 1:
+        return
     this = sa.select(stage).where(stage.c.id == stage_id).subquery()
     earlier = sa.select(stage.c.id).where(
         stage.c.model_version_id == this.c.model_version_id,
@@ -228,10 +231,13 @@ def as_recorded(value: Any, kind: str | None, text: str | None) -> Any:
     return value
 
 
-def metrics_of_stage(stage_id: int) -> sa.Select[tuple[str, float]]:
-    """Return the query for name and value of a stage's metrics."""
-    return (
-        sa.select(value_name.c.name, metric.c.value)
-        .join(metric, metric.c.name_id == value_name.c.id)
-        .where(metric.c.stage_id == stage_id)
-    )
+_METRICS_OF_STAGE = (
+    sa.select(value_name.c.name, metric.c.value)
+    .join(metric, metric.c.name_id == value_name.c.id)
+    .where(metric.c.stage_id == sa.bindparam("stage"))
+)
+
+
+def metrics_of_stage(connection: sa.Connection, stage_id: int) -> dict[str, float]:
+    """Return a stage's metrics by name."""
+    return {str(name): float(value) for name, value in select_rows(connection, _METRICS_OF_STAGE, {"stage": stage_id})}

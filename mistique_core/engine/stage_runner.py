@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from mistique_core import telemetry
 from mistique_core.catalogue.captures import end_capture
 from mistique_core.catalogue.database import Catalogue
-from mistique_core.catalogue.intermediates import IntermediateRecord, intermediate_by_id
+from mistique_core.catalogue.intermediates import IntermediateRecord, intermediate_by_id, intermediates_of_stage
 from mistique_core.catalogue.named_lock import named_lock
 from mistique_core.catalogue.open_writes import hold_shared
 from mistique_core.catalogue.stages import (
@@ -33,7 +33,7 @@ from mistique_core.catalogue.stages import (
     run_of_stage,
     take_over_outputs,
 )
-from mistique_core.catalogue.tables import chunk, fitted, intermediate
+from mistique_core.catalogue.tables import chunk, fitted
 from mistique_core.catalogue.transformers import MadeTransformer, add_transformers
 from mistique_core.catalogue.values import metrics_of_stage
 from mistique_core.config import StoreConfig
@@ -270,6 +270,9 @@ class StageRunner:
             )
 
     def _take_over(self, place: StagePlace, stage_id: int, fingerprint: str) -> bool:
+        with self._catalogue.read() as connection:
+            if find_reusable(connection, fingerprint) is None:
+                return False  # told without waiting for other writers
         with self._catalogue.write() as connection:
             hold_shared(connection)  # so that what is taken over is not deleted meanwhile
             source = find_reusable(connection, fingerprint)
@@ -401,24 +404,17 @@ class StageRunner:
     def _outcome(self, name: str, stage_id: int, reused: bool, started: float) -> StageOutcome:
         outputs: dict[str, Ref] = {}
         with self._catalogue.read() as connection:
-            rows = connection.execute(
-                sa.select(
-                    intermediate.c.id, intermediate.c.output, intermediate.c.logical_bytes, intermediate.c.stored_bytes
-                )
-                .where(intermediate.c.stage_id == stage_id)
-                .order_by(intermediate.c.id)
-            ).all()
-            for row in rows:
-                outputs[row.output] = intermediate_by_id(connection, row.id).ref
+            made = intermediates_of_stage(connection, stage_id)
+            outputs.update((record.output, record.ref) for record in made)
             for record in fitted_of_stage(connection, stage_id):
                 outputs[record.ref.name] = record.ref
-            metrics = {str(row.name): float(row.value) for row in connection.execute(metrics_of_stage(stage_id))}
+            metrics = metrics_of_stage(connection, stage_id)
         outcome = StageOutcome(
             outputs,
             reused,
             time.perf_counter() - started,
-            sum(row.logical_bytes for row in rows),
-            sum(row.stored_bytes for row in rows),
+            sum(record.logical_bytes for record in made),
+            sum(record.stored_bytes for record in made),
             metrics,
         )
         telemetry.report(
