@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -33,6 +34,7 @@ from mistique_core.engine.chunk_reader import ChunkReader, ChunkRequest, ReadTal
 from mistique_core.engine.chunk_writer import Array
 from mistique_core.engine.frame_builder import FrameBuilder
 from mistique_core.engine.lru import LruCache
+from mistique_core.engine.row_places import row_places
 from mistique_core.engine.unit_reader import Blocks, UnitBlock, read_parts, read_quantizer, read_units
 from mistique_core.errors import CorruptPartitionError, InvalidInputError, NotMaterializedError
 from mistique_core.fitted import load_fitted
@@ -124,14 +126,25 @@ class FrameReader:
             group = {key: record for key, record in records.items() if record.block_rows == block_rows}
             rows = order = None
             if positions is not None:
+                for key, parts in self._read_rows(connection, group, positions, block_rows, tally).items():
+                    logical, categories = self._logical(connection, group.pop(key), tally)
+                    found[key] = EncodedColumn(logical, len(positions), parts, categories)
+                if not group:
+                    continue
                 rows, order = by_block(positions, block_rows)
             for key, blocks in self._read_blocks(connection, group, rows, tally).items():
-                record = group[key]
-                parent = None if record.categories is None else VersionKey(*record.categories)
-                categories = None if parent is None else self._read_categories(connection, parent, tally)
-                column = join_blocks(LogicalType.from_json(record.logical_type), blocks, categories)
+                logical, categories = self._logical(connection, group[key], tally)
+                column = join_blocks(logical, blocks, categories)
                 found[key] = column if order is None else take_rows(column, order)
         return found
+
+    def _logical(
+        self, connection: sa.Connection, record: VersionRecord, tally: ReadTally | None
+    ) -> tuple[LogicalType, EncodedColumn | None]:
+        """Return the type of a column, and its categories if it has any."""
+        parent = None if record.categories is None else VersionKey(*record.categories)
+        categories = None if parent is None else self._read_categories(connection, parent, tally)
+        return LogicalType.from_json(record.logical_type), categories
 
     def frame(
         self, connection: sa.Connection, record: IntermediateRecord, tally: ReadTally | None = None
@@ -187,7 +200,7 @@ class FrameReader:
         given: set[VersionKey] = set()
         for column in columns:
             if not is_units(column):
-                values = _values(encoded[column.version], index)
+                values = _values(encoded[column.version])
                 # Equal columns are one version: what a caller writes into one must not show in the other.
                 data[column.name] = values.copy() if column.version in given else values
                 given.add(column.version)
@@ -427,6 +440,35 @@ class FrameReader:
             self._categories.put(version, categories)
         return categories
 
+    def _read_rows(
+        self,
+        connection: sa.Connection,
+        records: Mapping[VersionKey, VersionRecord],
+        positions: Rows,
+        block_rows: int,
+        tally: ReadTally | None,
+    ) -> dict[VersionKey, dict[str, Array]]:
+        """Return the parts of the columns of which a few rows are read straight into their places."""
+        reader = self._chunks.column_rows
+        if reader is None or not len(positions):
+            return {}
+        wanted = row_places(positions, block_rows)
+        for rows in {record.rows for record in records.values()}:
+            sizes = [min(block_rows, rows - block * block_rows) for block in wanted.blocks]
+            if any(len(some) >= size for some, size in zip(wanted.rows, sizes, strict=True)):
+                return {}
+        pairs = [(key, block) for key in records for block in wanted.blocks]
+        located = self._blocks.get_all(pairs)
+        if None in located:
+            found = dict(zip(pairs, located, strict=True))
+            self._locate(connection, [place for place, chunks in found.items() if chunks is None], found)
+            located = list(found.values())
+        count = len(wanted.blocks)
+        each = [[block for block in located[start : start + count] if block] for start in range(0, len(pairs), count)]
+        columns = {key: blocks for key, blocks in zip(records, each, strict=True) if len(blocks) == count}
+        bases = self._bases.find(connection, chain.from_iterable(columns.values()))
+        return reader.read(columns, wanted, bases, tally)
+
     def _read_blocks(
         self,
         connection: sa.Connection,
@@ -462,7 +504,7 @@ class FrameReader:
         self, connection: sa.Connection, wanted: Sequence[BlockRequest], tally: ReadTally | None
     ) -> list[dict[str, Array]]:
         _check_listed(request.chunks for request in wanted)
-        return read_blocks(self._chunks, wanted, self._bases.find(connection, wanted), tally)
+        return read_blocks(self._chunks, wanted, self._bases.find(connection, [item.chunks for item in wanted]), tally)
 
     def _read_moved(
         self,
@@ -474,7 +516,7 @@ class FrameReader:
         """Look up once more where the chunks lie: another process may have moved them meanwhile."""
         for place in places:
             self._blocks.drop(place)
-        self._bases.forget(wanted)
+        self._bases.forget([item.chunks for item in wanted])
         now: dict[tuple[VersionKey, int], _Block | None] = {}
         with self._fresh() as fresh:
             self._locate(fresh, places, now)
@@ -516,9 +558,9 @@ def is_units(column: ColumnRecord) -> bool:
     return LogicalType.from_json(column.logical_type).kind == "units"
 
 
-def _values(column: EncodedColumn, index: pd.Index[Any]) -> Any:
+def _values(column: EncodedColumn) -> Any:
     """Return decoded values in a form whose dtype pandas does not change."""
     values = decode_column(column)
     if isinstance(values, np.ndarray) and not values.flags.writeable:
         values = values.copy()  # cached chunks are shared: what a caller may write into is its own
-    return pd.Series(values, index=index, dtype=object) if values.dtype == object else values
+    return values
