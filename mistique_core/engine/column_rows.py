@@ -24,6 +24,7 @@ from mistique_core.engine.page_source import HasFiles
 from mistique_core.engine.point_reader import MOST_POINTS, has_same_points
 from mistique_core.engine.row_places import RowPlaces
 from mistique_core.engine.side_by_side import SideBySide
+from mistique_core.engine.stored_block import PlainChunk, StoredBlock
 from mistique_core.engine.text_reader import TextIndex, has_spans
 from mistique_core.errors import CorruptPartitionError
 from mistique_core.native import page_kernels
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from mistique_core.engine.chunk_reader import ReadTally
 
 Array = npt.NDArray[Any]
-Block = Mapping[str, StoredChunk]
 _PIECES_OF_A_CALL = 32
 """So that threads end at about the same time."""
 _LEAST_PIECES = 24
@@ -109,7 +109,7 @@ class ColumnRows:
 
     def read(
         self,
-        columns: Mapping[VersionKey, Sequence[Block]],
+        columns: Mapping[VersionKey, Sequence[StoredBlock]],
         wanted: RowPlaces,
         bases: Mapping[int, StoredChunk],
         tally: ReadTally | None,
@@ -150,7 +150,7 @@ class ColumnRows:
 
     def _read_group(
         self,
-        columns: Mapping[VersionKey, Sequence[Block]],
+        columns: Mapping[VersionKey, Sequence[StoredBlock]],
         wanted: RowPlaces,
         bases: Mapping[int, StoredChunk],
         files: _Files,
@@ -189,12 +189,14 @@ class ColumnRows:
         return found, chunks, size
 
     def _prepare(
-        self, blocks: Sequence[Block], wanted: RowPlaces, bases: Mapping[int, StoredChunk], files: _Files
+        self, blocks: Sequence[StoredBlock], wanted: RowPlaces, bases: Mapping[int, StoredChunk], files: _Files
     ) -> dict[str, _Part] | None:
         """Return the parts of a column but its text; ``None`` where they cannot be read here."""
-        names = blocks[0].keys()
-        if any(block.keys() != names for block in blocks):
-            names = {name: None for block in blocks for name in block}.keys()
+        alone = [block.alone for block in blocks]
+        if None not in alone:
+            part = _plain_part([chunk for chunk in alone if chunk is not None], wanted, files)
+            return None if part is None else {"values": part}
+        names = list(dict.fromkeys(name for block in blocks for name in block))
         made: dict[str, _Part] = {}
         for name in names:
             if name == "text":
@@ -213,7 +215,7 @@ class ColumnRows:
     def _part(
         self,
         name: str,
-        blocks: Sequence[Block],
+        blocks: Sequence[StoredBlock],
         wanted: RowPlaces,
         bases: Mapping[int, StoredChunk],
         files: _Files,
@@ -258,7 +260,7 @@ class ColumnRows:
         return _Part(out, sums, words, pieces, differences, deltas, len(pieces))
 
     def _text(
-        self, blocks: Sequence[Block], lengths: _Part, wanted: RowPlaces, files: _Files
+        self, blocks: Sequence[StoredBlock], lengths: _Part, wanted: RowPlaces, files: _Files
     ) -> tuple[Array, int] | None:
         """Return the strings of a column end to end, and the bytes that were read; ``None`` where they lie outside."""
         assert page_kernels is not None
@@ -292,7 +294,17 @@ class ColumnRows:
         return None if read < 0 else (out, read)
 
 
-def _groups(columns: Mapping[VersionKey, Sequence[Block]], blocks: int) -> list[list[VersionKey]]:
+def _plain_part(chunks: Sequence[PlainChunk], wanted: RowPlaces, files: _Files) -> _Part | None:
+    dtype = chunks[0].dtype
+    pieces: list[ChunkRows] = []
+    for (other, partition, spec, frames), cuts in zip(chunks, wanted.cuts, strict=True):
+        if other != dtype:
+            return None
+        pieces.append((files[partition], spec, frames, cuts))
+    return _Part(np.empty(wanted.count, dtype), None, None, pieces, [], {}, len(pieces))
+
+
+def _groups(columns: Mapping[VersionKey, Sequence[StoredBlock]], blocks: int) -> list[list[VersionKey]]:
     """Return which columns are read together; first those of text, each by itself, because they take two steps."""
     alone = [key for key, chunks in columns.items() if "text" in chunks[0]]
     others = [key for key, chunks in columns.items() if "text" not in chunks[0]]

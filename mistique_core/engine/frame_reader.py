@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -35,6 +34,7 @@ from mistique_core.engine.chunk_writer import Array
 from mistique_core.engine.frame_builder import FrameBuilder
 from mistique_core.engine.lru import LruCache
 from mistique_core.engine.row_places import row_places
+from mistique_core.engine.stored_block import StoredBlock
 from mistique_core.engine.unit_reader import Blocks, UnitBlock, read_parts, read_quantizer, read_units
 from mistique_core.errors import CorruptPartitionError, InvalidInputError, NotMaterializedError
 from mistique_core.fitted import load_fitted
@@ -56,7 +56,6 @@ _VERSIONS_KEPT = 8_192
 _BLOCKS_KEPT = 32_768
 _NUMBERS_IN_QUERY = 256
 
-_Block = dict[str, StoredChunk]
 _Read = TypeVar("_Read")
 
 
@@ -85,7 +84,7 @@ class FrameReader:
         self._row_indexes: LruCache[VersionKey, RowIndex] = LruCache(_ROW_INDEXES_KEPT)
         self._categories: LruCache[VersionKey, EncodedColumn] = LruCache(_CATEGORIES_KEPT)
         self._versions: LruCache[VersionKey, VersionRecord] = LruCache(_VERSIONS_KEPT)
-        self._blocks: LruCache[tuple[VersionKey, int], _Block] = LruCache(blocks_kept)
+        self._blocks: LruCache[tuple[VersionKey, int], StoredBlock] = LruCache(blocks_kept)
         self._bases = BasePlaces()
         self._frames = FrameBuilder()
 
@@ -290,13 +289,13 @@ class FrameReader:
         self, connection: sa.Connection, key: VersionKey, needed: Sequence[int], read: Callable[[Blocks], _Read]
     ) -> _Read:
         """Return what is read from row blocks, which are looked up once more if they are not where they were."""
-        blocks: dict[tuple[VersionKey, int], _Block | None] = {
+        blocks: dict[tuple[VersionKey, int], StoredBlock | None] = {
             (key, block): self._blocks.get((key, block)) for block in needed
         }
         self._locate(connection, [place for place, chunks in blocks.items() if chunks is None], blocks)
 
         def read_located() -> _Read:
-            located = {place[1]: chunks or {} for place, chunks in blocks.items()}
+            located = {place[1]: chunks or StoredBlock() for place, chunks in blocks.items()}
             _check_listed(located.values())
             return read(located)
 
@@ -356,7 +355,7 @@ class FrameReader:
         places = [(column.version, block) for block in range(-(-record.rows // record.block_rows))]
         blocks = {place: self._blocks.get(place) for place in places}
         self._locate(connection, [place for place, chunks in blocks.items() if chunks is None], blocks)
-        chunks = [(blocks[place] or {}).get("values") for place in places]
+        chunks = [(blocks[place] or StoredBlock()).get("values") for place in places]
         dtypes = {chunk.location.dtype for chunk in chunks if chunk is not None}
         if len(dtypes) != 1:
             return None
@@ -466,7 +465,8 @@ class FrameReader:
         count = len(wanted.blocks)
         each = [[block for block in located[start : start + count] if block] for start in range(0, len(pairs), count)]
         columns = {key: blocks for key, blocks in zip(records, each, strict=True) if len(blocks) == count}
-        bases = self._bases.find(connection, chain.from_iterable(columns.values()))
+        others = [block for blocks in columns.values() for block in blocks if block.alone is None]
+        bases = self._bases.find(connection, others)
         return reader.read(columns, wanted, bases, tally)
 
     def _read_blocks(
@@ -488,7 +488,7 @@ class FrameReader:
         some = {size: wanted_rows(rows or {}, *size) for size in sizes}
         wanted: list[BlockRequest] = []
         for key, blocks in places.items():
-            chunks = [remembered[key, block] or {} for block in blocks]
+            chunks = [remembered[key, block] or StoredBlock() for block in blocks]
             if rows is None:
                 wanted += end_to_end(chunks)
             else:
@@ -517,7 +517,7 @@ class FrameReader:
         for place in places:
             self._blocks.drop(place)
         self._bases.forget([item.chunks for item in wanted])
-        now: dict[tuple[VersionKey, int], _Block | None] = {}
+        now: dict[tuple[VersionKey, int], StoredBlock | None] = {}
         with self._fresh() as fresh:
             self._locate(fresh, places, now)
             moved = [
@@ -530,17 +530,17 @@ class FrameReader:
         self,
         connection: sa.Connection,
         places: Sequence[tuple[VersionKey, int]],
-        found: dict[tuple[VersionKey, int], _Block | None],
+        found: dict[tuple[VersionKey, int], StoredBlock | None],
     ) -> None:
         """Look up where the chunks of row blocks lie, into `found`, and remember it."""
         if not places:
             return
         keys = {key.id: key for key, _ in places}
         numbers = sorted({block for _, block in places})
-        located: dict[tuple[VersionKey, int], _Block] = {}
+        located: dict[tuple[VersionKey, int], StoredBlock] = {}
         few = numbers if len(numbers) <= _NUMBERS_IN_QUERY else None
         for version, part, block, chunk in column_chunks(connection, list(keys), few):
-            located.setdefault((keys[version], block), {})[part] = chunk
+            located.setdefault((keys[version], block), StoredBlock())[part] = chunk
         for place in places:
             if place in located:
                 found[place] = located[place]
