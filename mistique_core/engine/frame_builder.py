@@ -45,13 +45,12 @@ class FrameBuilder:
             More names that others will ask for, one by one.
         """
         known = self._index(tuple(columns), among)
-        first = next(iter(columns.values()), None)
-        if len(columns) == 1 and isinstance(first, np.ndarray) and first.dtype.kind in _NUMBERS and first.ndim == 1:
-            return pd.DataFrame(first.reshape(-1, 1), index=index, columns=known.view(), copy=False)
         values = list(columns.values())
         if from_blocks is not None and values and not any(isinstance(item, pd.Series) for item in values):
             made: pd.DataFrame = from_blocks(_blocks(values, len(index)), index=index, columns=known.view())
             return made
+        if len(values) == 1 and isinstance(values[0], np.ndarray) and values[0].dtype.kind in _NUMBERS:
+            return pd.DataFrame(values[0].reshape(-1, 1), index=index, columns=known.view(), copy=False)
         objects = {n: pd.Series(item, index=index, dtype=object) for n, item in enumerate(values) if _is_object(item)}
         frame = pd.DataFrame(dict(enumerate(values)) | objects, index=index, copy=False)
         frame.columns = known.view()
