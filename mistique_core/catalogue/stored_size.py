@@ -116,21 +116,19 @@ def stored_parts(sizes: Mapping[int, VersionSize], wanted: Mapping[int, int]) ->
     wanted
         Column version -> how many of its columns are asked for.
     """
-    alike: dict[tuple[str, int, int], StoredPart] = {}
+    alike: dict[tuple[str, int, int], list[float]] = {}
     for version, columns in wanted.items():
         size = sizes[version]
         share = min(1.0, columns / max(size.units, 1))
         read = share if size.encoding == UNITS else 1.0  # of a lossy group, all units are reconstructed
-        key = (size.encoding, size.rows, size.block_rows)
-        known = alike.get(key)
-        alike[key] = StoredPart(
-            size.encoding,
-            size.stored_bytes * read + (known.stored_bytes if known else 0.0),
-            size.chunks + (known.chunks if known else 0.0),
-            size.decoded_bytes * read + (known.decoded_bytes if known else 0.0),
-            size.decoded_bytes * share + (known.output_bytes if known else 0.0),
-            size.rows,
-            size.block_rows,
-            ROWS_OF_PAGE if size.encoding == PLAIN else None,
+        sums = alike.setdefault((size.encoding, size.rows, size.block_rows), [0.0, 0.0, 0.0, 0.0])
+        sums[0] += size.stored_bytes * read
+        sums[1] += size.chunks
+        sums[2] += size.decoded_bytes * read
+        sums[3] += size.decoded_bytes * share
+    return tuple(
+        StoredPart(
+            encoding, stored, chunks, decoded, output, rows, block_rows, ROWS_OF_PAGE if encoding == PLAIN else None
         )
-    return tuple(alike.values())
+        for (encoding, rows, block_rows), (stored, chunks, decoded, output) in alike.items()
+    )

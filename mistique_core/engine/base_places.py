@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from itertools import chain
 
 import sqlalchemy as sa
 
 from mistique_core.catalogue.chunks import StoredChunk, chunks_by_id
-from mistique_core.engine.block_reader import BlockRequest
 from mistique_core.engine.lru import LruCache
 
 _KEPT = 32_768
+
+_Block = Mapping[str, StoredChunk]
 
 
 class BasePlaces:
@@ -19,9 +21,9 @@ class BasePlaces:
     def __init__(self) -> None:
         self._places: LruCache[tuple[int, str], StoredChunk] = LruCache(_KEPT)
 
-    def find(self, connection: sa.Connection, requests: Sequence[BlockRequest]) -> dict[int, StoredChunk]:
-        """Return row in the catalogue -> base, for every wanted chunk that is a difference; a lost one is left out."""
-        keys = _keys(requests)
+    def find(self, connection: sa.Connection, blocks: Iterable[_Block]) -> dict[int, StoredChunk]:
+        """Return row in the catalogue -> base, for every chunk that is a difference; a lost one is left out."""
+        keys = _keys(blocks)
         known = {row: self._places.get((row, address)) for row, address in keys.items()}
         found = {row: chunk for row, chunk in known.items() if chunk is not None}
         if len(found) < len(keys):
@@ -30,18 +32,17 @@ class BasePlaces:
                 self._places.put((row, keys[row]), chunk)
         return found
 
-    def forget(self, requests: Sequence[BlockRequest]) -> None:
-        """Look the bases of these requests up again the next time."""
-        for key in _keys(requests).items():
+    def forget(self, blocks: Iterable[_Block]) -> None:
+        """Look the bases of these row blocks up again the next time."""
+        for key in _keys(blocks).items():
             self._places.drop(key)
 
 
-def _keys(requests: Sequence[BlockRequest]) -> dict[int, str]:
+def _keys(blocks: Iterable[_Block]) -> dict[int, str]:
     """Return row -> address, in hex, of each base."""
     found = {}
-    for request in requests:
-        for chunk in request.chunks.values():
-            if chunk.base is not None:
-                codec = chunk.location.codec
-                found[chunk.base] = (codec.transform.delta if codec is not None else None) or ""
+    for chunk in chain.from_iterable([block.values() for block in blocks]):
+        if chunk.base is not None:
+            codec = chunk.location.codec
+            found[chunk.base] = (codec.transform.delta if codec is not None else None) or ""
     return found

@@ -23,6 +23,7 @@ from mistique_core.catalogue.chunks import StoredChunk
 from mistique_core.dedup import chunk_hash
 from mistique_core.dedup.delta import apply_delta, base_zeros
 from mistique_core.engine.array_cache import ArrayCache
+from mistique_core.engine.column_rows import ColumnRows
 from mistique_core.engine.lru import LruCache
 from mistique_core.engine.native_chunk import decode_natively, pieces
 from mistique_core.engine.page_source import HasFiles, PageSource
@@ -114,6 +115,13 @@ class ChunkReader:
         Where partitions live.
     cache_bytes
         Most decoded bytes to keep; 0 keeps nothing.
+
+    Attributes
+    ----------
+    text_index
+        Where strings begin.
+    column_rows
+        Who reads a few rows of many columns sooner; ``None`` where partitions are no files, or chunks are kept.
     """
 
     def __init__(self, backend: StorageBackend, cache_bytes: int) -> None:
@@ -125,6 +133,9 @@ class ChunkReader:
         self._zeros: LruCache[tuple[bytes, int], int] = LruCache(_ZEROS_KEPT)
         self._threads = SideBySide(_MOST_THREADS)
         self.text_index = TextIndex()
+        self.column_rows: ColumnRows | None = None
+        if self._files is not None and not self._keeps:
+            self.column_rows = ColumnRows(self._files, self._zeros, self._threads, self.text_index)
 
     def read(
         self, requests: Sequence[ChunkRequest], tally: ReadTally | None = None, bases: Bases | None = None

@@ -33,6 +33,8 @@ from mistique_core.engine.chunk_reader import ChunkReader, ChunkRequest, ReadTal
 from mistique_core.engine.chunk_writer import Array
 from mistique_core.engine.frame_builder import FrameBuilder
 from mistique_core.engine.lru import LruCache
+from mistique_core.engine.row_places import row_places
+from mistique_core.engine.stored_block import StoredBlock
 from mistique_core.engine.unit_reader import Blocks, UnitBlock, read_parts, read_quantizer, read_units
 from mistique_core.errors import CorruptPartitionError, InvalidInputError, NotMaterializedError
 from mistique_core.fitted import load_fitted
@@ -54,7 +56,6 @@ _VERSIONS_KEPT = 8_192
 _BLOCKS_KEPT = 32_768
 _NUMBERS_IN_QUERY = 256
 
-_Block = dict[str, StoredChunk]
 _Read = TypeVar("_Read")
 
 
@@ -83,7 +84,7 @@ class FrameReader:
         self._row_indexes: LruCache[VersionKey, RowIndex] = LruCache(_ROW_INDEXES_KEPT)
         self._categories: LruCache[VersionKey, EncodedColumn] = LruCache(_CATEGORIES_KEPT)
         self._versions: LruCache[VersionKey, VersionRecord] = LruCache(_VERSIONS_KEPT)
-        self._blocks: LruCache[tuple[VersionKey, int], _Block] = LruCache(blocks_kept)
+        self._blocks: LruCache[tuple[VersionKey, int], StoredBlock] = LruCache(blocks_kept)
         self._bases = BasePlaces()
         self._frames = FrameBuilder()
 
@@ -124,14 +125,25 @@ class FrameReader:
             group = {key: record for key, record in records.items() if record.block_rows == block_rows}
             rows = order = None
             if positions is not None:
+                for key, parts in self._read_rows(connection, group, positions, block_rows, tally).items():
+                    logical, categories = self._logical(connection, group.pop(key), tally)
+                    found[key] = EncodedColumn(logical, len(positions), parts, categories)
+                if not group:
+                    continue
                 rows, order = by_block(positions, block_rows)
             for key, blocks in self._read_blocks(connection, group, rows, tally).items():
-                record = group[key]
-                parent = None if record.categories is None else VersionKey(*record.categories)
-                categories = None if parent is None else self._read_categories(connection, parent, tally)
-                column = join_blocks(LogicalType.from_json(record.logical_type), blocks, categories)
+                logical, categories = self._logical(connection, group[key], tally)
+                column = join_blocks(logical, blocks, categories)
                 found[key] = column if order is None else take_rows(column, order)
         return found
+
+    def _logical(
+        self, connection: sa.Connection, record: VersionRecord, tally: ReadTally | None
+    ) -> tuple[LogicalType, EncodedColumn | None]:
+        """Return the type of a column, and its categories if it has any."""
+        parent = None if record.categories is None else VersionKey(*record.categories)
+        categories = None if parent is None else self._read_categories(connection, parent, tally)
+        return LogicalType.from_json(record.logical_type), categories
 
     def frame(
         self, connection: sa.Connection, record: IntermediateRecord, tally: ReadTally | None = None
@@ -187,7 +199,7 @@ class FrameReader:
         given: set[VersionKey] = set()
         for column in columns:
             if not is_units(column):
-                values = _values(encoded[column.version], index)
+                values = _values(encoded[column.version])
                 # Equal columns are one version: what a caller writes into one must not show in the other.
                 data[column.name] = values.copy() if column.version in given else values
                 given.add(column.version)
@@ -277,13 +289,13 @@ class FrameReader:
         self, connection: sa.Connection, key: VersionKey, needed: Sequence[int], read: Callable[[Blocks], _Read]
     ) -> _Read:
         """Return what is read from row blocks, which are looked up once more if they are not where they were."""
-        blocks: dict[tuple[VersionKey, int], _Block | None] = {
+        blocks: dict[tuple[VersionKey, int], StoredBlock | None] = {
             (key, block): self._blocks.get((key, block)) for block in needed
         }
         self._locate(connection, [place for place, chunks in blocks.items() if chunks is None], blocks)
 
         def read_located() -> _Read:
-            located = {place[1]: chunks or {} for place, chunks in blocks.items()}
+            located = {place[1]: chunks or StoredBlock() for place, chunks in blocks.items()}
             _check_listed(located.values())
             return read(located)
 
@@ -343,7 +355,7 @@ class FrameReader:
         places = [(column.version, block) for block in range(-(-record.rows // record.block_rows))]
         blocks = {place: self._blocks.get(place) for place in places}
         self._locate(connection, [place for place, chunks in blocks.items() if chunks is None], blocks)
-        chunks = [(blocks[place] or {}).get("values") for place in places]
+        chunks = [(blocks[place] or StoredBlock()).get("values") for place in places]
         dtypes = {chunk.location.dtype for chunk in chunks if chunk is not None}
         if len(dtypes) != 1:
             return None
@@ -427,6 +439,36 @@ class FrameReader:
             self._categories.put(version, categories)
         return categories
 
+    def _read_rows(
+        self,
+        connection: sa.Connection,
+        records: Mapping[VersionKey, VersionRecord],
+        positions: Rows,
+        block_rows: int,
+        tally: ReadTally | None,
+    ) -> dict[VersionKey, dict[str, Array]]:
+        """Return the parts of the columns of which a few rows are read straight into their places."""
+        reader = self._chunks.column_rows
+        if reader is None or not len(positions):
+            return {}
+        wanted = row_places(positions, block_rows)
+        for rows in {record.rows for record in records.values()}:
+            sizes = [min(block_rows, rows - block * block_rows) for block in wanted.blocks]
+            if any(len(some) >= size for some, size in zip(wanted.rows, sizes, strict=True)):
+                return {}
+        pairs = [(key, block) for key in records for block in wanted.blocks]
+        located = self._blocks.get_all(pairs)
+        if None in located:
+            found = dict(zip(pairs, located, strict=True))
+            self._locate(connection, [place for place, chunks in found.items() if chunks is None], found)
+            located = list(found.values())
+        count = len(wanted.blocks)
+        each = [[block for block in located[start : start + count] if block] for start in range(0, len(pairs), count)]
+        columns = {key: blocks for key, blocks in zip(records, each, strict=True) if len(blocks) == count}
+        others = [block for blocks in columns.values() for block in blocks if block.alone is None]
+        bases = self._bases.find(connection, others)
+        return reader.read(columns, wanted, bases, tally)
+
     def _read_blocks(
         self,
         connection: sa.Connection,
@@ -446,7 +488,7 @@ class FrameReader:
         some = {size: wanted_rows(rows or {}, *size) for size in sizes}
         wanted: list[BlockRequest] = []
         for key, blocks in places.items():
-            chunks = [remembered[key, block] or {} for block in blocks]
+            chunks = [remembered[key, block] or StoredBlock() for block in blocks]
             if rows is None:
                 wanted += end_to_end(chunks)
             else:
@@ -462,7 +504,7 @@ class FrameReader:
         self, connection: sa.Connection, wanted: Sequence[BlockRequest], tally: ReadTally | None
     ) -> list[dict[str, Array]]:
         _check_listed(request.chunks for request in wanted)
-        return read_blocks(self._chunks, wanted, self._bases.find(connection, wanted), tally)
+        return read_blocks(self._chunks, wanted, self._bases.find(connection, [item.chunks for item in wanted]), tally)
 
     def _read_moved(
         self,
@@ -474,8 +516,8 @@ class FrameReader:
         """Look up once more where the chunks lie: another process may have moved them meanwhile."""
         for place in places:
             self._blocks.drop(place)
-        self._bases.forget(wanted)
-        now: dict[tuple[VersionKey, int], _Block | None] = {}
+        self._bases.forget([item.chunks for item in wanted])
+        now: dict[tuple[VersionKey, int], StoredBlock | None] = {}
         with self._fresh() as fresh:
             self._locate(fresh, places, now)
             moved = [
@@ -488,17 +530,17 @@ class FrameReader:
         self,
         connection: sa.Connection,
         places: Sequence[tuple[VersionKey, int]],
-        found: dict[tuple[VersionKey, int], _Block | None],
+        found: dict[tuple[VersionKey, int], StoredBlock | None],
     ) -> None:
         """Look up where the chunks of row blocks lie, into `found`, and remember it."""
         if not places:
             return
         keys = {key.id: key for key, _ in places}
         numbers = sorted({block for _, block in places})
-        located: dict[tuple[VersionKey, int], _Block] = {}
+        located: dict[tuple[VersionKey, int], StoredBlock] = {}
         few = numbers if len(numbers) <= _NUMBERS_IN_QUERY else None
         for version, part, block, chunk in column_chunks(connection, list(keys), few):
-            located.setdefault((keys[version], block), {})[part] = chunk
+            located.setdefault((keys[version], block), StoredBlock())[part] = chunk
         for place in places:
             if place in located:
                 found[place] = located[place]
@@ -516,9 +558,9 @@ def is_units(column: ColumnRecord) -> bool:
     return LogicalType.from_json(column.logical_type).kind == "units"
 
 
-def _values(column: EncodedColumn, index: pd.Index[Any]) -> Any:
+def _values(column: EncodedColumn) -> Any:
     """Return decoded values in a form whose dtype pandas does not change."""
     values = decode_column(column)
     if isinstance(values, np.ndarray) and not values.flags.writeable:
         values = values.copy()  # cached chunks are shared: what a caller may write into is its own
-    return pd.Series(values, index=index, dtype=object) if values.dtype == object else values
+    return values

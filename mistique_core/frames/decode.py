@@ -100,7 +100,7 @@ def _decode_numpy(column: EncodedColumn) -> pd.api.extensions.ExtensionArray | A
         return pd.array(values.view(dtype), dtype=dtype).tz_localize("UTC").tz_convert(str(logical.option("tz")))  # type: ignore[no-any-return]
     if dtype.byteorder == ">":
         return values.view(dtype.newbyteorder("<")).byteswap().view(dtype)
-    return values.reshape(-1).view(dtype)
+    return values if values.dtype == dtype and values.ndim == 1 else values.reshape(-1).view(dtype)
 
 
 def _decode_masked(column: EncodedColumn) -> pd.api.extensions.ExtensionArray:

@@ -6,7 +6,6 @@ is one call over all values. What is stored is the same either way.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from types import NoneType
 from typing import Any, NoReturn
 
@@ -26,6 +25,8 @@ _MISSING_VALUES: dict[int, Any] = {MISSING_NA: pd.NA, MISSING_NAN: np.nan}
 _FEW_ROWS = 8
 _LEAST_REPEATED = 1_024
 _MOST_MISSING_OBJECTS = 16
+_MOST_WORDS = 32_768
+"""Of so many different strings, looking for equal ones pays."""
 
 
 def encode_text(name: str, series: pd.Series[Any] | pd.Index[Any], cache: TextCache | None = None) -> dict[str, Array]:
@@ -231,21 +232,41 @@ def decode_text(logical: LogicalType, parts: dict[str, Array]) -> pd.api.extensi
         raise CorruptPartitionError(
             f"a string column holds {len(text)} bytes but its lengths add up to {ends[-1]}; run 'mistique check'"
         )
+    if len(ends) > 1 and int(parts["lengths"].min()) < 0:
+        raise CorruptPartitionError("a string column has lengths below zero; run 'mistique check'")
     if logical.kind == "string" and logical.option("storage") == "pyarrow":
         return _to_arrow(logical, text, ends, missing)
-    values = _to_objects(text.tobytes(), ends.tolist())
+    values = _to_objects(text, ends)
     if missing is not None:
-        for row in np.flatnonzero(missing):
-            values[row] = _MISSING_VALUES.get(int(missing[row]))
+        values[missing != PRESENT] = None
+        for code, value in _MISSING_VALUES.items():
+            values[missing == code] = value
     if logical.kind == "object":
         return values
     array: pd.api.extensions.ExtensionArray = pd.array(values, dtype=pandas_dtype(logical))
     return array
 
 
-def _to_objects(text: bytes, ends: list[int]) -> Array:
-    bounds = pairwise(ends)
-    values = np.empty(len(ends) - 1, dtype=object)
+def _to_objects(text: Array, ends: Array) -> Array:
+    """Return strings, given where the first begins and each ends; equal ones as one object where they are found."""
+    rows = len(ends) - 1
+    if kernels is not None and rows >= _LEAST_REPEATED:
+        firsts = np.empty(min(rows // 2, _MOST_WORDS), np.int32)
+        codes = np.empty(rows, np.int32)
+        count = kernels.distinct(np.ascontiguousarray(text), ends, firsts, codes)
+        if count >= 0:
+            first = firsts[:count]
+            words: Array = _cut(text.tobytes(), ends[first].tolist(), ends[first + 1].tolist())[codes]
+            return words
+    values = np.full(rows, "", object)
+    some = np.flatnonzero(ends[1:] != ends[:-1])
+    values[some] = _cut(text.tobytes(), ends[some].tolist(), ends[some + 1].tolist())
+    return values
+
+
+def _cut(text: bytes, starts: list[int], ends: list[int]) -> Array:
+    values = np.empty(len(starts), dtype=object)
+    bounds = zip(starts, ends, strict=True)
     if text.isascii():
         decoded = text.decode("ascii")
         values[:] = [decoded[start:end] for start, end in bounds]

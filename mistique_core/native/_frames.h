@@ -117,8 +117,8 @@ static int unfold(Context *context, int descriptor, const Frame *frame, uint8_t 
            zstd.extent(from, length) == length && zstd.decompress(context->decompressor, out, size, from, length) == size;
 }
 
-/* Read frames that lie close together in an open file at once; those of other files are read one by one. */
-static void read_together(Context *context, int descriptor, Frame *frames, int64_t count)
+/* Read frames with at most `gaps` bytes between them in an open file at once; others are read one by one. */
+static void read_together(Context *context, int descriptor, Frame *frames, int64_t count, int64_t gaps)
 {
 #ifndef _WIN32
     if (descriptor < 0 || count < 1)
@@ -130,7 +130,7 @@ static void read_together(Context *context, int descriptor, Frame *frames, int64
         end = frames[k].offset + frames[k].size;
         sum += frames[k].size;
     }
-    if (first < 0 || end - first > sum + MOST_GAPS)
+    if (first < 0 || end - first > sum + gaps)
         return;
     uint8_t *bytes = room(context, COMPRESSED, (size_t)(end - first));
     if (!bytes || pread(descriptor, bytes, (size_t)(end - first), (off_t)first) != end - first)

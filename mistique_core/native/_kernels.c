@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include "_strings.h"
 
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
 #define FAST __attribute__((target_clones("avx2", "default")))
@@ -509,6 +510,29 @@ static PyObject *gather(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+static PyObject *distinct(PyObject *module, PyObject *args)
+{
+    PyObject *objects[4];
+    if (!PyArg_ParseTuple(args, "OOOO", &objects[0], &objects[1], &objects[2], &objects[3]))
+        return NULL;
+    Py_buffer views[4]; /* text, ends, firsts, codes */
+    for (int k = 0; k < 4; k++)
+        if (get(objects[k], &views[k], k >= 2)) {
+            release(views, k);
+            return NULL;
+        }
+    int64_t rows = views[3].len / 4, count = -1;
+    int sound = views[1].len == 8 * (rows + 1);
+    if (sound) {
+        Py_BEGIN_ALLOW_THREADS;
+        count = distinct_strings(views[0].buf, views[0].len, views[1].buf, rows, views[2].buf, views[2].len / 4,
+                                 views[3].buf);
+        Py_END_ALLOW_THREADS;
+    }
+    release(views, 4);
+    return sound ? PyLong_FromLongLong(count) : refuse("distinct needs an end more than codes to fill");
+}
+
 /* ---------------------------------------------------------------- interleave */
 
 #define TOGETHER 16 /* units side by side: a cache line of floats */
@@ -597,6 +621,7 @@ static PyMethodDef methods[] = {
     {"swap_decimals", swap_decimals, METH_VARARGS, NULL},
     {"factorize", factorize, METH_VARARGS, NULL},
     {"gather", gather, METH_VARARGS, NULL},
+    {"distinct", distinct, METH_VARARGS, NULL},
     {"interleave", interleave, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -8,6 +8,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include "_frames.h"
+#include "_rows.h"
 #include "_values.h"
 
 #define ROWS_BYTES 16384 /* 256 rows of at most 64 bytes */
@@ -167,7 +168,7 @@ static PyObject *decode(PyObject *module, PyObject *args)
     Context *context = done ? borrow() : NULL;
     if (context) {
         Py_BEGIN_ALLOW_THREADS;
-        read_together(context, descriptor, all.frames, all.count);
+        read_together(context, descriptor, all.frames, all.count, MOST_GAPS);
         done = decode_pages(context, descriptor, &spec, exceptions, all.frames, all.count, out.buf, out.len / spec.size);
         Py_END_ALLOW_THREADS;
         give_back(context);
@@ -209,18 +210,8 @@ static int decode_point(Context *context, int descriptor, const Point *point, co
         if (!value_of(spec, point->exceptions, table, code_at(spec, page, row), &bits))
             return 0;
         put(point->out.buf, spec->size, place, bits);
-        if (point->held == 2) {
-            uint64_t sum = 0;
-            for (int64_t plane = 0; plane < spec->width && spec->bits == 8; plane++) {
-                uint64_t part = 0;
-                for (int64_t i = 0; i < row; i++)
-                    part += page[plane * spec->step + i];
-                sum += part << (8 * plane);
-            }
-            for (int64_t i = 0; i < row && spec->bits < 8; i++)
-                sum += code_at(spec, page, i);
-            ((uint64_t *)point->sums.buf)[place] = sum;
-        }
+        if (point->held == 2)
+            ((uint64_t *)point->sums.buf)[place] = sum_before(spec, page, row);
     }
     return 1;
 }
@@ -292,6 +283,111 @@ static PyObject *points(PyObject *module, PyObject *args)
     return PyErr_Occurred() ? NULL : PyLong_FromSsize_t(failed);
 }
 
+/* ---------------------------------------------------------------- rows of open files */
+
+/* Columns, the buffers that are held for them, and their pieces. */
+typedef struct {
+    Target *targets;
+    Py_buffer *views; /* of what is filled, and of sums: two a column */
+    Piece *pieces;
+    Py_ssize_t columns, count;
+} Columns;
+
+static void release_columns(Columns *all)
+{
+    for (Py_ssize_t k = 0; all->views && k < 2 * all->columns; k++)
+        if (all->views[k].obj)
+            PyBuffer_Release(&all->views[k]);
+    PyMem_Free(all->views);
+    PyMem_Free(all->targets);
+    PyMem_Free(all->pieces);
+}
+
+/* Take one (descriptor, spec, frames, cuts); return 0 where it makes no sense, -1 with an error set. */
+static int get_piece(PyObject *item, Piece *piece, const Target *target)
+{
+    const char *packed, *frames, *cuts;
+    Py_ssize_t length, frame_bytes, cut_bytes;
+    if (!PyArg_ParseTuple(item, "iy#y#y#", &piece->descriptor, &packed, &length, &frames, &frame_bytes, &cuts, &cut_bytes))
+        return -1;
+    piece->frames = (const int64_t *)frames;
+    piece->frame_count = frame_bytes / 24;
+    piece->cuts = (const int64_t *)cuts;
+    piece->cut_bytes = cut_bytes;
+    return piece->descriptor >= 0 && read_spec(packed, length, &piece->spec, &piece->exceptions) &&
+           (uintptr_t)target->out % (uintptr_t)piece->spec.size == 0;
+}
+
+/* Take a list of (what is filled, sums or None, list of pieces); return as get_piece. */
+static int get_columns(PyObject *list, Columns *all)
+{
+    PyObject *out, *sums, *pieces;
+    Py_ssize_t count = 0;
+    *all = (Columns){.columns = PyList_Size(list)};
+    for (Py_ssize_t k = 0; k < all->columns; k++) {
+        if (!PyArg_ParseTuple(PyList_GetItem(list, k), "OOO!", &out, &sums, &PyList_Type, &pieces))
+            return -1;
+        count += PyList_Size(pieces);
+    }
+    all->targets = PyMem_Calloc((size_t)all->columns + 1, sizeof(Target));
+    all->views = PyMem_Calloc(2 * (size_t)all->columns + 1, sizeof(Py_buffer));
+    all->pieces = PyMem_Calloc((size_t)count + 1, sizeof(Piece));
+    if (!all->targets || !all->views || !all->pieces) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Py_ssize_t k = 0; k < all->columns; k++) {
+        Py_buffer *view = &all->views[2 * k];
+        Target *target = &all->targets[k];
+        if (!PyArg_ParseTuple(PyList_GetItem(list, k), "OOO!", &out, &sums, &PyList_Type, &pieces) ||
+            PyObject_GetBuffer(out, view, PyBUF_WRITABLE) ||
+            (sums != Py_None && PyObject_GetBuffer(sums, view + 1, PyBUF_WRITABLE)))
+            return -1;
+        *target = (Target){view[0].buf, view[0].len, sums == Py_None ? NULL : view[1].buf, view[1].len / 8};
+        Py_ssize_t size = PyList_Size(pieces);
+        for (Py_ssize_t i = 0; i < size && all->count < count; i++, all->count++) {
+            Piece *piece = &all->pieces[all->count];
+            piece->column = k;
+            int found = get_piece(PyList_GetItem(pieces, i), piece, target);
+            if (found != 1)
+                return found;
+        }
+    }
+    return 1;
+}
+
+static PyObject *each_piece(PyObject *args, int64_t (*take)(Context *, const Piece *, const Target *))
+{
+    PyObject *list;
+    Columns all;
+    int64_t read = 0;
+    if (!PyArg_ParseTuple(args, "O!", &PyList_Type, &list))
+        return NULL;
+    int is_sound = get_columns(list, &all);
+    Context *context = is_sound == 1 && zstd.create ? borrow() : NULL;
+    if (context) {
+        Py_BEGIN_ALLOW_THREADS;
+        for (Py_ssize_t k = 0; k < all.count && read >= 0; k++) {
+            int64_t bytes = take(context, &all.pieces[k], &all.targets[all.pieces[k].column]);
+            read = bytes < 0 ? -1 : read + bytes;
+        }
+        Py_END_ALLOW_THREADS;
+        give_back(context);
+    }
+    release_columns(&all);
+    return is_sound < 0 ? NULL : PyLong_FromLongLong(context ? read : -1);
+}
+
+static PyObject *rows(PyObject *module, PyObject *args)
+{
+    return each_piece(args, take_rows);
+}
+
+static PyObject *spans(PyObject *module, PyObject *args)
+{
+    return each_piece(args, take_spans);
+}
+
 /* ---------------------------------------------------------------- module */
 
 static PyObject *use_zstd(PyObject *module, PyObject *args)
@@ -310,6 +406,8 @@ static PyMethodDef methods[] = {
     {"use_zstd", use_zstd, METH_VARARGS, NULL},
     {"decode", decode, METH_VARARGS, NULL},
     {"points", points, METH_VARARGS, NULL},
+    {"rows", rows, METH_VARARGS, NULL},
+    {"spans", spans, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -65,6 +65,24 @@ class Kernels(Protocol):
     def gather(self, text: Buffer, ends: Buffer, codes: Buffer, gathered: Buffer) -> None:
         """Fill `gathered` with the strings that `codes` (int64) name, which end at `ends` (int64) of `text`."""
 
+    def distinct(self, text: Buffer, ends: Buffer, firsts: Buffer, codes: Buffer) -> int:
+        """Number the different strings in order of occurrence.
+
+        Parameters
+        ----------
+        text, ends
+            String i has the bytes of `text` from ``ends[i]`` to ``ends[i + 1]`` (int64).
+        firsts
+            Filled with the first row of each (int32).
+        codes
+            Filled with the number of each row (int32).
+
+        Returns
+        -------
+        int
+            How many there are; -1 where `firsts` has no room for them, or `ends` do not ascend within `text`.
+        """
+
     def interleave(self, pieces: list[Buffer], itemsize: int, out: Buffer) -> None:
         """Fill `out` with the first item of each piece, then the second of each, and so on."""
 

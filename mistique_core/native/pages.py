@@ -21,6 +21,8 @@ Buffer = npt.NDArray[Any]
 Frame = bytes | memoryview
 Piece = tuple[int, int, int]
 Job = tuple[bytes, int, bytes, Buffer, Buffer | None]
+ChunkRows = tuple[int, bytes, bytes, bytes]
+ColumnRows = tuple[Buffer, Buffer | None, list[ChunkRows]]
 
 _FUNCTIONS = ("ZSTD_createDCtx", "ZSTD_decompressDCtx", "ZSTD_getFrameContentSize", "ZSTD_findFrameCompressedSize")
 
@@ -70,6 +72,29 @@ class PageKernels(Protocol):
         -------
         int
             -1, or the number of the first job of which a frame or code is damaged.
+        """
+
+    def rows(self, columns: list[ColumnRows]) -> int:
+        """Fill in the values at some rows of many columns whose chunks are read from open files.
+
+        Parameters
+        ----------
+        columns
+            For each what is filled with values; what is filled with the sums of the codes before each row in its page
+            (int64), if they are wanted; and of each chunk that holds a row the descriptor, the two items of
+            :attr:`~mistique_core.partition.ChunkLocation.for_rows`, and its cuts: at most 64 int64 pairs of a row in it
+            and the place to fill, a page's one after the other.
+
+        Returns
+        -------
+        int
+            How many bytes were read, of each page once; -1 where a frame or code is damaged.
+        """
+
+    def spans(self, columns: list[ColumnRows]) -> int:
+        """As :meth:`rows` for chunks of plain bytes.
+
+        The cuts are int64 triples: first byte, number of bytes, place of the first one. There are no sums.
         """
 
 

@@ -77,6 +77,18 @@ class ChunkLocation:
         return page_spec(self.encoding, self.codec, self.dtype, self.shape)
 
     @cached_property
+    def for_rows(self) -> tuple[bytes, bytes] | None:
+        """What the compiled reader takes single rows by: :attr:`spec`, and (offset, size, checksum or -1) of frames.
+
+        ``None`` where only NumPy can.
+        """
+        if self.spec is None or not self.has_single_rows:
+            return None
+        checks = self.checks or (-1,) * len(self.extents)
+        numbers = [number for (extent, check) in zip(self.extents, checks, strict=True) for number in (*extent, check)]
+        return self.spec, struct.pack(f"={len(numbers)}q", *numbers)
+
+    @cached_property
     def word_dtype(self) -> np.dtype[Any]:
         """The dtype of the values; of a difference, that of its words."""
         is_delta = self.codec is not None and self.codec.transform.kind == "delta"

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mistique_core.errors import CorruptPartitionError
-from mistique_core.frames import EncodedColumn, LogicalType, decode_column, encode_column
+from mistique_core.frames import EncodedColumn, LogicalType, decode_column, encode_column, text
 from mistique_core.frames.text import take_text
 
 QUICK = settings(deadline=None, max_examples=40)
@@ -63,6 +63,31 @@ def test_taking_few_and_many_rows(items: list[str], data: st.DataObject) -> None
     wanted = data.draw(st.lists(st.integers(0, len(items) - 1), max_size=20))
     taken = take_text(encoded["text"], encoded["lengths"], np.array(wanted, dtype=np.intp))
     assert taken.tobytes().decode() == "".join(items[position] for position in wanted)
+
+
+@pytest.mark.parametrize("words", [["a", "bc", "größer", ""], ["x", "\ud800"], list(map(str, range(50_000)))])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_long_columns(monkeypatch: pytest.MonkeyPatch, words: list[str], compiled: bool) -> None:
+    """Of few and of many different strings, with every way to be missing; whether or not equal ones are found."""
+    if not compiled:
+        monkeypatch.setattr(text, "kernels", None)
+    random = np.random.default_rng(len(words))
+    values = np.array([*words, None, np.nan, pd.NA], object)[random.integers(0, len(words) + 3, 70_000)]
+    column = encode_column("c", pd.Series(values, dtype=object))
+    decoded = decode_column(column)
+    assert decoded.dtype == object
+    assert all(
+        (one is other) if one is None or one is pd.NA or one is np.nan else one == other
+        for one, other in zip(values.tolist(), decoded.tolist(), strict=True)
+    )
+
+
+def test_lengths_that_contradict_each_other() -> None:
+    """A negative length is damage too, wherever the sum is right."""
+    logical = encode_column("c", pd.Series(["ab"], dtype=object)).logical
+    lengths = np.array([3, -1] * 1_000, "i4")
+    with pytest.raises(CorruptPartitionError, match="lengths"):
+        decode_column(EncodedColumn(logical, 2_000, {"text": np.full(2_000, 97, "u1"), "lengths": lengths}))
 
 
 def test_text_that_is_not_utf8_is_refused() -> None:

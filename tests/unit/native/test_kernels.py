@@ -198,3 +198,28 @@ def test_units_of_other_sizes_are_refused():
     for pieces, itemsize in (([out[:4], out[:2]], 1), ([out[:4]], 1), ([], 1), ([out], 3), ([out[:3]], 2)):
         with pytest.raises(ValueError, match="interleave"):
             kernels.interleave(pieces, itemsize, out)
+
+
+@given(st.lists(st.sampled_from(["", "a", "b", "ab", "größer", "x" * 8, "x" * 9, "y" * 40]), min_size=1, max_size=60))
+def test_distinct_strings(items: list[str]) -> None:
+    """In order of occurrence; one more than there is room for is too many."""
+    encoded = [item.encode() for item in items]
+    text = np.frombuffer(b"#" + b"".join(encoded), np.uint8)
+    ends = np.cumsum([1, *map(len, encoded)], dtype=np.int64)
+    words = list(dict.fromkeys(items))
+    codes = np.empty(len(items), np.int32)
+    firsts = np.empty(len(words), np.int32)
+    assert kernels.distinct(text, ends, firsts, codes) == len(words)
+    assert codes.tolist() == [words.index(item) for item in items]
+    assert firsts.tolist() == [items.index(word) for word in words]
+    assert kernels.distinct(text, ends, firsts[1:], codes) == -1
+
+
+def test_distinct_strings_that_lie_elsewhere() -> None:
+    firsts, codes = np.empty(9, np.int32), np.empty(2, np.int32)
+    text = np.zeros(4, np.uint8)
+    for ends in ([0, 2, 5], [-1, 2, 4], [0, 3, 2], [1 << 62, 0, 1], [0, -(1 << 62), 4]):
+        assert kernels.distinct(text, np.array(ends, np.int64), firsts, codes) == -1
+    assert kernels.distinct(text[:0], np.zeros(1, np.int64), firsts, codes[:0]) == 0
+    with pytest.raises(ValueError, match="distinct needs"):
+        kernels.distinct(text, np.zeros(2, np.int64), firsts, codes)

@@ -272,6 +272,61 @@ def test_nothing_is_believed() -> None:
         page_kernels.decode(spec, frames, np.broadcast_to(out[:1], 5_000), -1)
 
 
+def packed(*numbers: int) -> bytes:
+    return np.array(numbers, np.int64).tobytes()
+
+
+def test_no_row_of_an_open_file_is_believed(backend: LocalBackend) -> None:
+    """Nor spans of text: descriptions that contradict themselves, frames and cuts that lie elsewhere."""
+    assert page_kernels is not None
+    array = RANDOM.integers(0, 99, 50_000).astype("u1")
+    (chunk,) = store(backend, [encode_chunk(chunk_hash(array), array, 3)])
+    assert chunk.location.for_rows is not None
+    spec, frames = chunk.location.for_rows
+    step = chunk.location.codec.rows if chunk.location.codec is not None else 0
+    out, sums = np.zeros(4, "u1"), np.zeros(4, np.int64)
+    with backend.opened(chunk.partition) as file:
+
+        def rows(spec: bytes = spec, frames: bytes = frames, cuts: bytes = packed(7, 0), file: int = file) -> int:
+            return page_kernels.rows([(out, sums, [(file, spec, frames, cuts)])])
+
+        def spans(spec: bytes = spec, frames: bytes = frames, cuts: bytes = packed(7, 2, 0), file: int = file) -> int:
+            return page_kernels.spans([(out, None, [(file, spec, frames, cuts)])])
+
+        first = chunk.location.extents[0][1]
+        assert rows() == spans() == first
+        assert rows(cuts=packed(7, 0, 3, 2, step + 1, 1)) == sum(size for _, size in chunk.location.extents[:2])
+        assert (out == array[[7, step + 1, 3, 0]])[:3].all()
+        assert sums[:3].tolist() == [array[:7].sum(), array[step], array[:3].sum()]
+        assert spans(cuts=packed(step - 1, 3, 1)) > first
+        assert out[1:].tobytes() == array[step - 1 : step + 2].tobytes()
+        for way, good in ((rows, [7, 0]), (spans, [7, 2, 0])):
+            assert way(cuts=b"") == 0
+            assert way(file=-1) == way(file=1 << 20) == way(spec=spec[:-1]) == way(frames=b"") == -1
+            for place in range(len(good)):
+                for value in (-1, 1 << 30, 1 << 62, (1 << 63) - 1, -(1 << 63)):
+                    cuts = [*good[:place], value, *good[place + 1 :]]
+                    assert way(cuts=packed(*cuts)) == -1
+            for place in range(3):
+                for value in (-2, 0, 5, 1 << 30, 1 << 62, (1 << 63) - 1, -(1 << 63)):
+                    numbers = np.frombuffer(frames, np.int64).copy()
+                    numbers[place] = value
+                    assert way(frames=numbers.tobytes()) in (-1, first), "a checksum below 0 is one that nobody knows"
+            for field in range(7):
+                for value in (-1, 1 << 30, 1 << 62, 3):
+                    twisted = bytearray(spec)
+                    twisted[8 * field : 8 * field + 8] = value.to_bytes(8, "little", signed=True)
+                    way(spec=bytes(twisted))
+        assert rows(cuts=packed(*[7, 0] * 64)) == first
+        assert rows(cuts=packed(*[7, 0] * 65)) == -1
+        assert page_kernels.rows([(out[:0], None, [(file, spec, frames, packed(7, 0))])]) == -1
+        assert page_kernels.rows([(out, sums[:0], [(file, spec, frames, packed(7, 0))])]) == -1
+        with pytest.raises((TypeError, BufferError, ValueError)):
+            page_kernels.rows([(b"abc", None, [])])  # type: ignore[list-item]
+        with pytest.raises(TypeError):
+            page_kernels.spans([(out, None, [(file, spec)])])  # type: ignore[list-item]
+
+
 def test_without_it_the_answers_are_the_same(backend: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     arrays = [RANDOM.normal(size=ROWS).round(2), RANDOM.integers(0, 9, ROWS), RANDOM.normal(size=ROWS).astype("<f2")]
     stored = store(backend, [encode_chunk(chunk_hash(array), array, 3) for array in arrays])
