@@ -48,7 +48,7 @@ def values_of(draw: st.DrawFn, array: np.ndarray) -> Any:
     if change == "float":
         return float(value)
     if change in ("next", "before"):
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             return float(np.nextafter(float(value), np.inf if change == "next" else -np.inf))
     return np.float64(value) if change == "numpy64" else value
 
