@@ -31,6 +31,7 @@ from mistique_core.errors import CorruptPartitionError
 from mistique_core.partition.claims import check_array, check_codes, most_array_bytes
 from mistique_core.partition.encoding import PAGES, Codec, EncodedChunk
 from mistique_core.partition.location import ChunkLocation, Extent, check_of
+from mistique_core.partition.memory_file import MemoryFile
 from mistique_core.partition.pages import decompress_page
 from mistique_core.partition.transform import PACKED_WHOLE, Transform, table_dtype
 
@@ -40,7 +41,6 @@ CHUNK_GROUP = "chunks"
 COLUMNS = "columns"
 _TABLE = ".table"
 _CODEC = b"codec"
-_LIBVER = ("v110", "v110")
 _ZSTD = hdf5plugin.Zstd.filter_id
 _SHUFFLE = 2
 _FILTERS = {(): "raw", (_ZSTD,): "zstd", (_SHUFFLE, _ZSTD): "shuffle"}
@@ -64,9 +64,9 @@ class PartitionBuilder:
 
     def __init__(self) -> None:
         self.stored_bytes = 0
-        self._buffer = io.BytesIO()
         self._locations: list[ChunkLocation] = []
-        self._file = h5py.File(self._buffer, "w", libver=_LIBVER)
+        self._memory = MemoryFile()
+        self._file = self._memory.file
         self._file.attrs["mistique_format"] = FORMAT_VERSION
         self._datasets = _Datasets(self._file.create_group(CHUNK_GROUP))
 
@@ -81,8 +81,7 @@ class PartitionBuilder:
             text = json.dumps(list(columns), separators=(",", ":")).encode()
             packed = zstandard.ZstdCompressor(level=9, write_checksum=True).compress(text)
             self._file.create_dataset(COLUMNS, data=np.frombuffer(packed, np.uint8), track_times=False)
-        self.close()
-        return self._buffer.getvalue(), self._locations
+        return self._memory.finish(), self._locations
 
     def close(self) -> None:
         """Let go of the file; what was added is lost unless it was finished."""
