@@ -11,7 +11,7 @@ from itertools import count
 import h5py
 
 _NUMBERS = count()
-_GROWS_BY = 4 * 1024 * 1024
+_GROWS_BY = 64 * 1024  # HDF5 clears what it adds: a small file must not pay for a large one
 _VERSION = (h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
 
 
