@@ -94,7 +94,7 @@ def knn(
     skipped = f"; skipped {listed(features.skipped)}, which hold no numbers" if features.skipped else ""
     sentence = (
         f"{ranked(len(near), 'nearest')} of {len(features.row_id) - 1:,} rows to row {row_id} in "
-        f"{found.plan.targets[0].label} by {len(features.names)} columns{_distances(metric, near)}{skipped}."
+        f"{found.plan.targets[0].label} by {_columns(len(features.names))}{_distances(metric, near)}{skipped}."
     )
     facts = {"row_id": row_id, "row": own, "metric": metric, "skipped": list(features.skipped)}
     return DiagnosticResult(
@@ -122,6 +122,10 @@ def _exact(
     )
     facts = {"row_id": row_id, "row": own, "metric": "euclidean", "exact": True, "rerun_rows": ranking.rerun_rows}
     return DiagnosticResult("knn", frame, sentence, plan, facts, image_reader=images_of(store, keys))
+
+
+def _columns(count: int) -> str:
+    return "1 column" if count == 1 else f"{count} columns"
 
 
 def _distances(metric: str, near: pd.Series[Any]) -> str:
