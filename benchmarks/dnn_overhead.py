@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         compare(report, model, inputs, store, repetitions, options.schemes or _all_schemes(options.quick))
         later_checkpoints(report, folder, inputs, store, checkpoints)
     memory(report, options.rows)
-    finish(report, BUDGETS, options.json)
+    finish(report, [budget for budget in BUDGETS if budget.ratio in report.ratios], options.json)
 
 
 def _own_options(parser: argparse.ArgumentParser) -> None:

@@ -1,22 +1,17 @@
-"""Reading columns and rows of intermediates, and fitted objects.
-
-What never changes about a column version is remembered under its id and content address together.
-Only the place of a chunk can become outdated, when another process moves or deletes its bytes: a
-chunk that is not where it was remembered to be is looked up once more before the read fails.
-"""
+"""Reading columns and rows of intermediates, and fitted objects."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import sqlalchemy as sa
 
-from mistique_core.catalogue.chunks import StoredChunk, VersionRecord, chunks_by_id, column_chunks, version_records
+from mistique_core.catalogue.chunks import VersionRecord, chunks_by_id, column_chunks
 from mistique_core.catalogue.intermediates import (
     UNSTORED,
     ColumnRecord,
@@ -25,7 +20,7 @@ from mistique_core.catalogue.intermediates import (
     columns_of,
 )
 from mistique_core.catalogue.stages import FittedRecord
-from mistique_core.engine.base_places import BasePlaces
+from mistique_core.engine.block_places import BlockPlaces
 from mistique_core.engine.block_positions import by_block, wanted_rows
 from mistique_core.engine.block_reader import BlockRequest, end_to_end, read_blocks
 from mistique_core.engine.block_zones import BlockZones, MatchingBlocks
@@ -35,7 +30,8 @@ from mistique_core.engine.frame_builder import FrameBuilder
 from mistique_core.engine.lru import LruCache
 from mistique_core.engine.row_places import row_places
 from mistique_core.engine.stored_block import StoredBlock
-from mistique_core.engine.unit_reader import Blocks, UnitBlock, read_parts, read_quantizer, read_units
+from mistique_core.engine.unit_reader import UnitBlock, read_parts, read_quantizer, read_units
+from mistique_core.engine.version_records import VersionRecords
 from mistique_core.errors import CorruptPartitionError, InvalidInputError, NotMaterializedError
 from mistique_core.fitted import load_fitted
 from mistique_core.frames import (
@@ -52,11 +48,7 @@ from mistique_core.quantizers import FittedQuantizer
 RowIds = npt.NDArray[np.int64]
 _ROW_INDEXES_KEPT = 32
 _CATEGORIES_KEPT = 256
-_VERSIONS_KEPT = 8_192
 _BLOCKS_KEPT = 32_768
-_NUMBERS_IN_QUERY = 256
-
-_Read = TypeVar("_Read")
 
 
 class FrameReader:
@@ -71,6 +63,11 @@ class FrameReader:
         caller's snapshot was taken.
     blocks_kept
         Row blocks of which it remembers where they lie.
+
+    Attributes
+    ----------
+    versions
+        What it remembers about column versions.
     """
 
     def __init__(
@@ -83,9 +80,8 @@ class FrameReader:
         self._fresh = fresh
         self._row_indexes: LruCache[VersionKey, RowIndex] = LruCache(_ROW_INDEXES_KEPT)
         self._categories: LruCache[VersionKey, EncodedColumn] = LruCache(_CATEGORIES_KEPT)
-        self._versions: LruCache[VersionKey, VersionRecord] = LruCache(_VERSIONS_KEPT)
-        self._blocks: LruCache[tuple[VersionKey, int], StoredBlock] = LruCache(blocks_kept)
-        self._bases = BasePlaces()
+        self.versions = VersionRecords()
+        self._places = BlockPlaces(fresh, blocks_kept)
         self._frames = FrameBuilder()
 
     def row_index(
@@ -117,7 +113,7 @@ class FrameReader:
         """
         if any(version.id == UNSTORED for version in versions):
             raise NotMaterializedError("a column is not stored any more; use strategy='rerun' or 'auto'")
-        records = self._version_records(connection, list(dict.fromkeys(versions)))
+        records = self.versions.find(connection, list(dict.fromkeys(versions)))
         if len(records) < len(set(versions)):
             raise NotMaterializedError("a column was let go a moment ago; use strategy='rerun' or 'auto'")
         found: dict[VersionKey, EncodedColumn] = {}
@@ -238,17 +234,24 @@ class FrameReader:
             if (column.unit or 0) not in units:
                 units.append(column.unit or 0)
         found: dict[tuple[VersionKey, int], Array] = {}
-        for key, record in self._version_records(connection, list(wanted)).items():
+        for key, record in self.versions.find(connection, list(wanted)).items():
             rows = order = None
             if positions is not None:
                 rows, order = by_block(positions, record.block_rows)
             numbers = range(-(-record.rows // record.block_rows)) if rows is None else rows
             needed = sorted({0, *numbers}) if record.rows else []
 
-            def read(blocks: Blocks, record: VersionRecord = record, key: VersionKey = key, rows: Any = rows) -> Array:
-                return read_units(self._chunks, record, blocks, wanted[key], rows, tally)
+            def read(
+                _: sa.Connection,
+                blocks: Sequence[StoredBlock],
+                record: VersionRecord = record,
+                units: Sequence[int] = wanted[key],
+                needed: Sequence[int] = needed,
+                rows: Any = rows,
+            ) -> Array:
+                return read_units(self._chunks, record, dict(zip(needed, blocks, strict=True)), units, rows, tally)
 
-            values = self._with_blocks(connection, key, needed, read)
+            values = self._places.read(connection, [(key, block) for block in needed], read)
             values = values if order is None else values[:, order]
             found.update(((key, unit), item) for unit, item in zip(wanted[key], values, strict=True))
         return found
@@ -277,40 +280,18 @@ class FrameReader:
         margins
             Whether to read what only bounds need too.
         """
-        record = self.version_record(connection, version)
-        return self._with_blocks(
-            connection,
-            version,
-            sorted({0, *numbers}),
-            lambda blocks: read_parts(self._chunks, record, blocks, numbers, tally, margins=margins),
-        )
+        record = self.versions.get(connection, version)
+        needed = sorted({0, *numbers})
 
-    def _with_blocks(
-        self, connection: sa.Connection, key: VersionKey, needed: Sequence[int], read: Callable[[Blocks], _Read]
-    ) -> _Read:
-        """Return what is read from row blocks, which are looked up once more if they are not where they were."""
-        blocks: dict[tuple[VersionKey, int], StoredBlock | None] = {
-            (key, block): self._blocks.get((key, block)) for block in needed
-        }
-        self._locate(connection, [place for place, chunks in blocks.items() if chunks is None], blocks)
+        def read(_: sa.Connection, blocks: Sequence[StoredBlock]) -> tuple[FittedQuantizer | None, list[UnitBlock]]:
+            located = dict(zip(needed, blocks, strict=True))
+            return read_parts(self._chunks, record, located, numbers, tally, margins=margins)
 
-        def read_located() -> _Read:
-            located = {place[1]: chunks or StoredBlock() for place, chunks in blocks.items()}
-            _check_listed(located.values())
-            return read(located)
-
-        try:
-            return read_located()
-        except CorruptPartitionError:
-            for place in blocks:
-                self._blocks.drop(place)
-            with self._fresh() as fresh:
-                self._locate(fresh, list(blocks), blocks)
-        return read_located()
+        return self._places.read(connection, [(version, block) for block in needed], read)
 
     def quantizer(self, connection: sa.Connection, version: VersionKey) -> FittedQuantizer | None:
         """Return the fitted scheme of a group of units; ``None`` where its values are stored as they are."""
-        record = self._version_records(connection, [version])[version]
+        record = self.versions.find(connection, [version])[version]
         if record.scheme is None:
             return None
         first = {part: chunk for _, part, _, chunk in column_chunks(connection, [version.id], [0])}
@@ -349,13 +330,11 @@ class FrameReader:
         """
         if LogicalType.from_json(column.logical_type).kind not in kinds:
             return None
-        record = self._version_records(connection, [column.version]).get(column.version)
+        record = self.versions.find(connection, [column.version]).get(column.version)
         if record is None or not record.rows:
             return None
         places = [(column.version, block) for block in range(-(-record.rows // record.block_rows))]
-        blocks = {place: self._blocks.get(place) for place in places}
-        self._locate(connection, [place for place, chunks in blocks.items() if chunks is None], blocks)
-        chunks = [(blocks[place] or StoredBlock()).get("values") for place in places]
+        chunks = [block.get("values") for block in self._places.find(connection, places)]
         dtypes = {chunk.location.dtype for chunk in chunks if chunk is not None}
         if len(dtypes) != 1:
             return None
@@ -376,9 +355,7 @@ class FrameReader:
             Row blocks, from 0.
         """
         places = [(version, block) for version in dict.fromkeys(versions) for block in numbers]
-        found = {place: self._blocks.get(place) for place in places}
-        self._locate(connection, [place for place, chunks in found.items() if chunks is None], found)
-        chunks = [chunk for place in places for chunk in (found[place] or {}).values()]
+        chunks = [chunk for block in self._places.find(connection, places) for chunk in block.values()]
         return len(chunks), sum(chunk.location.size for chunk in chunks)
 
     def fitted(self, connection: sa.Connection, record: FittedRecord) -> Any:
@@ -396,39 +373,6 @@ class FrameReader:
             raise CorruptPartitionError(f"fitted object {record.ref.name!r} has lost its bytes; run its stage again")
         bases = None if chunk.base is None else chunks_by_id(connection, [chunk.base])
         return self._chunks.read([ChunkRequest(chunk)], bases=bases)[0].tobytes()
-
-    def _version_records(
-        self, connection: sa.Connection, versions: Sequence[VersionKey]
-    ) -> dict[VersionKey, VersionRecord]:
-        known = {key: self._versions.get(key) for key in versions}
-        unknown = {key.id: key for key, record in known.items() if record is None}
-        for record in version_records(connection, list(unknown)) if unknown else ():
-            key = unknown[record.id]
-            known[key] = record
-            self._versions.put(key, record)
-        return {key: record for key, record in known.items() if record is not None}
-
-    def version_record(self, connection: sa.Connection, version: VersionKey) -> VersionRecord:
-        """Return what never changes about a column version that is stored.
-
-        Raises
-        ------
-        NotMaterializedError
-            If it is not stored any more.
-        """
-        found = self._version_records(connection, [version]).get(version)
-        if found is None:
-            raise NotMaterializedError("a column is not stored any more; use strategy='rerun' or 'auto'")
-        return found
-
-    def remember_versions(self, connection: sa.Connection, versions: Sequence[VersionKey]) -> None:
-        """Look up column versions that :meth:`block_rows` will be asked for."""
-        self._version_records(connection, versions)
-
-    def block_rows(self, version: VersionKey) -> int | None:
-        """Return the rows of a row block of a column version, or ``None`` when nobody has looked it up lately."""
-        record = self._versions.get(version)
-        return None if record is None else record.block_rows
 
     def _read_categories(
         self, connection: sa.Connection, version: VersionKey, tally: ReadTally | None
@@ -457,16 +401,12 @@ class FrameReader:
             if any(len(some) >= size for some, size in zip(wanted.rows, sizes, strict=True)):
                 return {}
         pairs = [(key, block) for key in records for block in wanted.blocks]
-        located = self._blocks.get_all(pairs)
-        if None in located:
-            found = dict(zip(pairs, located, strict=True))
-            self._locate(connection, [place for place, chunks in found.items() if chunks is None], found)
-            located = list(found.values())
+        located = self._places.find(connection, pairs)
         count = len(wanted.blocks)
         each = [[block for block in located[start : start + count] if block] for start in range(0, len(pairs), count)]
         columns = {key: blocks for key, blocks in zip(records, each, strict=True) if len(blocks) == count}
         others = [block for blocks in columns.values() for block in blocks if block.alone is None]
-        bases = self._bases.find(connection, others)
+        bases = self._places.bases.find(connection, others)
         return reader.read(columns, wanted, bases, tally)
 
     def _read_blocks(
@@ -481,76 +421,24 @@ class FrameReader:
             key: list(range(-(-record.rows // record.block_rows))) if rows is None else list(rows)
             for key, record in records.items()
         }
-        pairs = [(key, block) for key, blocks in places.items() for block in blocks]
-        remembered = dict(zip(pairs, self._blocks.get_all(pairs), strict=True))
-        self._locate(connection, [place for place, chunks in remembered.items() if chunks is None], remembered)
         sizes = set() if rows is None else {(record.rows, record.block_rows) for record in records.values()}
         some = {size: wanted_rows(rows or {}, *size) for size in sizes}
-        wanted: list[BlockRequest] = []
-        for key, blocks in places.items():
-            chunks = [remembered[key, block] or StoredBlock() for block in blocks]
-            if rows is None:
-                wanted += end_to_end(chunks)
-            else:
-                asked = some[records[key].rows, records[key].block_rows]
-                wanted += [BlockRequest(item, asked[block]) for item, block in zip(chunks, blocks, strict=True)]
-        try:
-            read = iter(self._read(connection, wanted, tally))
-        except CorruptPartitionError:
-            read = iter(self._read_moved(connection, list(remembered), wanted, tally))
-        return {key: [next(read) for _ in blocks] for key, blocks in places.items()}
 
-    def _read(
-        self, connection: sa.Connection, wanted: Sequence[BlockRequest], tally: ReadTally | None
-    ) -> list[dict[str, Array]]:
-        _check_listed(request.chunks for request in wanted)
-        return read_blocks(self._chunks, wanted, self._bases.find(connection, [item.chunks for item in wanted]), tally)
+        def read(connection: sa.Connection, located: Sequence[StoredBlock]) -> list[dict[str, Array]]:
+            left = iter(located)
+            wanted: list[BlockRequest] = []
+            for key, numbers in places.items():
+                blocks = [next(left) for _ in numbers]
+                if rows is None:
+                    wanted += end_to_end(blocks)
+                else:
+                    asked = some[records[key].rows, records[key].block_rows]
+                    wanted += [BlockRequest(item, asked[number]) for item, number in zip(blocks, numbers, strict=True)]
+            return read_blocks(self._chunks, wanted, self._places.bases.find(connection, located), tally)
 
-    def _read_moved(
-        self,
-        connection: sa.Connection,
-        places: Sequence[tuple[VersionKey, int]],
-        wanted: Sequence[BlockRequest],
-        tally: ReadTally | None,
-    ) -> list[dict[str, Array]]:
-        """Look up once more where the chunks lie: another process may have moved them meanwhile."""
-        for place in places:
-            self._blocks.drop(place)
-        self._bases.forget([item.chunks for item in wanted])
-        now: dict[tuple[VersionKey, int], StoredBlock | None] = {}
-        with self._fresh() as fresh:
-            self._locate(fresh, places, now)
-            moved = [
-                BlockRequest(now.get(place) or request.chunks, request.rows)
-                for place, request in zip(places, wanted, strict=True)
-            ]
-            return self._read(fresh, moved, tally)
-
-    def _locate(
-        self,
-        connection: sa.Connection,
-        places: Sequence[tuple[VersionKey, int]],
-        found: dict[tuple[VersionKey, int], StoredBlock | None],
-    ) -> None:
-        """Look up where the chunks of row blocks lie, into `found`, and remember it."""
-        if not places:
-            return
-        keys = {key.id: key for key, _ in places}
-        numbers = sorted({block for _, block in places})
-        located: dict[tuple[VersionKey, int], StoredBlock] = {}
-        few = numbers if len(numbers) <= _NUMBERS_IN_QUERY else None
-        for version, part, block, chunk in column_chunks(connection, list(keys), few):
-            located.setdefault((keys[version], block), StoredBlock())[part] = chunk
-        for place in places:
-            if place in located:
-                found[place] = located[place]
-                self._blocks.put(place, located[place])
-
-
-def _check_listed(blocks: Iterable[Mapping[str, StoredChunk]]) -> None:
-    """Refuse row blocks of which the catalogue names no chunk."""
-    if not all(blocks):
-        raise CorruptPartitionError("the catalogue has lost which chunks a column consists of; run 'mistique rebuild'")
+        pairs = [(key, number) for key, numbers in places.items() for number in numbers]
+        parts = iter(self._places.read(connection, pairs, read))
+        return {key: [next(parts) for _ in numbers] for key, numbers in places.items()}
 
 
 def is_units(column: ColumnRecord) -> bool:

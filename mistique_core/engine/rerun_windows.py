@@ -61,7 +61,7 @@ class RerunRows:
         """Return windows of one row block of the row ids."""
         rows = self.record.ref.rows
         with self._read() as connection:
-            step = self._reader.version_record(connection, self.record.row_id_version).block_rows
+            step = self._reader.versions.get(connection, self.record.row_id_version).block_rows
         return [Window(start, min(start + step, rows)) for start in range(0, rows, step)]
 
     def zones(self, name: str) -> BlockZones | None:

@@ -147,8 +147,8 @@ class StoredRows:
         rows = self.record.ref.rows
         chosen = [self.columns[name] for name in names]
         with self._read() as connection:
-            self._reader.remember_versions(connection, [column.version for column in chosen])
-            sizes = {self._reader.version_record(connection, column.version).block_rows for column in chosen}
+            self._reader.versions.find(connection, [column.version for column in chosen])
+            sizes = {self._reader.versions.get(connection, column.version).block_rows for column in chosen}
         row_bytes = sum(column.logical_bytes for column in chosen) / max(rows, 1)
         fitting = [size for size in sizes if size * row_bytes <= WINDOW_BYTES]
         step = max(fitting, default=min(sizes, default=max(rows, 1)))
@@ -181,7 +181,7 @@ class StoredRows:
         with self._read() as connection:
             for name in names:
                 version = self.columns[name].version
-                size = self._reader.version_record(connection, version).block_rows
+                size = self._reader.versions.get(connection, version).block_rows
                 by_size.setdefault(size, []).append(version)
             for size, versions in by_size.items():
                 numbers = sorted({block for window in windows for block in _inside(window, size, self.record.ref.rows)})

@@ -45,7 +45,7 @@ def lazy_frame(
     columns = columns_of(connection, record.ref.id)
     if any(column.version.id == UNSTORED for column in columns):
         return obtain(connection, record, reader)
-    reader.remember_versions(connection, [*(column.version for column in columns), record.row_id_version])
+    reader.versions.find(connection, [*(column.version for column in columns), record.row_id_version])
     if any(map(is_units, columns)):
         return reader.frame(connection, record)
     handles: Mapping[str, ColumnRecord] = {column.name: column for column in columns}

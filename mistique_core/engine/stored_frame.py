@@ -80,14 +80,14 @@ class StoredFrame:
 
     def passed_on(self, handle: ColumnRecord) -> NewColumn | None:
         """Return a column as it is registered again without its values; ``None`` where it has to be read."""
-        if handle.scheme is not None or self._reader.block_rows(handle.version) != self._block_rows:
+        if handle.scheme is not None or self._reader.versions.block_rows(handle.version) != self._block_rows:
             return None
         return _known(handle.version.address, handle.logical_type, self.rows, self._block_rows, handle.logical_bytes)
 
     def row_ids_passed_on(self) -> NewColumn | None:
         """Return the row ids as they are registered again without their values; see :meth:`passed_on`."""
         version = self.record.row_id_version
-        if self._reader.block_rows(version) != self._block_rows:
+        if self._reader.versions.block_rows(version) != self._block_rows:
             return None
         logical = LogicalType("numeric", "<i8").to_json()
         return _known(version.address, logical, self.rows, self._block_rows, 8 * self.rows)

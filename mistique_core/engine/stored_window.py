@@ -102,8 +102,8 @@ class StoredWindow:
     def _stored_blocks(self, name: str, logical_type: str, version: VersionKey) -> list[ColumnBlock] | None:
         start = time.perf_counter()
         with self._connect() as connection:
-            self._reader.remember_versions(connection, [version])
-            if self._reader.block_rows(version) != self._block_rows or self.first % self._block_rows:
+            self._reader.versions.find(connection, [version])
+            if self._reader.versions.block_rows(version) != self._block_rows or self.first % self._block_rows:
                 return None
             numbers = range(self.first // self._block_rows, -(-(self.first + self.rows) // self._block_rows))
             parts: dict[int, list[tuple[str, bytes]]] = {number: [] for number in numbers}

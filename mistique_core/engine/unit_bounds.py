@@ -105,7 +105,7 @@ class UnitBounds:
         return total.bounds()
 
     def _blocks(self, version: VersionKey) -> Iterator[tuple[slice, FittedQuantizer | None, UnitBlock]]:
-        record = self._reader.version_record(self._connection, version)
+        record = self._reader.versions.get(self._connection, version)
         numbers = range(-(-record.rows // record.block_rows))
         for first in range(0, len(numbers), _BLOCKS_AT_ONCE):
             some = numbers[first : first + _BLOCKS_AT_ONCE]

@@ -79,7 +79,7 @@ class RowSources:
     ) -> RowSource:
         ref = record.ref
         label = f"{ref.project}.{ref.model}@{ref.version}.{ref.intermediate}"
-        block_rows = self._reader.version_record(connection, record.row_id_version).block_rows
+        block_rows = self._reader.versions.get(connection, record.row_id_version).block_rows
         try:
             plan = self._queries.plan_rows(connection, record, min(block_rows, ref.rows))
         except RerunError as error:

@@ -151,7 +151,7 @@ def test_what_the_web_server_does_not_answer_is_asked_by_the_query_dag_from_the_
     frame = page.frame_locator("iframe")
     frame.get_by_text("A re-run was asked for").wait_for()
     frame.get_by_role("button", name="Ask the query DAG").click()
-    frame.get_by_text("The query DAG").wait_for()
+    frame.locator(".ask-progress").get_by_text("The query DAG").wait_for()
     frame.get_by_text("The 6 largest values of probability_1").first.wait_for()
     assert "RERUN" in frame.locator("body").inner_text()
     frame.locator("[id^='ask-recorded-figure'] .main-svg").first.wait_for()

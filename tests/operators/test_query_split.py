@@ -143,7 +143,7 @@ def test_the_answer_re_runs_everything_where_the_workers_make_other_values(let_g
         packed = pack_unstored(replace(unstored, columns=forged))
         connection.execute(sa.update(intermediate).where(intermediate.c.id == row.id).values(unstored=packed))
     dag_run = ask(TOPK)
-    assert states(dag_run, "rerun") == ["success", "failed"], "the last one compares"
+    assert sorted(states(dag_run, "rerun")) == ["failed", "success"], "the one that ends last compares"
     assert dag_run.state == "success"
     assert answer_of(dag_run)["strategy"] == "rerun"
     assert not any(kept(let_go).values())
