@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy.typing as npt
-from xxhash import xxh3_128_digest
 
 from mistique_core.catalogue.chunks import NewColumn
+from mistique_core.dedup import memory_checksum
 
 Array = npt.NDArray[Any]
 _LEAST_BYTES = 16_384
@@ -53,7 +53,7 @@ class ColumnMemo:
             return make()
         places = tuple((array.__array_interface__["data"][0], array.dtype.str, array.shape) for array in arrays)
         place = (facts, tuple(parts), places)
-        checksums = tuple(xxh3_128_digest(array.data) for array in arrays)
+        checksums = tuple(memory_checksum(array) for array in arrays)
         with self._lock:
             seen = self._seen.get(place)
         version = seen[1] if seen is not None and seen[0] == checksums else make()

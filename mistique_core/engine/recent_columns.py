@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from xxhash import xxh3_128_digest
+
+from mistique_core.dedup import memory_checksum
 
 _KINDS = "biufmM"
 _COPIES_ON_WRITE = int(pd.__version__.partition(".")[0]) >= 3
@@ -40,7 +41,7 @@ class RecentColumns:
         values = _plain(column)
         if values is None or not self._limit or values.nbytes > self._limit:
             return
-        kept = column.copy(deep=False), xxh3_128_digest(values.view(np.uint8).data)
+        kept = column.copy(deep=False), memory_checksum(values)
         with self._lock:
             if address in self._kept:
                 self._kept.move_to_end(address)
@@ -59,7 +60,7 @@ class RecentColumns:
             self._kept.move_to_end(address)
         column, checksum = kept
         values = _plain(column)
-        if values is not None and xxh3_128_digest(values.view(np.uint8).data) == checksum:
+        if values is not None and memory_checksum(values) == checksum:
             return column.copy(deep=not _COPIES_ON_WRITE)
         with self._lock:
             if self._kept.get(address) is kept:
