@@ -2,7 +2,7 @@
 
 from setuptools import Extension, setup
 
-LOOPS = {"_kernels": ["_strings.h"], "_pages": ["_frames.h", "_rows.h", "_values.h"]}
+LOOPS = {"_kernels": ["_strings.h", "_zeros.h"], "_pages": ["_frames.h", "_rows.h", "_values.h"]}
 
 
 def compiled(name: str, headers: list[str]) -> Extension:

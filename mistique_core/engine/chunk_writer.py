@@ -34,6 +34,7 @@ from mistique_core.storage import StorageBackend
 
 Array = npt.NDArray[Any]
 _MOST_THREADS = 8
+_LARGE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class ChunkWriter:
         self._backend = backend
         self._config = config
         self._similar = similar
-        self._threads = min(usable_cores() - 1, _MOST_THREADS)
+        self._threads = usable_cores() - 1
         self.partition_bytes = config.partition_bytes
 
     def write(
@@ -151,7 +152,7 @@ class ChunkWriter:
         """
         stream = self.stream()
         try:
-            stream.add(connection, stream.encode(stream.unknown(connection, arrays)))
+            stream.add(connection, self.encode(stream.unknown(connection, arrays), while_waiting=True))
             return stream.finish(columns)
         finally:
             stream.close()
@@ -180,13 +181,22 @@ class ChunkWriter:
         known = known_addresses(connection, chunk, arrays) if self._config.exact_dedup else {}
         return {address: array for address, array in arrays.items() if address not in known}
 
-    def encode(self, arrays: Mapping[bytes, Array]) -> list[WholeChunk]:
-        """Encode chunks in order; where there are more than two cores, on all but one of them."""
+    def encode(self, arrays: Mapping[bytes, Array], *, while_waiting: bool = False) -> list[WholeChunk]:
+        """Encode chunks in order; where there are more than two cores, on all but one of them.
+
+        Parameters
+        ----------
+        arrays
+            Address -> array.
+        while_waiting
+            Whether nothing else is done meanwhile: chunks that are large enough for it are then encoded on all cores.
+        """
 
         def encode_one(item: tuple[bytes, Array]) -> WholeChunk:
             return WholeChunk(item[1], encode_chunk(item[0], item[1], self._config.zstd_level), zone_of(item[1]))
 
-        threads = min(self._threads, len(arrays))
+        is_large = while_waiting and sum(array.nbytes for array in arrays.values()) > len(arrays) * _LARGE_BYTES
+        threads = min(usable_cores() if is_large else self._threads, _MOST_THREADS, len(arrays))
         if threads < 2:
             return [encode_one(item) for item in arrays.items()]
         with ThreadPoolExecutor(threads) as pool:

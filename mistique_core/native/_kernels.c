@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "_strings.h"
+#include "_zeros.h"
 
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
 #define FAST __attribute__((target_clones("avx2", "default")))
@@ -614,6 +615,40 @@ static PyObject *interleave(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* ---------------------------------------------------------------- zeros */
+
+static PyObject *split_zeros(PyObject *self, PyObject *args)
+{
+    PyObject *objects[3];
+    Py_ssize_t itemsize;
+    Py_buffer views[3];
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OnOO", &objects[0], &itemsize, &objects[1], &objects[2]))
+        return NULL;
+    if (!(itemsize == 2 || itemsize == 4 || itemsize == 8))
+        return refuse("split_zeros takes words of 2, 4 or 8 bytes");
+    for (int i = 0; i < 3; i++)
+        if (get(objects[i], &views[i], i > 0)) {
+            release(views, i);
+            return NULL;
+        }
+    int64_t n = views[0].len / itemsize, count = 0;
+    if (views[0].len % itemsize || views[1].len != (n + 7) / 8 || views[2].len != views[0].len) {
+        release(views, 3);
+        return refuse("split_zeros got buffers of other sizes");
+    }
+    Py_BEGIN_ALLOW_THREADS
+    if (itemsize == 2)
+        count = split_zeros_2(views[0].buf, n, views[1].buf, views[2].buf);
+    else if (itemsize == 4)
+        count = split_zeros_4(views[0].buf, n, views[1].buf, views[2].buf);
+    else
+        count = split_zeros_8(views[0].buf, n, views[1].buf, views[2].buf);
+    Py_END_ALLOW_THREADS
+    release(views, 3);
+    return PyLong_FromLongLong(count);
+}
+
 static PyMethodDef methods[] = {
     {"decimal_scan", decimal_scan, METH_VARARGS, NULL},
     {"decimal_codes", decimal_codes, METH_VARARGS, NULL},
@@ -623,6 +658,7 @@ static PyMethodDef methods[] = {
     {"gather", gather, METH_VARARGS, NULL},
     {"distinct", distinct, METH_VARARGS, NULL},
     {"interleave", interleave, METH_VARARGS, NULL},
+    {"split_zeros", split_zeros, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -86,6 +86,26 @@ class Kernels(Protocol):
     def interleave(self, pieces: list[Buffer], itemsize: int, out: Buffer) -> None:
         """Fill `out` with the first item of each piece, then the second of each, and so on."""
 
+    def split_zeros(self, words: Buffer, itemsize: int, packed: Buffer, kept: Buffer) -> int:
+        """Fill `packed` with a bit for each word that is not zero, the first highest, and `kept` with these words.
+
+        Parameters
+        ----------
+        words
+            Words of 2, 4 or 8 bytes.
+        itemsize
+            Their bytes.
+        packed
+            One bit a word, the last byte filled up with 0.
+        kept
+            As long as `words`.
+
+        Returns
+        -------
+        int
+            How many are not zero; what `kept` holds after them means nothing.
+        """
+
 
 def load() -> Kernels | None:
     """Return the compiled kernels, ``None`` where they were not built or are switched off."""

@@ -38,6 +38,7 @@ from mistique_core.networks.estimate import LayerEstimate, check_disk, check_mem
 from mistique_core.networks.fingerprints import Fingerprints, stored_fingerprint
 from mistique_core.networks.forward import CallSeconds, Encoder, Network
 from mistique_core.networks.graph import Call, Graph, ancestors
+from mistique_core.networks.held_rows import HeldRows, RowSource
 from mistique_core.networks.layer_record import CapturedLayer, LayerRecorder, RecordedLayer
 from mistique_core.networks.layer_stage import LayerStage
 from mistique_core.networks.weights import NetworkWeights
@@ -119,6 +120,8 @@ class Capture:
         Given the tensors to store and those to begin with, returns the plan: for going on with a capture as it began.
     inputs
         Input -> its intermediate.
+    held
+        Input -> its rows, where they lie in memory.
     task_id
         The task that runs it, where there is one.
     progress
@@ -134,6 +137,7 @@ class Capture:
         plan_again: Callable[[Sequence[str], Sequence[str]], CapturePlan],
         inputs: Mapping[str, IntermediateRecord],
         *,
+        held: Mapping[str, HeldRows],
         task_id: str | None,
         progress: bool | None,
     ) -> None:
@@ -143,6 +147,7 @@ class Capture:
         self._plan = plan
         self._plan_again = plan_again
         self._inputs = inputs
+        self._held = held
         self._progress = progress
         self._recorder = LayerRecorder(store, run, request.weights, task_id)
         self._network: Network | None = None  # compiled once for fitting and for the row blocks
@@ -213,14 +218,14 @@ class Capture:
                 log.info("going on with an open capture of %s.%s", self._run.project, self._run.model)
             return opened
 
-    def _open_starts(self, starts: Mapping[str, StoredCopy]) -> dict[str, StoredArray]:
+    def _open_starts(self, starts: Mapping[str, StoredCopy]) -> dict[str, RowSource]:
         reader, read = self._store.frame_reader, self._store.catalogue.read
         records = {name: record for name, record in self._inputs.items() if name in self._plan.starts}
         with read() as connection:
             for name in self._plan.starts:
                 if name not in records:
                     records[name] = intermediate_by_id(connection, starts[name].intermediate)
-        return {name: StoredArray(reader, read, record) for name, record in records.items()}
+        return {name: self._held.get(name) or StoredArray(reader, read, record) for name, record in records.items()}
 
     def _begin(self, starts: Mapping[str, StoredCopy]) -> OpenCapture:
         """Fit the schemes, show what the capture will take, and begin it."""
@@ -230,7 +235,7 @@ class Capture:
         with self._store.catalogue.write() as connection:
             return open_capture(connection, self._run.version_id, self._request.key, state.to_bytes())
 
-    def _fit(self, network: Network, arrays: Mapping[str, StoredArray], began_at: float) -> CaptureState:
+    def _fit(self, network: Network, arrays: Mapping[str, RowSource], began_at: float) -> CaptureState:
         request = self._request
 
         def take(rows: npt.NDArray[np.intp]) -> dict[str, Array]:
@@ -299,7 +304,7 @@ class Capture:
         return [block for block in wanted if block not in saved]
 
     def _store_blocks(
-        self, opened: OpenCapture, state: CaptureState, arrays: Mapping[str, StoredArray], numbers: Sequence[int]
+        self, opened: OpenCapture, state: CaptureState, arrays: Mapping[str, RowSource], numbers: Sequence[int]
     ) -> None:
         """Run the network over row blocks, and register them as partitions fill."""
         request = self._request

@@ -22,7 +22,8 @@ from mistique_core.engine.unit_stream import EncodedRows, UnitCodec
 from mistique_core.errors import InvalidInputError, NotFoundError
 from mistique_core.model import ALL_COLUMNS, IntermediateKey, IntermediateRef
 from mistique_core.networks.graph import Graph, Tensor
-from mistique_core.networks.input_rows import InputFunc, read_input
+from mistique_core.networks.held_rows import MOST_HELD_BYTES, HeldRows
+from mistique_core.networks.input_rows import InputFunc, is_given_at_once, read_input
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -49,6 +50,8 @@ class LoggedInput:
         Input -> its intermediate, where it was one already.
     prepared
         Input -> what will make it one, where it was not.
+    held
+        Input -> its rows, where all of them lie in memory anyway.
     """
 
     rows: int
@@ -56,6 +59,7 @@ class LoggedInput:
     stored_bytes: int = 0
     records: dict[str, IntermediateRecord] = field(default_factory=dict)
     prepared: dict[str, tuple[OutputSet, PreparedFrame]] = field(default_factory=dict)
+    held: dict[str, HeldRows] = field(default_factory=dict)
 
     def register(self, store: Mistique, run: Run) -> dict[str, IntermediateRecord]:
         """Make the inputs intermediates of a run, unless they are already; return them by name."""
@@ -110,7 +114,7 @@ def log_input(store: Mistique, input_func: InputFunc, graph: Graph, batch_rows: 
     keys = _keys(given, graph.inputs)
     if keys is not None:
         return _find(store, keys, graph)
-    return _store(store, lambda: given, graph, batch_rows)
+    return _store(store, given, graph, batch_rows)
 
 
 def _keys(given: Any, names: tuple[str, ...]) -> dict[str, Key] | None:
@@ -170,9 +174,10 @@ class _Column:
 
     codec: UnitCodec
     chunks: list[tuple[int, str, int, bytes]] = field(default_factory=list)
+    blocks: list[Array] = field(default_factory=list)
 
 
-def _store(store: Mistique, input_func: InputFunc, graph: Graph, batch_rows: int) -> LoggedInput:
+def _store(store: Mistique, given: Any, graph: Graph, batch_rows: int) -> LoggedInput:
     write = store.committer.blocks()
     columns: dict[str, _Column] = {}
     ids: list[npt.NDArray[np.int64]] = []
@@ -190,10 +195,11 @@ def _store(store: Mistique, input_func: InputFunc, graph: Graph, batch_rows: int
         return write.add(compressing.popleft().result()) if len(compressing) > threads else 0
 
     threads = usable_cores()
+    is_held = is_given_at_once(given, graph.inputs)
     try:
         with ThreadPoolExecutor(threads, thread_name_prefix="mistique-input") as pool:
             first = 0
-            for block in read_input(input_func, graph.inputs, batch_rows):
+            for block in read_input(lambda: given, graph.inputs, batch_rows):
                 for name, array in block.values.items():
                     _check_shape(array, graph.tensors[name])
                     if name not in columns:
@@ -201,6 +207,8 @@ def _store(store: Mistique, input_func: InputFunc, graph: Graph, batch_rows: int
                         columns[name].codec.check_batch(batch_rows)
                     _check_same(columns[name].codec, array, name)
                     waiting.append((name, pool.submit(columns[name].codec.encode, first, array)))
+                    if is_held:
+                        columns[name].blocks.append(array)
                 ids.append(block.row_ids)
                 first += len(block.row_ids)
                 while len(waiting) > threads:
@@ -213,6 +221,8 @@ def _store(store: Mistique, input_func: InputFunc, graph: Graph, batch_rows: int
         write.close()
     row_ids = np.concatenate(ids)
     logged = LoggedInput(len(row_ids), {}, stored)
+    if is_held and sum(array.nbytes for column in columns.values() for array in column.blocks) <= MOST_HELD_BYTES:
+        logged.held = {name: HeldRows(column.blocks) for name, column in columns.items()}
     share = stored
     for name, column in columns.items():
         versions: tuple[NewColumn, ...] = column.codec.columns(

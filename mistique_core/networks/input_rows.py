@@ -32,6 +32,15 @@ class InputRows:
     values: dict[str, Array]
 
 
+def is_given_at_once(given: Any, names: Sequence[str]) -> bool:
+    """Whether what :func:`read_input` was given is all rows at once, and not an iterable of batches."""
+    if isinstance(given, Mapping) or _is_array(given):
+        return True
+    # One array an input is a batch; a list of arrays for one input are batches.
+    several = isinstance(given, (list, tuple)) and len(names) > 1
+    return several and len(given) == len(names) and all(_is_array(item) for item in given)
+
+
 def read_input(input_func: InputFunc, names: Sequence[str], block_rows: int) -> Iterator[InputRows]:
     """Yield the input row block by row block, however long the batches are that it comes in.
 
@@ -69,8 +78,13 @@ def _batches(given: Any, names: Sequence[str]) -> Iterator[InputRows]:
     first = 0
     numbered: bool | None = None
     seen: list[npt.NDArray[np.int64]] = []
-    for item in _items(given, names):
+    is_whole = is_given_at_once(given, names)
+    for item in [given] if is_whole else _items(given):
         values, ids = _named(item, names)
+        if not is_whole:
+            # A generator may hand out one buffer again and again, but blocks are used after it has gone on.
+            values = {name: array.copy() for name, array in values.items()}
+            ids = None if ids is None else ids.copy()
         rows = len(next(iter(values.values())))
         if numbered is None:
             numbered = ids is None
@@ -91,26 +105,14 @@ def _batches(given: Any, names: Sequence[str]) -> Iterator[InputRows]:
     check_row_id(np.concatenate(seen), "the rows that input_func gives")
 
 
-def _items(given: Any, names: Sequence[str]) -> Iterator[Any]:
-    if _is_batch(given, names):
-        yield given
-        return
+def _items(given: Any) -> Iterator[Any]:
     try:
-        items = iter(given)
+        return iter(given)
     except TypeError as error:
         raise InvalidInputError(
             f"input_func returned a {type(given).__name__}; return an array (rows, ...), a mapping of inputs to "
             "arrays, or batches of these"
         ) from error
-    yield from items
-
-
-def _is_batch(given: Any, names: Sequence[str]) -> bool:
-    if isinstance(given, Mapping) or _is_array(given):
-        return True
-    # One array an input is a batch; a list of arrays for one input are batches.
-    several = isinstance(given, (list, tuple)) and len(names) > 1
-    return several and len(given) == len(names) and all(_is_array(item) for item in given)
 
 
 def _is_array(value: Any) -> bool:

@@ -192,8 +192,9 @@ def _rebuild(call: Call, tensors: Mapping[str, Tensor], weights: Any) -> Any:
     try:
         own = custom_class(call)
         known = {} if own is None else {str(call.config.get("class_name")): own}
-        layer = keras.saving.deserialize_keras_object(copy.deepcopy(dict(call.config)), known, safe_mode=True)
         arrays = list(weights.arrays) if isinstance(weights, LayerWeights) else []
+        config = _without_random_weights(call.config) if arrays else copy.deepcopy(dict(call.config))
+        layer = keras.saving.deserialize_keras_object(config, known, safe_mode=True)
         if arrays and not layer.built:
             layer.build(*((None, *tensors[name].shape) for name in call.inputs))
         if len(getattr(layer, "weights", None) or ()) != len(arrays):
@@ -208,3 +209,17 @@ def _rebuild(call: Call, tensors: Mapping[str, Tensor], weights: Any) -> Any:
             "use strategy='read'"
         ) from error
     return layer
+
+
+def _without_random_weights(config: Any) -> Any:
+    """Return a copy of a layer's configuration in which weights begin as zeros.
+
+    All of them are set to the recorded ones at once; drawing random numbers for them first takes several times as long.
+    """
+    if isinstance(config, Mapping):
+        if config.get("module") == "keras.initializers":
+            return {"module": "keras.initializers", "class_name": "Zeros", "config": {}, "registered_name": None}
+        return {key: _without_random_weights(value) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return type(config)(_without_random_weights(value) for value in config)
+    return copy.deepcopy(config)

@@ -84,7 +84,9 @@ def log_network(
 
     run = open_run(request.key)
     inputs = logged.register(store, run)
-    capture = Capture(store, run, request, plan, plan_again, inputs, task_id=task_id, progress=progress)
+    capture = Capture(
+        store, run, request, plan, plan_again, inputs, held=logged.held, task_id=task_id, progress=progress
+    )
     found = capture.execute(copies.best, blocks)
     report = NetworkReport(
         run.project,

@@ -137,7 +137,7 @@ class _Contexts(threading.local):
         """Return a compressor that makes a block of each plane: no block is longer than the window.
 
         The bytes of a plane repeat each other by chance only, unless they do so for long. So only long matches are
-        looked for, in a small table: weights of a network compress in two thirds of the time, tables to 0.5 % fewer bytes.
+        looked for, in a small table: weights of a network take two thirds of the time, tables 0.5 % fewer bytes.
         """
         sizes = (page_bytes, plane_bytes)
         if sizes not in self._splitters:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mistique_core.errors import CorruptPartitionError
+from mistique_core.native import kernels
 
 Array = npt.NDArray[Any]
 Bytes = npt.NDArray[np.uint8]
@@ -28,6 +29,10 @@ def split_zeros(array: Array) -> tuple[Bytes, Array]:
         zero counts as a value that is not zero.
     """
     flat = array.reshape(-1)
+    if kernels is not None and flat.dtype.itemsize in (2, 4, 8):
+        packed, values = np.empty(-(-flat.size // 8), np.uint8), np.empty_like(flat)
+        count = kernels.split_zeros(flat.view(np.uint8), flat.dtype.itemsize, packed, values.view(np.uint8))
+        return packed, values[:count]
     kept = flat.view(f"<u{flat.dtype.itemsize}") != 0
     return np.packbits(kept), flat[kept]
 

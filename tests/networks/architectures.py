@@ -101,7 +101,10 @@ def two_inputs() -> Architecture:
     facts = keras.Input((4,), name="facts")
     embedded = layers.Embedding(11, 6, mask_zero=True, name="embedding")(words)
     text, last, _ = layers.LSTM(5, return_state=True, name="lstm")(embedded)
-    encoder = keras.Sequential([keras.Input((4,)), layers.Dense(6, activation="relu"), layers.Dense(5)], name="encoder")
+    encoder = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(6, activation="relu", name="inner"), layers.Dense(5, name="outer")],
+        name="encoder",
+    )
     joined = layers.Concatenate(name="joined")([text, encoder(facts), encoder(facts * 2.0)])
     model = keras.Model([words, facts], [layers.Dense(3, name="classes")(joined), last], name="two_inputs")
     rng = np.random.default_rng(4)

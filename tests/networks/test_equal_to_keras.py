@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mistique_core import Mistique
-from tests.networks.architectures import Architecture
+from mistique_core.engine.stored_array import StoredArray
+from tests.networks.architectures import Architecture, two_inputs
 
 BATCH_ROWS = 20
 
@@ -69,7 +70,7 @@ def test_every_layer_is_what_keras_computes(
 
 def test_nested_and_shared_layers_are_captured_call_by_call(tmp_path: Path) -> None:
     """The oracle is each layer called by hand, in the order in which the network was written."""
-    from tests.networks.architectures import resnet, two_inputs
+    from tests.networks.architectures import resnet
 
     one, two = resnet(), two_inputs()
     with Mistique.open(tmp_path) as store:
@@ -90,6 +91,30 @@ def test_nested_and_shared_layers_are_captured_call_by_call(tmp_path: Path) -> N
             assert_close(stored(store, f"nets.two.{name}")[0], np.asarray(hidden), name)
             name = f"encoder__{encoder.layers[1].name}{suffix}"
             assert_close(stored(store, f"nets.two.{name}")[0], np.asarray(encoder.layers[1](hidden)), name)
+
+
+def test_an_input_too_large_to_be_held_is_read_from_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The layers are the same, bit for bit."""
+    architecture = two_inputs()
+    found: list[dict[str, bytes]] = []
+    reads: list[int] = []
+    original = StoredArray.slice
+
+    def noting(self: StoredArray, start: int, stop: int) -> NDArray[Any]:
+        reads[-1] += 1
+        return original(self, start, stop)
+
+    monkeypatch.setattr(StoredArray, "slice", noting)
+    for folder, limit in (("held", 1 << 20), ("read", 0)):
+        monkeypatch.setattr("mistique_core.networks.input_log.MOST_HELD_BYTES", limit)
+        reads.append(0)
+        with Mistique.open(tmp_path / folder) as store:
+            report = store.log_intermediates(
+                architecture.model, lambda: architecture.inputs, project="nets", model="m", batch_rows=BATCH_ROWS
+            )
+            found.append({layer.name: stored(store, f"nets.m.{layer.name}")[0].tobytes() for layer in report.layers})
+    assert found[0] == found[1]
+    assert reads[0] == 0 < reads[1]
 
 
 def test_rows_are_aligned_by_row_id_under_shuffled_and_uneven_batches(

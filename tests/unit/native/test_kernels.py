@@ -13,7 +13,7 @@ from mistique_core.dedup import decimals
 from mistique_core.engine import stored_array
 from mistique_core.frames import text
 from mistique_core.native import kernels
-from mistique_core.partition import decimal_codes, factorize
+from mistique_core.partition import decimal_codes, factorize, sparse
 from mistique_core.partition.choice import choose_transform
 from mistique_core.partition.transform import UNSIGNED, invert
 
@@ -223,3 +223,23 @@ def test_distinct_strings_that_lie_elsewhere() -> None:
     assert kernels.distinct(text[:0], np.zeros(1, np.int64), firsts, codes[:0]) == 0
     with pytest.raises(ValueError, match="distinct needs"):
         kernels.distinct(text, np.zeros(2, np.int64), firsts, codes)
+
+
+@given(st.integers(0, 200), st.sampled_from(["<f2", "<f4", "<f8"]), st.floats(0, 1))
+def test_zeros_and_the_rest(size, dtype, share):
+    """Negative zeros and NaN are kept; what lies behind the values does not matter."""
+    rng = np.random.default_rng(size)
+    values = np.resize(np.append(specials(dtype), rng.normal(size=9).astype(dtype)), size)
+    values[rng.random(size) < share] = 0
+    packed, kept = sparse.split_zeros(values)
+    expected = without_kernels(sparse, sparse.split_zeros, values)
+    assert packed.tobytes() == expected[0].tobytes()
+    assert kept.tobytes() == expected[1].tobytes()
+    assert sparse.join_zeros(packed, kept, dtype, size).tobytes() == values.tobytes()
+
+
+def test_zeros_in_buffers_of_other_sizes_are_refused():
+    words = np.zeros(16, np.uint8)
+    for itemsize, packed, kept in ((4, 1, 12), (4, 2, 16), (3, 1, 16), (8, 0, 16), (1, 2, 16)):
+        with pytest.raises(ValueError, match="split_zeros"):
+            kernels.split_zeros(words, itemsize, np.zeros(packed, np.uint8), np.zeros(kept, np.uint8))

@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mistique_core.networks.held_rows import HeldRows
 from mistique_core.networks.input_rows import read_input
 
 NAMES = ("a", "b")
@@ -58,3 +59,32 @@ def test_one_array_a_list_for_several_inputs_and_batches_are_told_apart() -> Non
         assert set(block.values) == set(expected)
         for name, array in expected.items():
             np.testing.assert_array_equal(block.values[name], array)
+
+
+def test_a_generator_may_hand_out_one_buffer_again() -> None:
+    buffer, ids = np.empty((3, 2)), np.empty(3, np.int64)
+
+    def batches() -> Iterator[Any]:
+        for number in range(4):
+            buffer[:] = number
+            ids[:] = np.arange(3) + number * 3
+            yield {"a": buffer, "row_id": ids}
+
+    blocks = list(read_input(batches, ("a",), 3))
+    assert [block.values["a"].tolist() for block in blocks] == [[[number] * 2] * 3 for number in range(4)]
+    assert [block.row_ids.tolist() for block in blocks] == [[3 * n, 3 * n + 1, 3 * n + 2] for n in range(4)]
+
+
+@given(rows=st.integers(1, 30), block_rows=st.integers(1, 12), data=st.data())
+def test_rows_that_are_held(rows: int, block_rows: int, data: st.DataObject) -> None:
+    array = np.arange(rows * 2).reshape(rows, 2)
+    held = HeldRows([block.values["a"] for block in read_input(lambda: array, ("a",), block_rows)])
+    positions = data.draw(st.lists(st.integers(0, rows - 1), min_size=1, max_size=9))
+    np.testing.assert_array_equal(held.take(np.array(positions, np.intp)), array[positions])
+    first = data.draw(st.integers(0, rows - 1))
+    last = data.draw(st.integers(first + 1, rows))
+    for start, stop in (
+        (first, last),
+        (first // block_rows * block_rows, min(first // block_rows * block_rows + block_rows, rows)),
+    ):
+        np.testing.assert_array_equal(held.slice(start, stop), array[start:stop])
