@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -289,7 +289,11 @@ def columns_of(connection: sa.Connection, intermediate_id: int) -> list[ColumnRe
     for name, (position, unit) in zip(names.names, members, strict=True):
         version = versions[position]
         size = version.logical_bytes // (1 if unit is None else _units(version.logical_type))
-        found.append(replace(version, name=name, logical_bytes=size, unit=unit, position=position))
+        found.append(
+            ColumnRecord(
+                name, version.version, version.logical_type, size, unit, version.scheme, version.max_abs_error, position
+            )
+        )
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from mistique_core.catalogue.driver_statements import select_rows
 from mistique_core.catalogue.tables import chunk, column_chunk, column_version
 from mistique_core.cost import PLAIN, ROWS_OF_PAGE, StoredPart
 from mistique_core.frames import LogicalType
@@ -76,28 +78,33 @@ def version_sizes(connection: sa.Connection, versions: Sequence[int]) -> dict[in
     missing = sorted({version for version in versions if version > 0})
     while missing:
         batch, missing = missing[:_BATCH], missing[_BATCH:]
-        for row in connection.execute(_SIZES, {"versions": batch}):
-            sizes[int(row.id)] = _size(row)
-            parent = row.categories_id
+        rows = select_rows(connection, _SIZES, {}, {"versions": batch})
+        for version, parent, length, block, logical_bytes, logical_type, scheme, stored, chunks in rows:
+            logical = LogicalType.from_json(logical_type)
+            sizes[version] = _size(logical, logical_bytes, scheme, length, block, int(stored), chunks, parent)
             if parent is not None and parent not in sizes and parent not in missing:
-                missing.append(int(parent))
+                missing.append(parent)
     return sizes
 
 
-def _size(row: sa.Row[tuple[object, ...]]) -> VersionSize:
-    logical = LogicalType.from_json(row.logical_type)
-    units, decoded = 1, int(row.logical_bytes)
+def _size(
+    logical: LogicalType,
+    logical_bytes: int,
+    scheme: str | None,
+    rows: int,
+    block_rows: int,
+    stored: int,
+    chunks: int,
+    categories: int | None,
+) -> VersionSize:
+    units, decoded = 1, logical_bytes
     encoding = PLAIN if logical.kind == "numeric" else logical.kind
     if logical.kind == UNITS:
         units = logical.units
-        values = int(row.n_rows) * units * int(np.prod(logical.map_shape, dtype=np.int64))
-        decoded = values * np.dtype(logical.dtype).itemsize
-    if row.scheme is not None:
-        encoding = encoding_name(json.loads(row.scheme)["config"])
-    stored, chunks = int(row.stored), int(row.chunks)
-    return VersionSize(
-        stored, chunks, int(row.n_rows), int(row.block_rows), decoded, units, encoding, row.categories_id
-    )
+        decoded = rows * units * math.prod(logical.map_shape) * np.dtype(logical.dtype).itemsize
+    if scheme is not None:
+        encoding = encoding_name(json.loads(scheme)["config"])
+    return VersionSize(stored, chunks, rows, block_rows, decoded, units, encoding, categories)
 
 
 def encoding_name(config: Mapping[str, Any]) -> str:
