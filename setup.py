@@ -2,7 +2,10 @@
 
 from setuptools import Extension, setup
 
-LOOPS = {"_kernels": ["_strings.h", "_zeros.h"], "_pages": ["_frames.h", "_rows.h", "_values.h"]}
+LOOPS = {
+    "_kernels": ["_bins.h", "_digits.h", "_strings.h", "_zeros.h"],
+    "_pages": ["_frames.h", "_rows.h", "_values.h"],
+}
 
 
 def compiled(name: str, headers: list[str]) -> Extension:

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include "_digits.h"
 #include "_strings.h"
 #include "_zeros.h"
 
@@ -17,6 +18,8 @@
 #else
 #define FAST
 #endif
+
+#include "_bins.h"
 
 #define TILE 1024
 #define LANES 8
@@ -615,6 +618,108 @@ static PyObject *interleave(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* ---------------------------------------------------------------- bins */
+
+/* Get a buffer, or none for None. */
+static int get_optional(PyObject *object, Py_buffer *view)
+{
+    memset(view, 0, sizeof *view);
+    return object == Py_None ? 0 : get(object, view, 0);
+}
+
+static PyObject *bin_codes(PyObject *self, PyObject *args)
+{
+    PyObject *objects[7];
+    Py_buffer views[7];
+    long long base;
+    Cells table;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOOOOOOiLp", &objects[0], &objects[1], &objects[2], &objects[3], &objects[4],
+                          &objects[5], &objects[6], &table.shift, &base, &table.is_signed))
+        return NULL;
+    for (int i = 0; i < 7; i++) {
+        int failed = i == 6 ? get(objects[i], &views[i], 1) : get_optional(objects[i], &views[i]);
+        if (failed) {
+            release(views, i);
+            return NULL;
+        }
+    }
+    int64_t n = views[0].len / 4;
+    table.cells = views[1].len;
+    table.before = views[1].buf;
+    table.firsts = views[2].buf;
+    table.seconds = views[3].buf;
+    table.crowded = views[4].buf;
+    table.edges = views[5].buf;
+    table.edge_count = views[5].len / 4;
+    table.base = base;
+    int fits = views[0].len == n * 4 && views[6].len == n && table.cells > 0 && views[2].len == table.cells * 4 &&
+               (!table.seconds || views[3].len == table.cells * 4) && (!table.crowded || views[4].len == table.cells) &&
+               views[5].len % 4 == 0 && table.shift >= 0 && table.shift < 32;
+    if (fits) {
+        Py_BEGIN_ALLOW_THREADS
+        bin_numbers(&table, views[0].buf, n, views[6].buf);
+        Py_END_ALLOW_THREADS
+    }
+    release(views, 7);
+    if (!fits)
+        return refuse("bin_codes got buffers of other sizes");
+    Py_RETURN_NONE;
+}
+
+static PyObject *add_errors(PyObject *self, PyObject *args)
+{
+    PyObject *objects[5];
+    Py_buffer views[5];
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOOOO", &objects[0], &objects[1], &objects[2], &objects[3], &objects[4]))
+        return NULL;
+    for (int i = 0; i < 5; i++)
+        if (get(objects[i], &views[i], i == 4)) {
+            release(views, i);
+            return NULL;
+        }
+    int64_t n = views[1].len, positions = views[4].len / 4;
+    int fits = views[0].len == n * 4 && views[2].len == 256 * 4 && views[3].len == 256 && positions > 0 &&
+               views[4].len == positions * 4 && n % positions == 0;
+    if (fits) {
+        Py_BEGIN_ALLOW_THREADS
+        add_squares(views[0].buf, views[1].buf, views[2].buf, views[3].buf, n / positions, positions, views[4].buf);
+        Py_END_ALLOW_THREADS
+    }
+    release(views, 5);
+    if (!fits)
+        return refuse("add_errors got buffers of other sizes");
+    Py_RETURN_NONE;
+}
+
+static PyObject *places_of(PyObject *self, PyObject *args)
+{
+    PyObject *objects[2];
+    Py_buffer views[2];
+    unsigned char first, second;
+    int64_t count = 0;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "ObbO", &objects[0], &first, &second, &objects[1]))
+        return NULL;
+    for (int i = 0; i < 2; i++)
+        if (get(objects[i], &views[i], i == 1)) {
+            release(views, i);
+            return NULL;
+        }
+    int64_t n = views[0].len;
+    int fits = views[1].len == n * 8;
+    if (fits) {
+        Py_BEGIN_ALLOW_THREADS
+        count = find_bytes(views[0].buf, n, first, second, views[1].buf);
+        Py_END_ALLOW_THREADS
+    }
+    release(views, 2);
+    if (!fits)
+        return refuse("places_of got buffers of other sizes");
+    return PyLong_FromLongLong(count);
+}
+
 /* ---------------------------------------------------------------- zeros */
 
 static PyObject *split_zeros(PyObject *self, PyObject *args)
@@ -649,6 +754,34 @@ static PyObject *split_zeros(PyObject *self, PyObject *args)
     return PyLong_FromLongLong(count);
 }
 
+/* ---------------------------------------------------------------- digits */
+
+static PyObject *split_digits(PyObject *self, PyObject *args)
+{
+    PyObject *objects[3];
+    Py_buffer views[3];
+    int64_t count = 0;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOO", &objects[0], &objects[1], &objects[2]))
+        return NULL;
+    for (int i = 0; i < 3; i++)
+        if (get(objects[i], &views[i], i > 0)) {
+            release(views, i);
+            return NULL;
+        }
+    int64_t n = views[0].len;
+    int fits = views[1].len == (n + 3) / 4 && views[2].len == n;
+    if (fits) {
+        Py_BEGIN_ALLOW_THREADS
+        count = split_bytes(views[0].buf, n, views[1].buf, views[2].buf);
+        Py_END_ALLOW_THREADS
+    }
+    release(views, 3);
+    if (!fits)
+        return refuse("split_digits got buffers of other sizes");
+    return PyLong_FromLongLong(count);
+}
+
 static PyMethodDef methods[] = {
     {"decimal_scan", decimal_scan, METH_VARARGS, NULL},
     {"decimal_codes", decimal_codes, METH_VARARGS, NULL},
@@ -659,6 +792,10 @@ static PyMethodDef methods[] = {
     {"distinct", distinct, METH_VARARGS, NULL},
     {"interleave", interleave, METH_VARARGS, NULL},
     {"split_zeros", split_zeros, METH_VARARGS, NULL},
+    {"split_digits", split_digits, METH_VARARGS, NULL},
+    {"bin_codes", bin_codes, METH_VARARGS, NULL},
+    {"add_errors", add_errors, METH_VARARGS, NULL},
+    {"places_of", places_of, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -106,6 +106,71 @@ class Kernels(Protocol):
             How many are not zero; what `kept` holds after them means nothing.
         """
 
+    def split_digits(self, values: Buffer, packed: Buffer, rest: Buffer) -> int:
+        """Fill `packed` with the two low digits of bytes, and `rest` with those from 3 on, less 3.
+
+        Parameters
+        ----------
+        values
+            Bytes.
+        packed
+            The smaller of each and 3, four to a byte, the first lowest.
+        rest
+            As long as `values`.
+
+        Returns
+        -------
+        int
+            How many are 3 or more; what `rest` holds after them means nothing.
+        """
+
+    def bin_codes(
+        self,
+        values: Buffer,
+        before: Buffer,
+        firsts: Buffer,
+        seconds: Buffer | None,
+        crowded: Buffer | None,
+        edges: Buffer,
+        codes: Buffer,
+        shift: int,
+        base: int,
+        is_signed: bool,
+    ) -> None:
+        """Fill `codes` (uint8) with the bins of `values` (float32), by the tables of :mod:`.quantizers.bins`.
+
+        Parameters
+        ----------
+        values
+            Numbers without NaN.
+        before, firsts, seconds, crowded
+            Of each cell: edges below it (uint8), the first and the second edge in it (float32), whether it has more.
+        edges
+            All edges, float32.
+        codes
+            As many as values.
+        shift, base, is_signed
+            The cell of a number is its bit pattern, as an integer with or without a sign, shifted, less the base.
+        """
+
+    def add_errors(self, values: Buffer, codes: Buffer, levels: Buffer, skipped: Buffer, sums: Buffer) -> None:
+        """Add the squared differences of values and their levels to `sums`, unit after unit.
+
+        Parameters
+        ----------
+        values
+            float32 (units, positions).
+        codes
+            uint8, as many.
+        levels, skipped
+            Of each of 256 codes: its level (float32), and whether its values count nothing (uint8).
+        sums
+            float32 (positions,).
+        """
+
+    def places_of(self, codes: Buffer, first: int, second: int, places: Buffer) -> int:
+        """Fill `places` (int64, as many as codes) with the places of two bytes, and return how many there are."""
+
 
 def load() -> Kernels | None:
     """Return the compiled kernels, ``None`` where they were not built or are switched off."""

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mistique_core.errors import CorruptPartitionError
+from mistique_core.native import kernels
 
 Array = npt.NDArray[Any]
 Bytes = npt.NDArray[np.uint8]
@@ -47,6 +48,10 @@ def unfold_signs(folded: Bytes) -> npt.NDArray[np.int8]:
 
 def split_digits(values: Bytes) -> tuple[Bytes, Bytes]:
     """Return the packed low digits of bytes (n,), and the rest of those that are at least 3."""
+    if kernels is not None and values.flags.c_contiguous:
+        packed, others = np.empty(-(-values.size // 4), np.uint8), np.empty(values.size, np.uint8)
+        count = kernels.split_digits(values, packed, others)
+        return packed, others[:count].copy()
     size = -(-values.size // 4) * 4
     low = np.zeros(size, np.uint8)
     np.minimum(values, _MOST, out=low[: values.size])

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mistique_core.native import kernels
 from mistique_core.quantizers.tiles import TILE_VALUES
 
 _CELL_BITS = 16
@@ -71,6 +72,12 @@ class Bins:
             Shape of the values; part of `scratch`.
         """
         size, shape = values.size, values.shape
+        if kernels is not None and values.dtype == np.float32 and values.flags.c_contiguous:
+            found = scratch.codes[:size].reshape(shape)
+            is_signed = self._key is np.int32
+            tables = self._before, self._firsts, self._seconds, self._crowded, self._edges
+            kernels.bin_codes(values, *tables, found, self._shift, self._base, is_signed)
+            return found
         codes, above = scratch.codes[:size].reshape(shape), scratch.above[:size].reshape(shape)
         key = scratch.keys[:size].reshape(shape).view(self._key)
         cells = scratch.cells[:size].reshape(shape)

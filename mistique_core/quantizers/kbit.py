@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mistique_core.errors import CorruptPartitionError, InvalidInputError
+from mistique_core.native import kernels
 from mistique_core.quantizers.arguments import is_integer, parse_integer
 from mistique_core.quantizers.bins import Bins, BinScratch
 from mistique_core.quantizers.code_pairs import CODES, CodePairs
@@ -141,7 +142,8 @@ class FittedKBit(FittedQuantizer):
         super().__init__(scheme, layout)
         self._edges = frozen(edges)
         self._levels = frozen(levels)
-        self._pairs = CodePairs(np.append(levels, np.zeros(CODES - levels.size, levels.dtype)))
+        self._levels_of_all = np.append(levels, np.zeros(CODES - levels.size, levels.dtype))
+        self._pairs = CodePairs(self._levels_of_all)
 
     @classmethod
     def load(cls, config: Mapping[str, Any], layout: ValueLayout, tables: Mapping[str, npt.NDArray[Any]]) -> FittedKBit:
@@ -179,6 +181,8 @@ class FittedKBit(FittedQuantizer):
         target, by_units = by_unit(codes), by_unit(block)
         scratch = BinScratch(self.dtype)
         norms = RowNorms.of(self.layout, block.shape[1], self._working)
+        skipped = np.zeros(CODES, np.uint8)
+        skipped[list(self._tail_codes)] = 1
         bounds: FiniteRange | None = None
         for units, positions, tile in tiles(by_units):
             found = finite_range(tile)
@@ -189,7 +193,10 @@ class FittedKBit(FittedQuantizer):
             elif block.size < _FEW_VALUES:
                 np.copyto(target[units, positions], np.searchsorted(self._edges, tile), casting="unsafe")
             else:
-                np.copyto(target[units, positions], self._bins.codes(tile, scratch))
+                found_codes = self._bins.codes(tile, scratch)
+                np.copyto(target[units, positions], found_codes)
+                if norms is not None and norms.add_coded(positions, tile, found_codes, self._levels_of_all, skipped):
+                    continue
             if norms is not None:
                 coded = target[units, positions]
                 levels = self._pairs.look_up(np.ascontiguousarray(coded))
@@ -230,12 +237,19 @@ class FittedKBit(FittedQuantizer):
             marked |= codes == code
         return marked
 
+    def _places_in_tail(self, codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+        if kernels is None or not codes.flags.c_contiguous:
+            return np.flatnonzero(self._in_tail(codes))
+        places = np.empty(codes.size, np.int64)
+        count = kernels.places_of(codes, self._tail_codes[0], self._tail_codes[-1], places)
+        return places[:count].copy()
+
     def _margins(
         self, codes: npt.NDArray[Any], values: npt.NDArray[Any], norms: RowNorms | None
     ) -> dict[str, npt.NDArray[Any]]:
         margins: dict[str, npt.NDArray[Any]] = {}
         if self._tail_codes:
-            places = [np.flatnonzero(self._in_tail(unit)) for unit in codes]
+            places = [self._places_in_tail(unit) for unit in codes]
             tails = np.concatenate([values[unit][place] for unit, place in enumerate(places)])
             margins[TAILS] = upper_half(tails)
             if norms is not None:

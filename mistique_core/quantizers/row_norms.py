@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mistique_core.native import kernels
 from mistique_core.quantizers.upper_half import ends_of, upper_half
 from mistique_core.quantizers.value_layout import ValueLayout
 
@@ -59,6 +60,34 @@ class RowNorms:
                 sums[...] = np.add.accumulate(errors, axis=0)[-1]
             else:
                 np.add.reduce(errors, axis=0, out=sums)
+
+    def add_coded(
+        self,
+        positions: slice,
+        values: npt.NDArray[np.float32],
+        codes: npt.NDArray[np.uint8],
+        levels: npt.NDArray[np.float32],
+        skipped: npt.NDArray[np.uint8],
+    ) -> bool:
+        """Do what :meth:`add` does with the errors of coded values, where compiled code can; return whether it did.
+
+        Parameters
+        ----------
+        positions
+            As there.
+        values, codes
+            Shape ``(units, positions)``.
+        levels, skipped
+            Of each of 256 codes: its level, and whether its values count nothing.
+        """
+        sums = self._sums[positions]
+        arrays = values, codes, levels, sums
+        if kernels is None or any(array.dtype != np.float32 for array in (values, levels, sums)):
+            return False
+        if not all(array.flags.c_contiguous for array in arrays):
+            return False
+        kernels.add_errors(values, codes, levels, skipped, sums)
+        return True
 
     def add_rows(self, squares: npt.NDArray[np.float64]) -> None:
         """Add squared errors, one sum a row."""

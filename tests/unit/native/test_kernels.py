@@ -13,9 +13,12 @@ from mistique_core.dedup import decimals
 from mistique_core.engine import stored_array
 from mistique_core.frames import text
 from mistique_core.native import kernels
-from mistique_core.partition import decimal_codes, factorize, sparse
+from mistique_core.partition import decimal_codes, digits, factorize, sparse
 from mistique_core.partition.choice import choose_transform
 from mistique_core.partition.transform import UNSIGNED, invert
+from mistique_core.quantizers import bins
+from mistique_core.quantizers.row_norms import RowNorms
+from mistique_core.quantizers.value_layout import ValueLayout
 
 pytestmark = pytest.mark.skipif(kernels is None, reason="the kernels were not built (no C compiler)")
 
@@ -243,3 +246,92 @@ def test_zeros_in_buffers_of_other_sizes_are_refused():
     for itemsize, packed, kept in ((4, 1, 12), (4, 2, 16), (3, 1, 16), (8, 0, 16), (1, 2, 16)):
         with pytest.raises(ValueError, match="split_zeros"):
             kernels.split_zeros(words, itemsize, np.zeros(packed, np.uint8), np.zeros(kept, np.uint8))
+
+
+@st.composite
+def bins_and_values(draw):
+    """Sorted edges, near each other or not, and values that are edges, lie next to them, or anywhere."""
+    numbers = st.floats(width=32, allow_nan=False, allow_infinity=False)
+    pool = draw(
+        st.lists(numbers | st.sampled_from([1.0, 1.0000001, 1.0000002, 1.0000004, 1.5]), min_size=1, max_size=40)
+    )
+    edges = np.unique(np.abs(pool) if draw(st.booleans()) else np.array(pool)).astype(np.float32)
+    edges = np.unique(edges + np.float32(0))
+    with np.errstate(over="ignore", under="ignore"):
+        beside = [np.nextafter(edges, np.float32(side)) for side in (np.inf, -np.inf)]
+    around = np.concatenate([edges, *beside])
+    others = np.array([0.0, -0.0, 1e-45, -1e-45, 3e38, -3e38], np.float32)
+    return edges, np.resize(np.concatenate([around, others]), draw(st.integers(1, 300)))
+
+
+@given(bins_and_values())
+@example(
+    (np.arange(1, 256, dtype=np.float32) / np.float32(1 << 20), np.arange(600, dtype=np.float32) / np.float32(1 << 21))
+)
+def test_bins_of_numbers(drawn):
+    edges, values = drawn
+    scratch = bins.BinScratch(np.dtype(np.float32))
+    found = bins.Bins(edges).codes(values, scratch).copy()
+    expected = without_kernels(bins, bins.Bins(edges).codes, values, bins.BinScratch(np.dtype(np.float32)))
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(found, np.searchsorted(edges, values))
+
+
+@given(st.integers(1, 5), st.integers(1, 70), st.lists(st.integers(0, 255), max_size=2))
+def test_squared_errors_are_added_unit_after_unit(units, positions, skipped):
+    rng = np.random.default_rng(units * 100 + positions)
+    codes = rng.integers(0, 256, (units, positions), dtype=np.uint8)
+    levels = rng.normal(size=256).astype(np.float32)
+    values = (levels[codes] + rng.normal(size=codes.shape) * 10.0 ** rng.integers(-30, 20, codes.shape)).astype("<f4")
+    mask = np.zeros(256, np.uint8)
+    mask[skipped] = 1
+    layout = ValueLayout(128, (positions,), np.dtype(np.float32))
+    found, expected = RowNorms(layout, 1, np.dtype(np.float32)), RowNorms(layout, 1, np.dtype(np.float32))
+    for _ in range(2):
+        assert found.add_coded(slice(0, positions), values, codes, levels, mask)
+        with np.errstate(over="ignore"):
+            errors = values - levels[codes]
+        expected.add(slice(0, positions), np.where(mask[codes], np.float32(0), errors))
+    assert found.radius().tobytes() == expected.radius().tobytes()
+    assert found._sums.tobytes() == expected._sums.tobytes()
+
+
+@given(st.integers(0, 300), st.integers(0, 255), st.integers(0, 255), st.floats(0, 0.3))
+def test_places_of_two_bytes(size, first, second, share):
+    rng = np.random.default_rng(size)
+    codes = rng.integers(0, 256, size, dtype=np.uint8)
+    codes[rng.random(size) < share] = first
+    places = np.empty(size, np.int64)
+    count = kernels.places_of(codes, first, second, places)
+    np.testing.assert_array_equal(places[:count], np.flatnonzero((codes == first) | (codes == second)))
+
+
+@given(st.integers(0, 200), st.floats(0.05, 1))
+def test_digits_of_bytes(size, share):
+    rng = np.random.default_rng(size)
+    values = np.minimum(rng.geometric(share, size) - 1, 255).astype(np.uint8)
+    values[rng.random(size) < 0.1] = rng.integers(0, 256)
+    found, expected = digits.split_digits(values), without_kernels(digits, digits.split_digits, values)
+    assert [item.tobytes() for item in found] == [item.tobytes() for item in expected]
+    np.testing.assert_array_equal(digits.join_digits(*found, size), values)
+
+
+def test_buffers_of_other_sizes_are_refused():
+    floats, codes, words = np.zeros(8, np.float32), np.zeros(8, np.uint8), np.zeros(8, np.int64)
+    table = np.zeros(256, np.float32), np.zeros(256, np.uint8)
+    for call, arguments in (
+        (kernels.bin_codes, (floats, codes, floats[:7], None, None, floats, codes, 16, 0, False)),
+        (kernels.bin_codes, (floats, codes, floats, None, None, floats, codes[:7], 16, 0, False)),
+        (kernels.bin_codes, (floats, codes, floats, None, None, floats, codes, 32, 0, False)),
+        (kernels.bin_codes, (floats, codes, floats, floats[:1], None, floats, codes, 16, 0, True)),
+        (kernels.bin_codes, (floats, codes[:0], floats[:0], None, None, floats, codes, 16, 0, True)),
+        (kernels.add_errors, (floats, codes[:7], *table, floats)),
+        (kernels.add_errors, (floats, codes, *table, floats[:3])),
+        (kernels.add_errors, (floats, codes, *table, floats[:0])),
+        (kernels.add_errors, (floats, codes, table[0][:9], table[1], floats)),
+        (kernels.places_of, (codes, 1, 2, words[:7])),
+        (kernels.split_digits, (codes, codes[:1], codes)),
+        (kernels.split_digits, (codes, codes[:2], codes[:7])),
+    ):
+        with pytest.raises(ValueError, match="buffers of other sizes"):
+            call(*arguments)
