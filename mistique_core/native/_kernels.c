@@ -43,6 +43,17 @@ static void release(Py_buffer *views, int count)
         PyBuffer_Release(&views[i]);
 }
 
+/* Get several buffers, those from `writable` on to write to; return whether all were got, else none is held. */
+static int get_all(PyObject **objects, Py_buffer *views, int count, int writable)
+{
+    for (int i = 0; i < count; i++)
+        if (get(objects[i], &views[i], i >= writable)) {
+            release(views, i);
+            return 0;
+        }
+    return 1;
+}
+
 static PyObject *refuse(const char *message)
 {
     PyErr_SetString(PyExc_ValueError, message);
@@ -222,11 +233,8 @@ static PyObject *decimal_codes(PyObject *module, PyObject *args)
                           &width))
         return NULL;
     Py_buffer views[4]; /* values, whole, patterns, out */
-    for (int k = 0; k < 4; k++)
-        if (get(objects[k], &views[k], k == 3)) {
-            release(views, k);
-            return NULL;
-        }
+    if (!get_all(objects, views, 4, 3))
+        return NULL;
     int64_t rows = views[1].len / 8;
     int64_t patterns = views[2].len / 8;
     if ((itemsize != 4 && itemsize != 8) || views[0].len != rows * itemsize || views[1].len != rows * 8 ||
@@ -442,11 +450,8 @@ static PyObject *factorize(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "OnOO", &objects[0], &itemsize, &objects[1], &objects[2]))
         return NULL;
     Py_buffer views[3]; /* words, positions, found */
-    for (int k = 0; k < 3; k++)
-        if (get(objects[k], &views[k], k > 0)) {
-            release(views, k);
-            return NULL;
-        }
+    if (!get_all(objects, views, 3, 1))
+        return NULL;
     int64_t rows = views[1].len / 2;
     int64_t most = itemsize > 0 ? views[2].len / itemsize : 0;
     if ((itemsize != 2 && itemsize != 4 && itemsize != 8) || views[0].len != rows * itemsize || most > MOST_WORDS) {
@@ -479,11 +484,8 @@ static PyObject *gather(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "OOOO", &objects[0], &objects[1], &objects[2], &objects[3]))
         return NULL;
     Py_buffer views[4]; /* text, ends, codes, out */
-    for (int k = 0; k < 4; k++)
-        if (get(objects[k], &views[k], k == 3)) {
-            release(views, k);
-            return NULL;
-        }
+    if (!get_all(objects, views, 4, 3))
+        return NULL;
     const char *text = views[0].buf;
     const int64_t *ends = views[1].buf, *codes = views[2].buf;
     int64_t words = views[1].len / 8, rows = views[2].len / 8, room = views[3].len;
@@ -520,11 +522,8 @@ static PyObject *distinct(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "OOOO", &objects[0], &objects[1], &objects[2], &objects[3]))
         return NULL;
     Py_buffer views[4]; /* text, ends, firsts, codes */
-    for (int k = 0; k < 4; k++)
-        if (get(objects[k], &views[k], k >= 2)) {
-            release(views, k);
-            return NULL;
-        }
+    if (!get_all(objects, views, 4, 2))
+        return NULL;
     int64_t rows = views[3].len / 4, count = -1;
     int sound = views[1].len == 8 * (rows + 1);
     if (sound) {
@@ -674,11 +673,8 @@ static PyObject *add_errors(PyObject *self, PyObject *args)
     (void)self;
     if (!PyArg_ParseTuple(args, "OOOOO", &objects[0], &objects[1], &objects[2], &objects[3], &objects[4]))
         return NULL;
-    for (int i = 0; i < 5; i++)
-        if (get(objects[i], &views[i], i == 4)) {
-            release(views, i);
-            return NULL;
-        }
+    if (!get_all(objects, views, 5, 4))
+        return NULL;
     int64_t n = views[1].len, positions = views[4].len / 4;
     int fits = views[0].len == n * 4 && views[2].len == 256 * 4 && views[3].len == 256 && positions > 0 &&
                views[4].len == positions * 4 && n % positions == 0;
@@ -702,11 +698,8 @@ static PyObject *places_of(PyObject *self, PyObject *args)
     (void)self;
     if (!PyArg_ParseTuple(args, "ObbO", &objects[0], &first, &second, &objects[1]))
         return NULL;
-    for (int i = 0; i < 2; i++)
-        if (get(objects[i], &views[i], i == 1)) {
-            release(views, i);
-            return NULL;
-        }
+    if (!get_all(objects, views, 2, 1))
+        return NULL;
     int64_t n = views[0].len;
     int fits = views[1].len == n * 8;
     if (fits) {
@@ -732,11 +725,8 @@ static PyObject *split_zeros(PyObject *self, PyObject *args)
         return NULL;
     if (!(itemsize == 2 || itemsize == 4 || itemsize == 8))
         return refuse("split_zeros takes words of 2, 4 or 8 bytes");
-    for (int i = 0; i < 3; i++)
-        if (get(objects[i], &views[i], i > 0)) {
-            release(views, i);
-            return NULL;
-        }
+    if (!get_all(objects, views, 3, 1))
+        return NULL;
     int64_t n = views[0].len / itemsize, count = 0;
     if (views[0].len % itemsize || views[1].len != (n + 7) / 8 || views[2].len != views[0].len) {
         release(views, 3);
@@ -764,11 +754,8 @@ static PyObject *split_digits(PyObject *self, PyObject *args)
     (void)self;
     if (!PyArg_ParseTuple(args, "OOO", &objects[0], &objects[1], &objects[2]))
         return NULL;
-    for (int i = 0; i < 3; i++)
-        if (get(objects[i], &views[i], i > 0)) {
-            release(views, i);
-            return NULL;
-        }
+    if (!get_all(objects, views, 3, 1))
+        return NULL;
     int64_t n = views[0].len;
     int fits = views[1].len == (n + 3) / 4 && views[2].len == n;
     if (fits) {
