@@ -189,6 +189,8 @@ class Capture:
             self._plan = self._plan_again(state.stored, state.starts)
             self._network = None
         try:
+            if blocks is None:
+                self._recorder.encode_weights(self._layers_with_weights())
             self._store_blocks(opened, state, self._open_starts(starts), self._numbers(opened, blocks))
             with self._store.catalogue.read() as connection:
                 check_open(connection, opened.id)
@@ -201,6 +203,13 @@ class Capture:
                 raise
             log.info("%s.%s: other tasks have stored the rest", self._run.project, self._run.model)
             return self._reports(state, {}, "stored")
+        finally:
+            self._recorder.close()
+
+    def _layers_with_weights(self) -> list[int]:
+        """Return the layers whose weights the stages to be recorded need."""
+        graph, wanted = self._request.graph, self._request.wanted
+        return list(dict.fromkeys(call.layer for name in wanted for call in recorded_calls(graph, name, wanted)))
 
     def _is_recorded(self) -> bool:
         """Whether another task that shares the row blocks has recorded the layers for this run already."""

@@ -167,6 +167,7 @@ class Encoder:
         self._on_stored = on_stored
         self._bytes = 0
         self._fewer = threading.Condition()
+        self._unpooled = threading.Semaphore(1)  # of whole maps, one waits: a few of them take as much as all they become
         self._error: BaseException | None = None
         self._done: dict[int, CapturedBlock] = {}
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="mistique-write")
@@ -193,15 +194,28 @@ class Encoder:
         Exception
             Whatever encoding or adding an earlier tensor has raised.
         """
-        pooled = self._pooling[name](value[0]) if name in self._pooling else None
-        array, error = pooled if pooled is not None else (to_array(name, value[0], rows), None)
+        array = to_array(name, value[0], rows)
         size = array.nbytes
         with self._fewer:
             self._fewer.wait_for(lambda: self._error is not None or self._bytes + size <= max(most_bytes, size))
             self._check()
             self._bytes += size
-        hashing = self._pool.submit(self._codecs[name].encode, first_row, array, pooling_error=error)
+        if name in self._pooling:
+            self._unpooled.acquire()
+            hashing = self._pool.submit(self._pool_and_encode, name, first_row, value[0], array)
+        else:
+            hashing = self._pool.submit(self._codecs[name].encode, first_row, array)
         self._writer.submit(self._compress, block, name, size, hashing)
+
+    def _pool_and_encode(self, name: str, first_row: int, tensor: Any, array: Array) -> EncodedRows:
+        """While the network goes on: pool whole maps, and quantize and hash what they become."""
+        try:
+            pooled = self._pooling[name](tensor)
+        finally:
+            self._unpooled.release()
+        if pooled is None:
+            return self._codecs[name].encode(first_row, array)
+        return self._codecs[name].encode(first_row, pooled[0], pooling_error=pooled[1])
 
     def finish(self) -> None:
         """Wait for everything; raises like :meth:`submit`."""

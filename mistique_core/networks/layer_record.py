@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from mistique_core.catalogue.tables import stage as stage_table
 from mistique_core.engine.commit import Pending
 from mistique_core.engine.outputs import OutputSet
 from mistique_core.engine.unit_stream import UnitCodec
+from mistique_core.engine.write_ahead import WriteAhead
 from mistique_core.errors import MistiqueError
 from mistique_core.fitted import LayerWeights, type_name
 from mistique_core.fitted.weights_format import WeightsCodec
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from mistique_core.store import Mistique, Run
 
 log = logging.getLogger(__name__)
+
+MOST_BYTES_AHEAD = 256 * 1024 * 1024
+"""Larger weights are encoded when the network has run: a capture must not hold both them and its row blocks."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,34 @@ class LayerRecorder:
         self._weights = weights
         self._task_id = task_id
         self._known: set[bytes] = set()
+        self._ahead: WriteAhead | None = None
         self.weight_bytes = 0
+
+    def encode_weights(self, layers: Iterable[int]) -> None:
+        """Begin to encode those weights of some layers that are not stored, while the network runs.
+
+        They become durable and visible with :meth:`record`, or are given up with :meth:`close`.
+        """
+        self._look_up_weights()
+        new = [layer for layer in layers if bytes.fromhex(self._weights.addresses[layer]) not in self._known]
+        if not new or sum(self._weights.sizes[layer] for layer in new) > MOST_BYTES_AHEAD:
+            return
+        self._ahead = WriteAhead(self._store.committer)
+        for layer in new:
+            outputs = self._store.committer.outputs()
+            outputs.add_fitted(weights_name(layer), self._weights.of(layer))
+            self._ahead.add(outputs)
+
+    def close(self) -> None:
+        """Give up what was encoded and not recorded."""
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
+
+    def _look_up_weights(self) -> None:
+        addresses = [bytes.fromhex(address) for address in self._weights.addresses.values()]
+        with self._store.catalogue.read() as connection:
+            self._known = set(known_addresses(connection, chunk, addresses))
 
     def record(
         self,
@@ -135,12 +166,15 @@ class LayerRecorder:
             If another task was first.
         """
         refs: dict[str, IntermediateRef] = dict(inputs)
-        with self._store.catalogue.read() as connection:
-            addresses = [bytes.fromhex(address) for address in self._weights.addresses.values()]
-            self._known = set(known_addresses(connection, chunk, addresses))
+        self._look_up_weights()
         pending = [self._end(capture_id)]
         pending += [self._pending(layer, refs, row_ids, blocks, began_at) for layer in layers]
-        found = self._store.committer.commit(pending)
+        staged = None
+        if self._ahead is not None:
+            for item in pending:
+                self._ahead.add(item.outputs)
+            staged = self._ahead.take()
+        found = self._store.committer.commit(pending, staged)
         return {layer.name: item for layer, item in zip(layers, found[1:], strict=True) if item is not None}
 
     def _end(self, capture_id: int | None) -> Pending[RecordedLayer | None]:

@@ -25,6 +25,7 @@ _WORTH_WIDE = {"<f4": 1 << 22, "<f8": 1 << 51}
 _LEAST_DIGITS = 4_096
 _DIGIT_SAMPLE = 4_096
 _LEAST_ZEROS = 1 / 16
+_MOST_LEVELS = 256
 _TABLE_VALUE_BITS = 40.0
 
 
@@ -40,7 +41,7 @@ def choose_transform(array: Array) -> Transformed:
         if array.dtype.itemsize == 1:
             return _digits(array) or plain(array)
         if array.dtype.kind == "f":
-            return _sparse(array) or plain(array)
+            return _levels(array) or _sparse(array) or plain(array)
     if array.ndim != 1 or array.size < _LEAST_VALUES or array.dtype.itemsize == 1:
         return plain(array)
     sample = np.ascontiguousarray(array[:: -(-array.size // _SAMPLE)])
@@ -49,7 +50,7 @@ def choose_transform(array: Array) -> Transformed:
         return narrow
     share = _FEW_FOR_BYTES if narrow is None else _FEW_FOR_CODES
     if _distinct(sample) <= min(sample.size * share, _most_table(array.dtype)):
-        table = _dictionary(array)
+        table = _dictionary(array, _most_table(array.dtype))
         if table is not None and _bits(table) <= _bits(narrow) and _raw_bytes(table) <= array.nbytes:
             return table
     return plain(array) if narrow is None else narrow
@@ -63,13 +64,22 @@ def choose_dictionary(words: Array) -> Transformed | None:
     sample = flat[:: -(-flat.size // _SAMPLE)]
     if _distinct(sample) > sample.size * _FEW_FOR_CODES:
         return None
-    made = _dictionary(flat)
+    made = _dictionary(flat, _most_table(flat.dtype))
     return None if made is None else replace(made, codes=made.codes.reshape(words.shape))
 
 
 def _most_table(dtype: np.dtype[Any]) -> int:
     """Return the most values of a table; codes as wide as the values would gain nothing."""
     return 256 if dtype.itemsize == 2 else _MOST_TABLE
+
+
+def _levels(array: Array) -> Transformed | None:
+    """Return floats of a few levels as bytes, if a sample promises that there are few: pixels, scaled, have 256."""
+    flat = array.reshape(-1)
+    if flat.dtype.itemsize < 4 or not 1 < _distinct(flat[:: -(-flat.size // _DIGIT_SAMPLE)]) <= _MOST_LEVELS:
+        return None
+    made = _dictionary(flat, _MOST_LEVELS)
+    return None if made is None else replace(made, codes=made.codes.reshape(array.shape))
 
 
 def _sparse(array: Array) -> Transformed | None:
@@ -157,8 +167,8 @@ def _scale_of(sample: Array) -> int | None:
     return None if found is None or _codes_of(found[1], found[2], sample.dtype) is None else found[0]
 
 
-def _dictionary(array: Array) -> Transformed | None:
-    made = factorize_words(as_bits(array), _most_table(array.dtype))
+def _dictionary(array: Array, most: int) -> Transformed | None:
+    made = factorize_words(as_bits(array), most)
     if made is None:
         return None
     positions, words = made

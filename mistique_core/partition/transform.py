@@ -7,7 +7,7 @@ transform      value                                     for
 ``decimal``    ``(codes + base) / scale``; codes from    floats that are decimals with few
                ``top`` on name ``exceptions``            digits (as in ALP, SIGMOD 2024)
 ``offset``     ``codes + base``                          integers of a small range
-``dictionary`` ``table[codes]``                          few different values
+``dictionary`` ``table[codes]``                          few different values, pixels that were scaled
 ``digits``     digits of two bits and their rest,        small codes of several dimensions
                :mod:`~mistique_core.partition.digits`    (quantized activations)
 ``sparse``     a bit a value and those that are not      floats of several dimensions of which many are

@@ -1,5 +1,6 @@
 """What cannot be logged is refused with the value and the remedy, and nothing is left behind."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def test_a_value_that_the_scheme_cannot_hold_ends_the_capture_and_leaves_nothing
     inputs = keras.Input((4,), name="x")
     model = keras.Model(inputs, layers.Dense(3, name="d")(keras.ops.log(inputs)))
     rows = np.ones((1_000, 4), np.float32)
-    rows[451] = -1.0
+    rows[453] = -1.0
     with Mistique.open(tmp_path) as store:
         options: dict[str, Any] = {"project": "nets", "model": "m", "batch_rows": 100}
         with pytest.raises(InvalidInputError, match=r"kbit\(8\) cannot hold NaN"):
@@ -147,7 +148,7 @@ def test_a_value_that_the_scheme_cannot_hold_ends_the_capture_and_leaves_nothing
         assert store.check(read_data=True).problems == ()
         report = store.log_intermediates(model, lambda: rows, scheme="bounded(0.1)", **options)
         assert report.is_complete
-        assert np.isnan(store.get_intermediates("nets.m.d", row_id=[451]).values).all()
+        assert np.isnan(store.get_intermediates("nets.m.d", row_id=[453]).values).all()
 
 
 def test_bytes_that_cannot_be_written_end_the_capture(
@@ -160,7 +161,7 @@ def test_bytes_that_cannot_be_written_end_the_capture(
 
         def put(self: ChunkWriter, *given: Any) -> Any:
             nonlocal count
-            count += 1
+            count += "ahead" not in threading.current_thread().name  # weights are put meanwhile
             if count == 12:
                 raise StorageError("no space left on device")
             return original(self, *given)
