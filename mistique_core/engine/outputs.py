@@ -326,6 +326,12 @@ class OutputSet:
         check_name("fitted output", output)
         self.fitted.append(PreparedFitted(output, format_name, type_of, size, address))
 
+    def take_fitted(self, other: OutputSet) -> None:
+        """Take in the fitted objects of another set, and their bytes."""
+        chunks = {item.chunk for item in other.fitted}
+        self.arrays.update((address, array) for address, array in other.arrays.items() if address in chunks)
+        self.fitted.extend(other.fitted)
+
     def _add(self, column: HashedColumn) -> NewColumn:
         for version in column.versions:
             self.column_versions[version.address] = version

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from mistique_core.engine.commit import Committer
@@ -31,12 +32,16 @@ class WriteAhead:
 
     def add(self, outputs: OutputSet) -> None:
         """Begin to encode some outputs, whose arrays must not change any more."""
+        self.add_made(lambda: outputs)
+
+    def add_made(self, make: Callable[[], OutputSet]) -> None:
+        """Begin to encode the outputs that `make` will return; what it raises, :meth:`take` meets."""
         if self._staged is None:
             self._staged = self._committer.stage()
-        self._jobs.append(self._encoder.submit(self._make_ready, self._staged, outputs))
+        self._jobs.append(self._encoder.submit(self._make_ready, self._staged, make))
 
-    def _make_ready(self, staged: StagedWrite, outputs: OutputSet) -> Future[None]:
-        return self._writer.submit(staged.add, staged.encode(outputs))
+    def _make_ready(self, staged: StagedWrite, make: Callable[[], OutputSet]) -> Future[None]:
+        return self._writer.submit(staged.add, staged.encode(make()))
 
     def take(self) -> StagedWrite | None:
         """Wait for everything that was added, and hand it over.

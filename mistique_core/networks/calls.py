@@ -56,6 +56,11 @@ class CompiledCall:
         function._omit_frequent_tracing_warning = True  # every call is another function of the same code
         self._function = function
 
+    def trace(self) -> None:
+        """Compile now what the first call would compile, where the types of all inputs are known."""
+        if not self._masked:
+            self._function.get_concrete_function()
+
     def __call__(self, values: Sequence[Value]) -> list[Value]:
         """Return the outputs for some rows."""
         if self._masked:

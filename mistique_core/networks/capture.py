@@ -41,6 +41,7 @@ from mistique_core.networks.graph import Call, Graph, ancestors
 from mistique_core.networks.held_rows import HeldRows, RowSource
 from mistique_core.networks.layer_record import CapturedLayer, LayerRecorder, RecordedLayer
 from mistique_core.networks.layer_stage import LayerStage
+from mistique_core.networks.traced_calls import TracedCalls
 from mistique_core.networks.weights import NetworkWeights
 from mistique_core.planner.plan import format_bytes
 from mistique_core.quantizers import LowPrecision, Pool, Quantizer, Threshold
@@ -122,6 +123,8 @@ class Capture:
         Input -> its intermediate.
     held
         Input -> its rows, where they lie in memory.
+    traced
+        Compiles the network's calls.
     task_id
         The task that runs it, where there is one.
     progress
@@ -138,6 +141,7 @@ class Capture:
         inputs: Mapping[str, IntermediateRecord],
         *,
         held: Mapping[str, HeldRows],
+        traced: TracedCalls,
         task_id: str | None,
         progress: bool | None,
     ) -> None:
@@ -148,9 +152,9 @@ class Capture:
         self._plan_again = plan_again
         self._inputs = inputs
         self._held = held
+        self._traced = traced
         self._progress = progress
         self._recorder = LayerRecorder(store, run, request.weights, task_id)
-        self._network: Network | None = None  # compiled once for fitting and for the row blocks
         self.captured_blocks = 0
 
     @property
@@ -187,7 +191,6 @@ class Capture:
         state = CaptureState.from_bytes(opened.document)
         if (state.stored, state.starts) != (self._plan.stored, self._plan.starts):
             self._plan = self._plan_again(state.stored, state.starts)
-            self._network = None
         try:
             if blocks is None:
                 self._recorder.encode_weights(self._layers_with_weights())
@@ -239,10 +242,12 @@ class Capture:
     def _begin(self, starts: Mapping[str, StoredCopy]) -> OpenCapture:
         """Fit the schemes, show what the capture will take, and begin it."""
         began_at = time.time()
-        self._network = Network(self._request.graph, self._plan.calls, self._plan.stored)
-        state = self._fit(self._network, self._open_starts(starts), began_at)
+        state = self._fit(self._new_network(), self._open_starts(starts), began_at)
         with self._store.catalogue.write() as connection:
             return open_capture(connection, self._run.version_id, self._request.key, state.to_bytes())
+
+    def _new_network(self) -> Network:
+        return Network(self._request.graph, self._plan.calls, self._plan.stored, self._traced)
 
     def _fit(self, network: Network, arrays: Mapping[str, RowSource], began_at: float) -> CaptureState:
         request = self._request
@@ -317,7 +322,7 @@ class Capture:
     ) -> None:
         """Run the network over row blocks, and register them as partitions fill."""
         request = self._request
-        network = self._network or Network(request.graph, self._plan.calls, self._plan.stored)
+        network = self._new_network()
         rows_of = {block: min(request.batch_rows, request.rows - block * request.batch_rows) for block in numbers}
         total = sum(rows_of.values())
         row = sum(math.prod(state.shapes[name]) * codec.dtype.itemsize for name, codec in state.codecs.items())

@@ -19,9 +19,10 @@ from mistique_core.cores import usable_cores
 from mistique_core.engine.block_write import BlockWrite
 from mistique_core.engine.chunk_writer import WholeChunk
 from mistique_core.engine.unit_stream import EncodedRows, UnitCodec
-from mistique_core.networks.calls import CompiledCall, Value, to_array
+from mistique_core.networks.calls import Value, to_array
 from mistique_core.networks.graph import Call, Graph
 from mistique_core.networks.pooled_call import GraphPooling, can_pool, not_negative
+from mistique_core.networks.traced_calls import TracedCalls
 
 Array = npt.NDArray[Any]
 _MOST_THREADS = 8
@@ -54,12 +55,14 @@ class Network:
         Those that run, in order.
     kept
         Tensors whose values are wanted.
+    traced
+        Compiles them.
     """
 
-    def __init__(self, graph: Graph, calls: Sequence[Call], kept: Sequence[str]) -> None:
+    def __init__(self, graph: Graph, calls: Sequence[Call], kept: Sequence[str], traced: TracedCalls) -> None:
         self._graph = graph
         self._kept = set(kept)
-        self.calls = [(call, CompiledCall(call, call.operation, graph.tensors)) for call in calls]
+        self.calls = [(call, traced.of(call)) for call in calls]
         self.seconds: dict[str, float] = {}
 
     def run(self, inputs: Mapping[str, Array]) -> Iterator[tuple[str, Value]]:
@@ -167,7 +170,7 @@ class Encoder:
         self._on_stored = on_stored
         self._bytes = 0
         self._fewer = threading.Condition()
-        self._unpooled = threading.Semaphore(1)  # of whole maps, one waits: a few of them take as much as all they become
+        self._unpooled = threading.Semaphore(1)  # of whole maps, one waits: a few are larger than all they become
         self._error: BaseException | None = None
         self._done: dict[int, CapturedBlock] = {}
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="mistique-write")

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,6 +104,7 @@ class LayerRecorder:
         self._task_id = task_id
         self._known: set[bytes] = set()
         self._ahead: WriteAhead | None = None
+        self._encoded: dict[int, OutputSet] = {}
         self.weight_bytes = 0
 
     def encode_weights(self, layers: Iterable[int]) -> None:
@@ -116,15 +118,21 @@ class LayerRecorder:
             return
         self._ahead = WriteAhead(self._store.committer)
         for layer in new:
-            outputs = self._store.committer.outputs()
-            outputs.add_fitted(weights_name(layer), self._weights.of(layer))
-            self._ahead.add(outputs)
+            self._ahead.add_made(partial(self._weights_of, layer))
+
+    def _weights_of(self, layer: int) -> OutputSet:
+        """Return the weights of a layer as bytes, which are kept for its stage."""
+        outputs = self._store.committer.outputs()
+        outputs.add_fitted(weights_name(layer), self._weights.of(layer))
+        self._encoded[layer] = outputs
+        return outputs
 
     def close(self) -> None:
         """Give up what was encoded and not recorded."""
         if self._ahead is not None:
             self._ahead.close()
             self._ahead = None
+            self._encoded.clear()
 
     def _look_up_weights(self) -> None:
         addresses = [bytes.fromhex(address) for address in self._weights.addresses.values()]
@@ -271,6 +279,8 @@ class LayerRecorder:
             if address in self._known:
                 size = self._weights.sizes[number]
                 outputs.add_stored_fitted(name, WeightsCodec.format, type_name(LayerWeights(())), size, address)
+            elif number in self._encoded:
+                outputs.take_fitted(self._encoded[number])
             else:
                 outputs.add_fitted(name, self._weights.of(number))
 

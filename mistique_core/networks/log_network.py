@@ -8,20 +8,23 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mistique_core import telemetry
+from mistique_core.catalogue.chunks import known_addresses
 from mistique_core.catalogue.intermediates import find_intermediate
+from mistique_core.catalogue.tables import chunk
 from mistique_core.errors import CatalogueError, InvalidInputError
 from mistique_core.model import BlockShare, IntermediateKey, IntermediateRef
 from mistique_core.model.names import check_name
 from mistique_core.networks.capture import Capture, CaptureRequest
 from mistique_core.networks.capture_plan import CapturePlan, plan_capture
 from mistique_core.networks.fingerprints import layer_fingerprints
-from mistique_core.networks.graph import Graph, graph_of
+from mistique_core.networks.graph import Graph, ancestors, graph_of
 from mistique_core.networks.input_log import LoggedInput, log_input
 from mistique_core.networks.input_rows import InputFunc
 from mistique_core.networks.layer_choice import choose_layers
 from mistique_core.networks.layer_schemes import Schemes, check_scheme, choose_schemes
 from mistique_core.networks.load_network import ModelFunction, load_network
 from mistique_core.networks.stored_copies import Copies, find_copies
+from mistique_core.networks.traced_calls import TracedCalls
 from mistique_core.networks.weights import NetworkWeights
 from mistique_core.store.network_report import LayerReport, NetworkReport
 
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
     from mistique_core.store import Mistique, Run
 
 log = logging.getLogger(__name__)
+
+_LEAST_WEIGHT_BYTES = 1_024
+"""Weights of fewer bytes, or none, are equal in many networks."""
 
 
 def log_network(
@@ -69,8 +75,12 @@ def log_network(
     for name in graph.tensors:
         check_name("layer", name)
     wanted = choose_layers(graph, layers)
+    weights = NetworkWeights(graph)
+    traced = TracedCalls(graph)
+    if _is_new(store, weights):
+        traced.trace_ahead(ancestors(graph, wanted, ()))
     logged = log_input(store, input_func, graph, batch_rows)
-    request = _request(graph, wanted, scheme, logged, batch_rows, exact=exact, reuse=reuse)
+    request = _request(graph, weights, wanted, scheme, logged, batch_rows, exact=exact, reuse=reuse)
     copies = _find_copies(store, request)
     plan = plan_capture(graph, wanted, copies.reusable, copies.best, exact=exact)
 
@@ -85,7 +95,16 @@ def log_network(
     run = open_run(request.key)
     inputs = logged.register(store, run)
     capture = Capture(
-        store, run, request, plan, plan_again, inputs, held=logged.held, task_id=task_id, progress=progress
+        store,
+        run,
+        request,
+        plan,
+        plan_again,
+        inputs,
+        held=logged.held,
+        traced=traced,
+        task_id=task_id,
+        progress=progress,
     )
     found = capture.execute(copies.best, blocks)
     report = NetworkReport(
@@ -123,8 +142,16 @@ def _output(store: Mistique, run: Run, layers: Sequence[LayerReport]) -> Interme
         return find_intermediate(connection, key).ref
 
 
+def _is_new(store: Mistique, weights: NetworkWeights) -> bool:
+    """Whether no weights of a network are stored, so that no layer of it can be taken over."""
+    sized = {weights.addresses[layer] for layer, size in weights.sizes.items() if size > _LEAST_WEIGHT_BYTES}
+    with store.catalogue.read() as connection:
+        return not known_addresses(connection, chunk, [bytes.fromhex(address) for address in sized])
+
+
 def _request(
     graph: Graph,
+    weights: NetworkWeights,
     wanted: Sequence[str],
     scheme: Schemes,
     logged: LoggedInput,
@@ -133,7 +160,6 @@ def _request(
     exact: bool,
     reuse: bool,
 ) -> CaptureRequest:
-    weights = NetworkWeights(graph)
     shapes = {name: tuple(size or 1 for size in graph.tensors[name].shape) or (1,) for name in graph.producers()}
     schemes = choose_schemes(graph, wanted, shapes, scheme)
     fingerprints = layer_fingerprints(graph, weights.addresses, logged.addresses)

@@ -39,13 +39,13 @@ def threads() -> set[str]:
 def ahead(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return how many sets of outputs are made ready ahead, counted as they are."""
     count = [0]
-    original = WriteAhead.add
+    original = WriteAhead.add_made
 
-    def add(self: WriteAhead, outputs: Any) -> None:
+    def add_made(self: WriteAhead, make: Any) -> None:
         count[0] += 1
-        original(self, outputs)
+        original(self, make)
 
-    monkeypatch.setattr(WriteAhead, "add", add)
+    monkeypatch.setattr(WriteAhead, "add_made", add_made)
     return count
 
 

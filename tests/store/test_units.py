@@ -11,12 +11,13 @@ from mistique_core.errors import InvalidInputError, NotFoundError
 
 RANDOM = np.random.default_rng(3)
 MAPS = np.maximum(RANDOM.normal(size=(230, 6, 6, 21)), 0).astype("f4")
+PIXELS = (RANDOM.integers(0, 256, (230, 6, 6, 21)) / 255).astype("f4")
 FLAT = RANDOM.normal(size=(230, 40)).astype("f4")
 IDS = RANDOM.permutation(1000)[:230]
 BOUNDED_ERROR = ("float16", "kbit(8)", "kbit(3)", "bounded(0.25)", "bounded(0.05)")
 
 
-@pytest.mark.parametrize("values", [MAPS, FLAT, FLAT.astype("f8"), (MAPS * 9).astype("u1"), FLAT[:, :1]])
+@pytest.mark.parametrize("values", [MAPS, PIXELS, FLAT, FLAT.astype("f8"), (MAPS * 9).astype("u1"), FLAT[:, :1]])
 @pytest.mark.parametrize("block_rows", [7, 1000])
 def test_without_a_scheme_it_is_exact(tmp_path: Path, values: np.ndarray, block_rows: int) -> None:
     """All units, one unit, some rows, in the wanted order."""

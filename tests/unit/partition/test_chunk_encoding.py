@@ -23,6 +23,7 @@ SAMPLES = {
     "decimal": np.where(np.arange(600) % 7, (np.arange(600) * 0.37).round(2), np.nan),
     "offset": 10**12 + np.arange(300) ** 2,
     "dictionary": RANDOM.choice(RANDOM.normal(size=9), 300),
+    "levels": RANDOM.choice(RANDOM.normal(size=256), (40, 8, 8, 3)).astype("f4"),
     "sparse": np.maximum(RANDOM.normal(size=(3, 50, 40)), 0).astype("f4"),
     "digits": RANDOM.poisson(0.8, (3, 50, 40)).astype("i1") - RANDOM.poisson(0.4, (3, 50, 40)).astype("i1"),
 }
