@@ -28,22 +28,39 @@ static uint8_t search_edges(const Cells *table, float value)
     return (uint8_t)low;
 }
 
-static void bin_numbers(const Cells *table, const float *values, int64_t n, uint8_t *codes)
+/* The fields of the table are taken out of it first: writing a code could change them, for all that a compiler knows. */
+static inline __attribute__((always_inline)) void bin_loop(const Cells *table, const float *restrict values, int64_t n,
+                                                           uint8_t *restrict codes, int is_signed, int has_seconds)
 {
-    const int64_t last = table->cells - 1;
+    const int64_t last = table->cells - 1, base = table->base;
+    const int shift = table->shift;
+    const uint8_t *restrict before = table->before, *restrict crowded = table->crowded;
+    const float *restrict firsts = table->firsts, *restrict seconds = table->seconds;
     for (int64_t i = 0; i < n; i++) {
         uint32_t bits;
-        memcpy(&bits, &values[i], 4);
-        int64_t cell = table->is_signed ? (int64_t)((int32_t)bits >> table->shift) : (int64_t)(bits >> table->shift);
-        cell -= table->base;
+        float value = values[i];
+        memcpy(&bits, &value, 4);
+        int64_t cell = (is_signed ? (int64_t)((int32_t)bits >> shift) : (int64_t)(bits >> shift)) - base;
         cell = cell < 0 ? 0 : cell > last ? last : cell;
-        unsigned code = table->before[cell] + (values[i] > table->firsts[cell]);
-        if (table->seconds)
-            code += values[i] > table->seconds[cell];
+        unsigned code = before[cell] + (unsigned)(value > firsts[cell]);
+        if (has_seconds)
+            code += value > seconds[cell];
         codes[i] = (uint8_t)code;
-        if (table->crowded && table->crowded[cell])
-            codes[i] = search_edges(table, values[i]);
+        if (crowded && crowded[cell])
+            codes[i] = search_edges(table, value);
     }
+}
+
+static void bin_numbers(const Cells *table, const float *values, int64_t n, uint8_t *codes)
+{
+    if (table->is_signed && table->seconds)
+        bin_loop(table, values, n, codes, 1, 1);
+    else if (table->is_signed)
+        bin_loop(table, values, n, codes, 1, 0);
+    else if (table->seconds)
+        bin_loop(table, values, n, codes, 0, 1);
+    else
+        bin_loop(table, values, n, codes, 0, 0);
 }
 
 /* Add the squares of value minus level to the sums of their positions, unit after unit; those of skipped codes count
