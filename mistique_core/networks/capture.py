@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from mistique_core.catalogue.captures import (
     saved_numbers,
 )
 from mistique_core.catalogue.intermediates import LOSSLESS, IntermediateRecord, intermediate_by_id
+from mistique_core.cores import usable_cores
 from mistique_core.dedup import json_hash
 from mistique_core.engine.stored_array import StoredArray
 from mistique_core.engine.unit_stream import UnitCodec, sample_rows
@@ -262,16 +264,10 @@ class Capture:
         most = max(_sample_rows_of(request.schemes[name]) for name in self._plan.stored)
         rows = sample_rows(request.rows, max(min(most, SAMPLE_BYTES // max(row_bytes, 1)), LEAST_SAMPLE_ROWS))
         sample, row_seconds = network.sample(take, rows.astype(np.intp), request.batch_rows)
-        codecs = {}
-        estimates = []
-        for name in self._plan.stored:
-            try:
-                codecs[name] = UnitCodec.fit(sample[name], request.schemes[name], request.batch_rows)
-                codecs[name].check_batch(request.batch_rows)
-            except InvalidInputError as error:
-                raise InvalidInputError(f"layer {name!r}: {error}") from error
-            estimates.append(self._estimate(name, codecs[name], sample[name]))
-        self._show(estimates)
+        with ThreadPoolExecutor(usable_cores(), thread_name_prefix="mistique-fit") as pool:
+            fitted = list(pool.map(lambda name: self._fit_one(name, sample[name]), self._plan.stored))
+        codecs = dict(zip(self._plan.stored, (codec for codec, _ in fitted), strict=True))
+        self._show([estimate for _, estimate in fitted])
         return CaptureState(
             codecs,
             {name: tuple(values.shape[1:]) for name, values in sample.items()},
@@ -282,6 +278,15 @@ class Capture:
             frozenset(name for name in sample if not _is_alike(first[name][0], sample[name][0])),
             began_at,
         )
+
+    def _fit_one(self, name: str, sample: Array) -> tuple[UnitCodec, LayerEstimate]:
+        request = self._request
+        try:
+            codec = UnitCodec.fit(sample, request.schemes[name], request.batch_rows)
+            codec.check_batch(request.batch_rows)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"layer {name!r}: {error}") from error
+        return codec, self._estimate(name, codec, sample)
 
     def _estimate(self, name: str, codec: UnitCodec, sample: Array) -> LayerEstimate:
         request = self._request
