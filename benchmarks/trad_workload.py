@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mistique_core import Mistique
+from mistique_core.dedup import json_hash
 from mistique_core.workflows.specification import load_workflow
 from mistique_core.workflows.specification.build import build_stage
 from mistique_core.workflows.zillow import write_files
@@ -18,6 +19,21 @@ from mistique_core.workflows.zillow import write_files
 FOLDER = Path(__file__).resolve().parents[1] / "dags" / "zillow"
 TEMPLATES = tuple(f"p{number}" for number in range(1, 11))
 FOLDER_VARIABLE = "MISTIQUE_ZILLOW_DIR"
+
+
+class Unlogged(NamedTuple):
+    """What a pipeline takes without a store.
+
+    Attributes
+    ----------
+    seconds
+        Of all of it.
+    stages
+        What tells a stage from others -> its seconds: equal stages with equal inputs have one key in all pipelines.
+    """
+
+    seconds: float
+    stages: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -51,20 +67,26 @@ class Pipeline:
         store.log_intermediates(self.path, variation=self.variation, progress=False, **options)
         return time.perf_counter() - start
 
-    def run_without_logging(self) -> tuple[float, dict[str, Any]]:
-        """Run the same stages, handing plain frames from one to the next; return seconds and the last outputs."""
+    def run_without_logging(self) -> Unlogged:
+        """Run the same stages, handing plain frames from one to the next."""
         start = time.perf_counter()
         made: dict[tuple[str, str], Any] = {}
+        keys: dict[str, str] = {}
+        seconds: dict[str, float] = {}
         for spec in load_workflow(self.path).variation(self.variation).resolved().stages:
             stage, names = build_stage(spec)
             inputs = {names[name]: made[item.stage, item.output or ""] for name, item in spec.inputs.items()}
+            before = time.perf_counter()
             result = stage.execute(inputs)
+            given = sorted((name, keys[item.stage], item.output) for name, item in spec.inputs.items())
+            keys[spec.name] = json_hash([stage.import_path(), stage.params(), given])
+            seconds[keys[spec.name]] = time.perf_counter() - before
             for name, value in {**result.fitted, **result.frames}.items():
                 made[spec.name, name] = value
             if len(result.frames) + len(result.fitted) == 1 or not result.frames:
                 for value in (*result.frames.values(), *result.fitted.values()):
                     made[spec.name, ""] = value
-        return time.perf_counter() - start, {name: value for (name, _), value in made.items()}
+        return Unlogged(time.perf_counter() - start, seconds)
 
 
 def pipelines(templates: Sequence[str] = TEMPLATES, variations: int = 5) -> list[Pipeline]:

@@ -128,6 +128,7 @@ def test_a_cell_of_the_matrix_is_the_probability_of_the_truth(
 def test_zoom_by_drag_key_and_button_is_in_the_address(site: StandAlone, open_page: Open) -> None:
     page = open_page(site, PAGE)
     page.get_by_text("Rows 0 to 440 of 441").wait_for()
+    page.wait_for_load_state("networkidle")  # what loads above the matrix moves it, and a drag misses its rows
     page.locator("#predictions-matrix").scroll_into_view_if_needed()
     start, end = point_at(page, 2, 10, 100, 441), point_at(page, 3, 10, 200, 441)
     box = page.locator("#predictions-matrix canvas").bounding_box()
