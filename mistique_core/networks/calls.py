@@ -27,7 +27,7 @@ class CompiledCall:
 
     Compiled call by call rather than as one graph: any call can then be left out or be the first, every output can be
     stored and let go while the next call runs, and a later re-run of some calls computes exactly what all of them did.
-    It takes as long as ``model.predict`` (``benchmarks/dnn_overhead.py``).
+    All of them together take hardly longer than the network as one function.
 
     Parameters
     ----------
