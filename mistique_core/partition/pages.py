@@ -144,9 +144,9 @@ class _Contexts(threading.local):
         return self._of_planes(1 << window, window)
 
     def _of_planes(self, page_bytes: int, window_log: int) -> zstandard.ZstdCompressor:
-        """The bytes of a plane repeat each other by chance only, unless they do so for long.
+        """Return a compressor of bytes that repeat each other by chance only, unless they do so for long, as planes do.
 
-        So only long matches are looked for, in a small table: weights of a network take two thirds of the time, tables
+        Only long matches are looked for, in a small table: weights of a network take two thirds of the time, tables
         0.5 % fewer bytes.
         """
         sizes = (page_bytes, window_log)

@@ -11,7 +11,7 @@ from mistique_core import Mistique
 from mistique_core.networks.calls import CompiledCall
 from tests.networks.architectures import Architecture, cnn
 from tests.networks.test_equal_to_keras import assert_close
-from tests.networks.test_once_only import retrained
+from tests.networks.test_once_only import log, retrained
 
 ROWS = np.random.default_rng(0).standard_normal((30, 4)).astype(np.float32)
 
@@ -29,12 +29,6 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(CompiledCall, "trace", trace)
     return found
-
-
-def log(store: Mistique, architecture: Architecture, **options: Any) -> Any:
-    return store.log_intermediates(
-        architecture.model, lambda: architecture.inputs, project="nets", model="m", batch_rows=20, **options
-    )
 
 
 def test_only_the_calls_that_run_and_only_of_a_network_that_is_new(tmp_path: Path, traced: list[str]) -> None:

@@ -15,14 +15,9 @@ from mistique_core.engine.chunk_writer import ChunkWriter
 from mistique_core.engine.write_ahead import WriteAhead
 from mistique_core.errors import InvalidInputError, StorageError
 from mistique_core.networks import layer_record
-from tests.networks.architectures import Architecture, cnn
+from tests.networks.architectures import cnn
 from tests.networks.test_equal_to_keras import assert_close
-
-
-def log(store: Mistique, architecture: Architecture, **options: Any) -> Any:
-    return store.log_intermediates(
-        architecture.model, lambda: architecture.inputs, project="nets", model="m", batch_rows=20, **options
-    )
+from tests.networks.test_once_only import log
 
 
 def stored_weights(store: Mistique) -> list[tuple[str, bytes]]:
