@@ -143,7 +143,7 @@ def _output(store: Mistique, run: Run, layers: Sequence[LayerReport]) -> Interme
 
 
 def _is_new(store: Mistique, weights: NetworkWeights) -> bool:
-    """Whether no weights worth mentioning of a network are stored: none of its layers with weights can be taken over."""
+    """Whether no weights of a network are stored, but for small ones: no layer with weights can be taken over."""
     sized = {weights.addresses[layer] for layer, size in weights.sizes.items() if size > _LEAST_WEIGHT_BYTES}
     with store.catalogue.read() as connection:
         return not known_addresses(connection, chunk, [bytes.fromhex(address) for address in sized])
