@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import pytest
 from operators.cluster.processes import ClusterStartError, Processes, Program, kill_leftovers
 from operators.cluster.sessions import facts_of, members
 from operators.demo.interrupts import Interrupts
+from tests.child_process import child_process
 from tests.cluster.running import is_alive
 
 FAMILY = """
@@ -131,7 +131,7 @@ def test_what_does_not_end_is_killed(processes: Processes, tmp_path: Path, caplo
 
 
 def test_other_processes_are_left_alone(processes: Processes, tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", STUBBORN], start_new_session=True) as other:
+    with child_process([sys.executable, "-c", STUBBORN], start_new_session=True) as other:
         started_family(processes, tmp_path)
         processes.stop_all()
         assert other.poll() is None
@@ -184,7 +184,7 @@ def test_what_processes_write_is_for_their_owner_only(processes: Processes, tmp_
 
 def test_leftovers_of_a_killed_cluster_are_ended(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.json"
-    with subprocess.Popen([sys.executable, "-c", LOST, str(tmp_path), FAMILY]) as lost:
+    with child_process([sys.executable, "-c", LOST, str(tmp_path), FAMILY]) as lost:
         leaders = psutil.Process(lost.pid).children
         wait_until(lambda: len(psutil.Process(lost.pid).children(recursive=True)) == 6)
         whole, orphaned = ([leader, *leader.children(recursive=True)] for leader in leaders())
@@ -202,7 +202,7 @@ def test_leftovers_of_a_killed_cluster_are_ended(tmp_path: Path) -> None:
 
 def test_a_number_that_another_process_has_by_now_is_left_alone(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.json"
-    with subprocess.Popen([sys.executable, "-c", STUBBORN], start_new_session=True) as other:
+    with child_process([sys.executable, "-c", STUBBORN], start_new_session=True) as other:
         facts = facts_of(other.pid)
         assert facts is not None
         assert facts.session == other.pid

@@ -16,6 +16,7 @@ from mistique_core import Mistique
 from mistique_core.catalogue.open_writes import open_writes
 from mistique_core.catalogue.tables import chunk, column_version, partition
 from mistique_core.maintenance import collect_garbage
+from tests.child_process import child_process
 from tests.concurrency.crowd import PLAN, Manifest, frame
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ def run_crowd(location: Path, url: str, folder: Path) -> list[dict[str, object]]
     """Let all processes work; return their reports. Stacks are printed of those that do not end."""
     script = "from tests.concurrency.crowd import serve; serve()"
     command = [sys.executable, "-c", script, str(location), url, str(folder), str(SECONDS)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as crowd:
+    with child_process(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as crowd:
         try:
             said, _ = crowd.communicate(timeout=STUCK_SECONDS)
         except subprocess.TimeoutExpired as error:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.child_process import child_process
 from tests.faults.injection import CHANGES, Points, commits, system_calls
 from tests.faults.works import WORKS
 
@@ -63,6 +64,6 @@ def nursery() -> Iterator[Nursery]:
     """Yield a process that works and kills."""
     command = [sys.executable, "-c", "from tests.faults.nursery import serve; serve()"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]
+    with child_process(command, cwd=ROOT, **pipes) as process:
         yield Nursery(process)
         process.stdin.close()

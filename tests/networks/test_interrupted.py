@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from mistique_core import Mistique
 from mistique_core.catalogue.tables import capture as capture_table
 from mistique_core.catalogue.tables import capture_block, chunk, intermediate, stage
+from tests.child_process import child_process
 from tests.networks.architectures import cnn
 from tests.networks.interrupted_capture import SETTINGS, capture
 
@@ -31,9 +32,8 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def killer() -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "tests.networks.interrupted_capture"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with child_process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield process
-        process.kill()
 
 
 def contents(folder: Path) -> dict[str, Any]:

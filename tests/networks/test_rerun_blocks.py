@@ -23,6 +23,7 @@ from mistique_core.catalogue.unstored import pack_unstored, unpack_unstored
 from mistique_core.engine.layer_blocks import LayerBlocks
 from mistique_core.errors import CatalogueError, InvalidInputError, NotFoundError, RerunError, RerunMismatchError
 from mistique_core.store.host_measurements import STORE, STORE_BYTES
+from tests.child_process import child_process
 from tests.networks.architectures import cnn
 from tests.networks.block_workers import SETTINGS
 from tests.networks.test_layers_let_go import NEVER, addresses, capture, kept, read
@@ -35,7 +36,7 @@ Workers = Callable[[list[Any]], list[int]]
 @pytest.fixture(scope="module")
 def workers() -> Iterator[Workers]:
     command = [sys.executable, "-m", "tests.networks.block_workers"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with child_process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
 
         def run(jobs: list[Any]) -> list[int]:
             assert process.stdin is not None
@@ -46,7 +47,6 @@ def workers() -> Iterator[Workers]:
             return found
 
         yield run
-        process.kill()
 
 
 def let_go(store: Mistique, scheme: str = "lossless", policy: Any = NEVER_KEPT) -> dict[str, Any]:

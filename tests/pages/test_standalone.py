@@ -15,6 +15,7 @@ import pytest
 
 from mistique_core import Mistique
 from mistique_core.cli.main import main
+from tests.child_process import child_process
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def printed(store: Path) -> Iterator[str]:
     """The address that the command prints, while it serves."""
     script = Path(sys.executable).with_name("mistique")
     command = [script, "--store", store, "ui", "--port", "0", "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with child_process(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         seen = ""
         for line in process.stdout:

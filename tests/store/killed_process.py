@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.child_process import child_process
 from tests.sweeps import tried_points
 
 _FEWEST_STEPS = 20
@@ -54,7 +55,7 @@ def killed_at_every_step(store: Path, work: str) -> Iterator[Iterator[int]]:
         A Python expression over ``store``.
     """
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-c", _SCRIPT, str(store), work], **pipes) as nursery:
+    with child_process([sys.executable, "-c", _SCRIPT, str(store), work], **pipes) as nursery:
         assert nursery.stdin is not None
         assert nursery.stdout is not None
 

@@ -15,6 +15,7 @@ import pytest
 
 from mistique_core import Mistique
 from mistique_core.errors import MistiqueError
+from tests.child_process import child_process
 
 WRITER = """
 import os, signal, sys, numpy as np, pandas as pd
@@ -64,7 +65,7 @@ def test_what_was_reported_survives(tmp_path: Path) -> None:
     chance = random.Random(9)
     reported: list[int] = []
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], **pipes) as nursery:
+    with child_process([sys.executable, "-c", WRITER, str(tmp_path)], **pipes) as nursery:
         for round_number in range(6):
             first = round_number * 1000
             reported += write_and_kill(nursery, first, threading.Event(), chance.uniform(0.0, 0.3))
