@@ -42,6 +42,7 @@ class CompiledCall:
     def __init__(self, call: Call, operation: Any, tensors: Mapping[str, Tensor]) -> None:
         import tensorflow as tf
 
+        self.name = call.name
         self._call = call
         self._operation = operation
         self._training = _training(call, operation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,13 @@ class LoggedInput:
             return intermediate_by_id(connection, intermediate_id)
 
 
-def log_input(store: Mistique, input_func: InputFunc, graph: Graph, batch_rows: int) -> LoggedInput:
+def log_input(
+    store: Mistique,
+    input_func: InputFunc,
+    graph: Graph,
+    batch_rows: int,
+    meanwhile: AbstractContextManager[None],
+) -> LoggedInput:
     """Store the inputs of a network, or find those that are stored.
 
     Parameters
@@ -102,6 +109,8 @@ def log_input(store: Mistique, input_func: InputFunc, graph: Graph, batch_rows: 
         The network.
     batch_rows
         Rows of a row block.
+    meanwhile
+        Entered while rows are stored that lie in memory, when no code of the caller runs; else never.
 
     Raises
     ------
@@ -114,7 +123,9 @@ def log_input(store: Mistique, input_func: InputFunc, graph: Graph, batch_rows: 
     keys = _keys(given, graph.inputs)
     if keys is not None:
         return _find(store, keys, graph)
-    return _store(store, given, graph, batch_rows)
+    is_held = is_given_at_once(given, graph.inputs)
+    with meanwhile if is_held else nullcontext():
+        return _store(store, given, graph, batch_rows, is_held)
 
 
 def _keys(given: Any, names: tuple[str, ...]) -> dict[str, Key] | None:
@@ -177,7 +188,7 @@ class _Column:
     blocks: list[Array] = field(default_factory=list)
 
 
-def _store(store: Mistique, given: Any, graph: Graph, batch_rows: int) -> LoggedInput:
+def _store(store: Mistique, given: Any, graph: Graph, batch_rows: int, is_held: bool) -> LoggedInput:
     write = store.committer.blocks()
     columns: dict[str, _Column] = {}
     ids: list[npt.NDArray[np.int64]] = []
@@ -195,7 +206,6 @@ def _store(store: Mistique, given: Any, graph: Graph, batch_rows: int) -> Logged
         return write.add(compressing.popleft().result()) if len(compressing) > threads else 0
 
     threads = usable_cores()
-    is_held = is_given_at_once(given, graph.inputs)
     try:
         with ThreadPoolExecutor(threads, thread_name_prefix="mistique-input") as pool:
             first = 0

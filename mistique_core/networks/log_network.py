@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from mistique_core import telemetry
@@ -77,9 +78,8 @@ def log_network(
     wanted = choose_layers(graph, layers)
     weights = NetworkWeights(graph)
     traced = TracedCalls(graph)
-    if _is_new(store, weights):
-        traced.trace_ahead(ancestors(graph, wanted, ()))
-    logged = log_input(store, input_func, graph, batch_rows)
+    meanwhile = traced.ahead(ancestors(graph, wanted, ())) if _is_new(store, weights) else nullcontext()
+    logged = log_input(store, input_func, graph, batch_rows, meanwhile)
     request = _request(graph, weights, wanted, scheme, logged, batch_rows, exact=exact, reuse=reuse)
     copies = _find_copies(store, request)
     plan = plan_capture(graph, wanted, copies.reusable, copies.best, exact=exact)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from mistique_core.networks.calls import CompiledCall
 from mistique_core.networks.graph import Call, Graph
@@ -24,31 +25,37 @@ class TracedCalls:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._made: dict[str, CompiledCall] = {}
-        self._thread: threading.Thread | None = None
+        self._is_given_up = False
 
-    def trace_ahead(self, calls: Sequence[Call]) -> None:
-        """Begin to compile some calls; what goes wrong is met again by whoever runs them."""
-        for call in calls:
-            self._compiled(call)
-        self._thread = threading.Thread(target=self._trace, args=(calls,), name="mistique-trace")
-        self._thread.start()
+    @contextmanager
+    def ahead(self, calls: Sequence[Call]) -> Iterator[None]:
+        """Compile some calls while the block runs, and wait for them; if the block fails, leave the rest of them.
+
+        What goes wrong in compiling is met again by whoever runs them.
+        """
+        compiled = [self.of(call) for call in calls]
+        thread = threading.Thread(target=self._trace, args=(compiled,), name="mistique-trace")
+        thread.start()
+        try:
+            yield
+        except BaseException:
+            self._is_given_up = True
+            raise
+        finally:
+            thread.join()
 
     def of(self, call: Call) -> CompiledCall:
-        """Return a call compiled, or to be compiled when it first runs; waits for those that are being compiled."""
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-        return self._compiled(call)
-
-    def _compiled(self, call: Call) -> CompiledCall:
+        """Return a call compiled, or to be compiled when it first runs."""
         if call.name not in self._made:
             self._made[call.name] = CompiledCall(call, call.operation, self._graph.tensors)
         return self._made[call.name]
 
-    def _trace(self, calls: Sequence[Call]) -> None:
+    def _trace(self, calls: Sequence[CompiledCall]) -> None:
         for call in calls:
+            if self._is_given_up:
+                return
             try:
-                self._made[call.name].trace()
+                call.trace()
             except Exception as error:  # layers are anybody's code
                 log.debug("layer %s could not be compiled ahead: %s", call.name, error)
                 return

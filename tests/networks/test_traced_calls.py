@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mistique_core import Mistique
+from mistique_core.errors import InvalidInputError
 from mistique_core.networks.calls import CompiledCall
 from tests.networks.architectures import Architecture, cnn
 from tests.networks.test_equal_to_keras import assert_close
@@ -23,7 +24,7 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     original = CompiledCall.trace
 
     def trace(self: CompiledCall) -> None:
-        found.append(self._call.name)
+        found.append(self.name)
         assert threading.current_thread().name == "mistique-trace"
         original(self)
 
@@ -42,6 +43,24 @@ def test_only_the_calls_that_run_and_only_of_a_network_that_is_new(tmp_path: Pat
         assert traced == [], "it may take over layers of one whose weights are stored"
         found = store.get_intermediates("nets.m@2.probabilities", strategy="read").values
         assert_close(found, architecture.model.predict(architecture.inputs["images"], verbose=0), "probabilities")
+
+
+def test_an_input_that_is_refused_ends_it(tmp_path: Path, traced: list[str]) -> None:
+    with Mistique.open(tmp_path) as store:
+        with pytest.raises(InvalidInputError, match="the network takes"):
+            store.log_intermediates(cnn().model, lambda: np.zeros((3, 2), np.float32), project="nets", model="m")
+        assert not any(thread.name == "mistique-trace" for thread in threading.enumerate())
+    assert len(traced) <= 1, "no other call is compiled in vain"
+
+
+def test_not_beside_the_code_that_makes_batches(tmp_path: Path, traced: list[str]) -> None:
+    architecture = cnn()
+    images = architecture.inputs["images"]
+    with Mistique.open(tmp_path) as store:
+        store.log_intermediates(
+            architecture.model, lambda: iter([images[:40], images[40:]]), project="nets", model="m", progress=False
+        )
+    assert traced == []
 
 
 def with_layer(call: Any) -> Architecture:
