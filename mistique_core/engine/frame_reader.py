@@ -100,6 +100,15 @@ class FrameReader:
         """Whether the row ids of an intermediate are kept in memory."""
         return self._row_indexes.get(record.row_id_version) is not None
 
+    def locate(self, connection: sa.Connection, versions: Iterable[VersionKey]) -> None:
+        """Look up where the chunks of those column versions lie that are stored."""
+        stored = [version for version in dict.fromkeys(versions) if version.id != UNSTORED]
+        records = self.versions.find(connection, stored)
+        categories = {record.categories for record in records.values() if record.categories is not None}
+        records |= self.versions.find(connection, [VersionKey(*version) for version in categories])
+        blocks = {key: range(-(-record.rows // record.block_rows)) for key, record in records.items()}
+        self._places.find(connection, [(key, number) for key, numbers in blocks.items() for number in numbers])
+
     def columns(
         self,
         connection: sa.Connection,

@@ -406,6 +406,24 @@ class Mistique(Maintained, Inspected, LogsWorkflows, RanksRows, RerunsBlocks, St
             self._count(result.plan)
         return results
 
+    def prefetch(self, keys: Keys) -> None:
+        """Look up now what the first question about each intermediate would look up: where all of its chunks lie.
+
+        What an opened Parquet file has read with its footer. No values are read. Most useful before many small
+        questions about different columns; what other processes store, move or delete later is still noticed.
+
+        Parameters
+        ----------
+        keys
+            As in :meth:`get_intermediates`; without a column, all columns. About 32,000 row blocks are remembered.
+
+        Raises
+        ------
+        NotFoundError
+            If a project, model, version, intermediate or column does not exist.
+        """
+        self._queries.prefetch(_parse_keys(keys))
+
     def explain(
         self,
         keys: Keys,

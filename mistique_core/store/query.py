@@ -96,6 +96,13 @@ class QueryEngine:
             named = self._named_rows(connection, targets, selection, ReadTally())
             return self._plan(connection, targets, selection, strategy, named)
 
+    def prefetch(self, keys: Iterable[IntermediateKey]) -> None:
+        """Look up what is known of intermediates, and where the chunks of their columns lie."""
+        with self._catalogue.read() as connection:
+            for target in self._targets(connection, keys):
+                columns = [target.known[name].version for _, name in target.wanted]
+                self._reader.locate(connection, [target.record.row_id_version, *columns])
+
     def plan_rows(self, connection: sa.Connection, record: IntermediateRecord, rows: int) -> TargetPlan:
         """Return how some rows of an intermediate are best made again.
 
