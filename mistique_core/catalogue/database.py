@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ _IMMEDIATE = "mistique_immediate"
 _CONFLICTS = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock
 _SECRET_OPTIONS = ("password", "sslpassword")
 """Of the server's client library, which takes them behind the question mark of a URL."""
+_WAL_STEP_SECONDS = 0.01
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
 
@@ -139,6 +141,22 @@ def _to_json(value: Any) -> str:
     return json.dumps(value)
 
 
+def _change_to_wal(connection: sqlite3.Connection, busy_seconds: float) -> None:
+    """Let readers never wait for a writer.
+
+    SQLite refuses at once, whatever its time-out, while another process does the same with a new database.
+    """
+    deadline = time.monotonic() + busy_seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(_WAL_STEP_SECONDS)
+
+
 def _sqlite_engine(url: sa.URL, busy_seconds: float) -> sa.Engine:
     if not url.database or url.database == ":memory:":
         raise InvalidInputError("an in-memory catalogue would be lost at once; give sqlite:///path/to/file")
@@ -154,7 +172,8 @@ def _sqlite_engine(url: sa.URL, busy_seconds: float) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        _change_to_wal(connection, busy_seconds)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}").close()
 
     @sa.event.listens_for(engine, "begin")

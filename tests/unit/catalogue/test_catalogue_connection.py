@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,28 @@ def test_sqlite_is_in_wal_mode(tmp_path: Path) -> None:
         plain = sqlite3.connect(tmp_path / "catalogue.db")
         assert plain.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         plain.close()
+
+
+def test_a_new_catalogue_that_another_process_is_changing_to_wal_mode_is_waited_for(tmp_path: Path) -> None:
+    """SQLite itself refuses at once, whatever its time-out."""
+    file = tmp_path / "catalogue.db"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.3, lambda: other.execute("COMMIT").close())
+    release.start()
+    ensure_schema(Catalogue(f"sqlite:///{file}", busy_seconds=60))
+    release.join()
+    assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    other.close()
+
+
+def test_a_new_catalogue_that_stays_locked_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "catalogue.db"
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(CatalogueUnavailableError, match="database is locked"):
+        ensure_schema(Catalogue(f"sqlite:///{file}", busy_seconds=0.2))
+    other.close()
 
 
 def test_processes_open_a_new_store_at_once(catalogue_url: str, tmp_path: Path) -> None:
