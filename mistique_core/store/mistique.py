@@ -419,6 +419,8 @@ class Mistique(Maintained, Inspected, LogsWorkflows, RanksRows, RerunsBlocks, St
 
         Raises
         ------
+        InvalidInputError
+            If a key is malformed, or none is given.
         NotFoundError
             If a project, model, version, intermediate or column does not exist.
         """
