@@ -55,7 +55,7 @@ class RerunWay:
     step_seconds: tuple[float, ...] = ()
 
 
-def rerun_way(target: int, facts: Facts, rows: WantedRows | None) -> RerunWay:
+def rerun_way(target: int, facts: Facts, rows: WantedRows | None, *, by_windows: bool = False) -> RerunWay:
     """Return the cheapest way that executes the stage which made `target`.
 
     Parameters
@@ -66,16 +66,19 @@ def rerun_way(target: int, facts: Facts, rows: WantedRows | None) -> RerunWay:
         It and all its ancestors.
     rows
         The wanted rows; ``None`` for all.
+    by_windows
+        Only ways that never read or make more than those rows of anything.
     """
-    return _Search(facts, rows).way(facts.intermediates[target])
+    return _Search(facts, rows, by_windows).way(facts.intermediates[target])
 
 
 class _Search:
     """One search: the steps that may be needed, in order, and what each of them needs."""
 
-    def __init__(self, facts: Facts, rows: WantedRows | None) -> None:
+    def __init__(self, facts: Facts, rows: WantedRows | None, by_windows: bool) -> None:
         self._facts = facts
         self._rows = rows
+        self._by_windows = by_windows
         self._needs: dict[Step, tuple[_Needed, ...]] = {}
         self._obstacles: dict[Step, str | None] = {}
 
@@ -105,7 +108,9 @@ class _Search:
             return None, stage.obstacle
         recorded = stage.needs.get(fact.output, {})
         by_rows = any(need in (Need.ROWS, Need.EXACT) for need in recorded.values())
-        return Step(stage.id, None if whole or not by_rows else fact.id), None
+        if whole or not by_rows:
+            return (None, f"{stage.label} needs all rows at once") if self._by_windows else (Step(stage.id, None), None)
+        return Step(stage.id, fact.id), None
 
     def _visit(self, first: Step) -> str | None:
         """Find out what a step needs, and all steps before it; return why it cannot be executed."""
@@ -156,7 +161,7 @@ class _Search:
 
     def _is_readable(self, needed: _Needed) -> bool:
         fact = self._facts.intermediates[needed.item]
-        return fact.materialized and (fact.exact or not needed.exact)
+        return fact.materialized and (fact.exact or not needed.exact) and not (needed.whole and self._by_windows)
 
     def _chosen(self, own: Step, batch: int) -> tuple[Step, ...]:
         """Return the executions of the minimum cut, in order."""

@@ -14,7 +14,14 @@ RERUN, RERUN_BYTES = "rerun", "rerun.bytes"
 """Work of every re-run besides its stages and its reading: once, and for each byte that it returns."""
 
 
-def plan_target(target: int, facts: Facts, strategy: Strategy, rows: int | WantedRows | None = None) -> TargetPlan:
+def plan_target(
+    target: int,
+    facts: Facts,
+    strategy: Strategy,
+    rows: int | WantedRows | None = None,
+    *,
+    by_windows: bool = False,
+) -> TargetPlan:
     """Plan how to obtain one intermediate.
 
     Parameters
@@ -27,6 +34,9 @@ def plan_target(target: int, facts: Facts, strategy: Strategy, rows: int | Wante
         ``read`` and ``rerun`` force the choice; ``auto`` takes the cheaper by estimate, and READ on a tie.
     rows
         How many rows are wanted whose row ids are known; ``None`` for all, or when their values decide.
+    by_windows
+        Re-run only where no step needs more than those rows of anything, even where reading or making all rows of
+        something is estimated to be faster: for rows that follow each other window by window.
 
     Raises
     ------
@@ -41,7 +51,7 @@ def plan_target(target: int, facts: Facts, strategy: Strategy, rows: int | Wante
     wanted = wanted_rows(rows)
     work = add_work({QUERY: 1.0}, read_work(fact.read_parts(), wanted))
     read = facts.rate.seconds(work) if fact.materialized else None
-    way = rerun_way(target, facts, wanted)
+    way = rerun_way(target, facts, wanted, by_windows=by_windows)
     around = _around(fact, wanted)
     rerun = None if way.obstacle else way.seconds + facts.rate.seconds({QUERY: 1.0, **around})
     chosen, reason = _choose(fact.label, strategy, read, rerun, way.obstacle)

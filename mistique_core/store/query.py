@@ -31,6 +31,7 @@ from mistique_core.errors import (
     InvalidInputError,
     NotFoundError,
     NotMaterializedError,
+    RerunError,
     did_you_mean,
 )
 from mistique_core.frames import RowIndex
@@ -104,7 +105,7 @@ class QueryEngine:
                 self._reader.locate(connection, [target.record.row_id_version, *columns])
 
     def plan_rows(self, connection: sa.Connection, record: IntermediateRecord, rows: int) -> TargetPlan:
-        """Return how some rows of an intermediate are best made again.
+        """Return how rows of an intermediate are best made again, window by window where that can be.
 
         Parameters
         ----------
@@ -117,11 +118,17 @@ class QueryEngine:
 
         Raises
         ------
+        NotMaterializedError
+            If it is not stored and cannot be re-run.
         RerunError
-            If it cannot be re-run.
+            If it is stored, but cannot be re-run.
         """
         target = QueryTarget(record, self._facts_of(connection, record, {ALL_COLUMNS}), {})
-        return plan_target(record.ref.id, self._reruns.facts_for(target, list(target.known)), "rerun", WantedRows(rows))
+        facts, wanted = self._reruns.facts_for(target, list(target.known)), WantedRows(rows)
+        try:
+            return plan_target(record.ref.id, facts, "rerun", wanted, by_windows=True)
+        except (NotMaterializedError, RerunError):  # there is no such way
+            return plan_target(record.ref.id, facts, "rerun", wanted)
 
     def answer(
         self,

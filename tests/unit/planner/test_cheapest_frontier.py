@@ -52,9 +52,18 @@ def trees(draw: st.DrawFn) -> Facts:
 
 
 def cost_of(
-    facts: Facts, item: int, read: frozenset[int], rows: int | None, *, forced: bool, exact: bool = False
+    facts: Facts,
+    item: int,
+    read: frozenset[int],
+    rows: int | None,
+    *,
+    forced: bool,
+    exact: bool = False,
+    by_windows: bool = False,
 ) -> float | None:
     """Return the seconds to obtain an item, or `rows` rows of it, when exactly the items of `read` are read."""
+    if by_windows and rows is None:
+        return None
     fact = facts.intermediates[item]
     if item in read and not forced:
         if not fact.materialized or (exact and not fact.exact):
@@ -65,6 +74,8 @@ def cost_of(
         return None
     stage = facts.stages[fact.stage]
     by_rows = rows is not None and bool(FOR_ROWS & set(stage.needs.get("", {}).values()))
+    if by_windows and not by_rows:
+        return None
     needs = stage.needs[""] if by_rows else dict.fromkeys(stage.inputs, Need.WHOLE)
     total = stage.cost.transformer_seconds + stage.cost.exec_seconds * (rows / LENGTH if rows and by_rows else 1.0)
     total += ROWS_STEP_SECONDS if by_rows else 0.0
@@ -72,31 +83,32 @@ def cost_of(
         if need is not Need.NOTHING:
             wanted = rows if need in FOR_ROWS else None
             as_it_was = stage.needs.get("", {}).get(child) is Need.EXACT
-            seconds = cost_of(facts, child, read, wanted, forced=False, exact=as_it_was)
+            seconds = cost_of(facts, child, read, wanted, forced=False, exact=as_it_was, by_windows=by_windows)
             if seconds is None:
                 return None
             total += seconds
     return total
 
 
-def cheapest(facts: Facts, rows: int | None) -> float | None:
+def cheapest(facts: Facts, rows: int | None, *, by_windows: bool) -> float | None:
     """Try every subset of items to read."""
     others = [item for item in facts.intermediates if item]
     subsets = itertools.chain.from_iterable(itertools.combinations(others, n) for n in range(len(others) + 1))
-    costs = [cost_of(facts, 0, frozenset(subset), rows, forced=True) for subset in subsets]
+    costs = [cost_of(facts, 0, frozenset(subset), rows, forced=True, by_windows=by_windows) for subset in subsets]
     return min((cost for cost in costs if cost is not None), default=None)
 
 
 @settings(deadline=None, max_examples=300)
-@given(trees(), st.sampled_from([None, 1, 3, 40]))
-def test_no_frontier_is_cheaper(facts: Facts, rows: int | None) -> None:
+@given(trees(), st.sampled_from([None, 1, 3, 40]), st.booleans())
+def test_no_frontier_is_cheaper(facts: Facts, rows: int | None, by_windows: bool) -> None:
     """The estimate is the optimum; the stages and frontier of the plan really cost that."""
-    best = cheapest(facts, rows)
+    best = cheapest(facts, rows, by_windows=by_windows)
     if best is None:
         with pytest.raises(MistiqueError):
-            plan_target(0, facts, "rerun", rows)
+            plan_target(0, facts, "rerun", rows, by_windows=by_windows)
         return
-    plan = plan_target(0, facts, "rerun", rows)
+    plan = plan_target(0, facts, "rerun", rows, by_windows=by_windows)
+    assert not by_windows or plan.rows_of == set(plan.frontier)
     assert plan.rerun_seconds == pytest.approx(best)
     assert cost_of(facts, 0, frozenset(plan.frontier), rows, forced=True) == pytest.approx(best)
     assert all(facts.intermediates[item].materialized for item in plan.frontier)
