@@ -214,21 +214,17 @@ class ChunkWriter:
         ]
 
     def put(
-        self, builder: PartitionBuilder, group: Sequence[_Stored], documents: Sequence[dict[str, Any]]
+        self, builder: PartitionBuilder, chunks: Sequence[NewChunk], documents: Sequence[dict[str, Any]]
     ) -> NewPartition:
-        """Make the partition durable that holds the chunks of `group`."""
-        data, locations = builder.finish(documents)
+        """Make the partition durable to which `chunks` were added."""
+        data, _ = builder.finish(documents)
         name = f"{bytes_hash(data).hex()}.h5"
         is_new = self._backend.put_if_absent(name, data)
         if not is_new and not self._is_intact(name, data):
             # Named after what it should hold: putting that there can only repair it.
             self._backend.delete(name)
             self._backend.put_if_absent(name, data)
-        chunks = tuple(
-            NewChunk(location, item.zone, item.base, item.bands)
-            for location, item in zip(locations, group, strict=True)
-        )
-        return NewPartition(name, len(data), chunks)
+        return NewPartition(name, len(data), tuple(chunks))
 
     def _is_intact(self, name: str, data: bytes) -> bool:
         try:
@@ -254,7 +250,7 @@ class ChunkStream:
         self._seen: set[bytes] = set()
         self._bases = Bases()
         self._builder: PartitionBuilder | None = None
-        self._group: list[_Stored] = []
+        self._chunks: list[NewChunk] = []
         self._partitions: list[NewPartition] = []
         self._sizes: dict[bytes, int] = {}
 
@@ -295,8 +291,8 @@ class ChunkStream:
                 self._put(())
             if self._builder is None:
                 self._builder = PartitionBuilder()
-            self._builder.add(item.chunk)
-            self._group.append(item)
+            location = self._builder.add(item.chunk)
+            self._chunks.append(NewChunk(location, item.zone, item.base, item.bands))
             self._sizes[item.chunk.address] = size
 
     @property
@@ -351,7 +347,7 @@ class ChunkStream:
         self._builder = None
         try:
             self._before_put()
-            self._partitions.append(self._writer.put(builder, self._group, documents))
+            self._partitions.append(self._writer.put(builder, self._chunks, documents))
         finally:
             builder.close()
-        self._group = []
+        self._chunks = []

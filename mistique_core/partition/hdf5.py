@@ -70,10 +70,12 @@ class PartitionBuilder:
         self._file.attrs["mistique_format"] = FORMAT_VERSION
         self._datasets = _Datasets(self._file.create_group(CHUNK_GROUP))
 
-    def add(self, chunk: EncodedChunk) -> None:
-        """Write a chunk after those that are there."""
-        self._locations.append(self._datasets.write(chunk))
+    def add(self, chunk: EncodedChunk) -> ChunkLocation:
+        """Write a chunk after those that are there, and return where it lies."""
+        location = self._datasets.write(chunk)
+        self._locations.append(location)
         self.stored_bytes += chunk.stored_bytes
+        return location
 
     def finish(self, columns: Sequence[dict[str, Any]] = ()) -> tuple[bytes, list[ChunkLocation]]:
         """Return what :func:`build_partition` returns; nothing can be added afterwards."""
