@@ -2,7 +2,8 @@
 
 from setuptools import Extension, setup
 
-LOOPS = {
+LOOPS: dict[str, list[str]] = {
+    "_compressor": [],
     "_kernels": ["_bins.h", "_digits.h", "_strings.h", "_zeros.h"],
     "_pages": ["_frames.h", "_rows.h", "_values.h"],
 }

@@ -7,15 +7,13 @@ NumPy and the package zstandard.
 
 from __future__ import annotations
 
-import ctypes
 import os
-from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy.typing as npt
+
+from mistique_core.native.zstandard_library import addresses_of
 
 Buffer = npt.NDArray[Any]
 Frame = bytes | memoryview
@@ -102,7 +100,7 @@ def load() -> PageKernels | None:
     """Return the compiled reader of pages, ``None`` where there is none or it is switched off."""
     if os.environ.get("MISTIQUE_KERNELS") == "off":
         return None
-    addresses = _zstd()
+    addresses = addresses_of(_FUNCTIONS)
     if addresses is None:
         return None
     try:
@@ -111,20 +109,6 @@ def load() -> PageKernels | None:
         return None
     found.use_zstd(*addresses)
     return found
-
-
-def _zstd() -> Sequence[int] | None:
-    """Return the addresses of the functions of Zstandard, which stays loaded; ``None`` where it is not found."""
-    plugin = find_spec("hdf5plugin")
-    for folder in () if plugin is None else plugin.submodule_search_locations or ():
-        for path in Path(folder, "plugins").glob("libh5zstd.*"):
-            try:
-                library = ctypes.CDLL(str(path))
-                functions = [getattr(library, name) for name in _FUNCTIONS]
-            except (OSError, AttributeError):
-                continue
-            return [ctypes.cast(function, ctypes.c_void_p).value or 0 for function in functions]
-    return None
 
 
 page_kernels = load()

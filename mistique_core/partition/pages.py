@@ -11,7 +11,8 @@ is verified too.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy.typing as npt
 import zstandard
 
 from mistique_core.errors import CorruptPartitionError
+from mistique_core.native.compressor import AS_THEY_ARE, PLANES, PLANES_APART, page_compressor
 
 Array = npt.NDArray[Any]
 
@@ -31,6 +33,19 @@ _MANY_PAGES = 4
 _LEAST_SPLIT_BYTES = 2_048
 _LEAST_WINDOW_BYTES = 1_024
 _LEAST_WINDOW_LOG, _MOST_WINDOW_LOG = 10, 17
+_LEVEL = 100
+_PARAMETERS = {
+    "window_log": 101,
+    "hash_log": 102,
+    "chain_log": 103,
+    "search_log": 104,
+    "min_match": 105,
+    "target_length": 106,
+    "strategy": 107,
+    "write_content_size": 200,
+    "write_checksum": 201,
+}
+"""The numbers of Zstandard's parameters in ``zstd.h``."""
 _HAS_MULTI_COMPRESS = "multi_compress_to_buffer" in zstandard.backend_features
 
 
@@ -63,19 +78,76 @@ def compress_pages(codes: Array, rows: int, level: int) -> list[bytes]:
     """
     itemsize = codes.dtype.itemsize
     page_bytes = rows * codes.nbytes // len(codes)
-    count = -(-len(codes) // rows)
     data = np.ascontiguousarray(codes).reshape(-1).view(np.uint8)
+    plane_bytes = page_bytes // itemsize
+    is_split = itemsize > 1 and page_bytes >= _LEAST_SPLIT_BYTES
+    is_apart = is_split and (plane_bytes < _LEAST_WINDOW_BYTES or bool(plane_bytes & (plane_bytes - 1)))
+    if page_compressor is not None:
+        if is_split:
+            parameters = _packed_plane_parameters(*_plane_sizes(page_bytes, plane_bytes, is_apart))
+        else:
+            parameters = _packed_level(level if itemsize == 1 else _PLANE_LEVEL)
+        mode = PLANES_APART if is_apart else PLANES if itemsize > 1 else AS_THEY_ARE
+        made = page_compressor.compress(data, itemsize, page_bytes, parameters, mode)
+        if made is not None:
+            return made
+    count = -(-len(codes) // rows)
     if itemsize == 1:
         if len(data) < count * page_bytes:
             data = np.concatenate([data, np.zeros(count * page_bytes - len(data), np.uint8)])
         return _compress_all(_contexts.compressor(level), data, page_bytes)
     planes = split_planes(data, count, page_bytes, itemsize)
-    if page_bytes < _LEAST_SPLIT_BYTES:
+    if not is_split:
         return _compress_all(_contexts.compressor(_PLANE_LEVEL), planes, page_bytes)
-    plane_bytes = page_bytes // itemsize
-    if plane_bytes >= _LEAST_WINDOW_BYTES and not plane_bytes & (plane_bytes - 1):
-        return _compress_all(_contexts.splitter(page_bytes, plane_bytes), planes, page_bytes)
-    return [_compress_blocks(list(page), _contexts.planes(page_bytes)) for page in planes]
+    compressor = _contexts.planes(*_plane_sizes(page_bytes, plane_bytes, is_apart))
+    if is_apart:
+        return [_compress_blocks(list(page), compressor) for page in planes]
+    return _compress_all(compressor, planes, page_bytes)
+
+
+def _plane_sizes(page_bytes: int, plane_bytes: int, is_apart: bool) -> tuple[int, int]:
+    """Return the source size and the window (as a power of two) of a compressor of planes.
+
+    No block is longer than the window: as long as a plane, it makes each plane blocks of its own. Planes that are
+    handed over one by one end blocks by themselves.
+    """
+    if not is_apart:
+        return page_bytes, plane_bytes.bit_length() - 1
+    window = max(_LEAST_WINDOW_LOG, min(_MOST_WINDOW_LOG, (page_bytes - 1).bit_length()))
+    return 1 << window, window
+
+
+@cache
+def _plane_parameters(source_size: int, window_log: int) -> zstandard.ZstdCompressionParameters:
+    """Return parameters for bytes that repeat each other by chance only, unless they do so for long, as planes do.
+
+    Only long matches are looked for, in a small table: weights of a network take two thirds of the time, tables
+    0.5 % fewer bytes.
+    """
+    return zstandard.ZstdCompressionParameters.from_level(
+        _PLANE_LEVEL,
+        source_size=source_size,
+        window_log=window_log,
+        hash_log=6,
+        min_match=7,
+        write_checksum=True,
+        write_content_size=True,
+    )
+
+
+@cache
+def _packed_plane_parameters(source_size: int, window_log: int) -> bytes:
+    parameters = _plane_parameters(source_size, window_log)
+    return _packed({number: getattr(parameters, name) for name, number in _PARAMETERS.items()})
+
+
+@cache
+def _packed_level(level: int) -> bytes:
+    return _packed({_LEVEL: level, _PARAMETERS["write_content_size"]: 1, _PARAMETERS["write_checksum"]: 1})
+
+
+def _packed(parameters: Mapping[int, int]) -> bytes:
+    return np.array(list(parameters.items()), np.int32).tobytes()
 
 
 def _compress_all(compressor: zstandard.ZstdCompressor, data: Array, page_bytes: int) -> list[bytes]:
@@ -127,41 +199,19 @@ class _Contexts(threading.local):
     def __init__(self) -> None:
         self.decompressor = zstandard.ZstdDecompressor()
         self._compressors: dict[int, zstandard.ZstdCompressor] = {}
-        self._splitters: dict[tuple[int, int], zstandard.ZstdCompressor] = {}
+        self._planes: dict[tuple[int, int], zstandard.ZstdCompressor] = {}
 
     def compressor(self, level: int) -> zstandard.ZstdCompressor:
         if level not in self._compressors:
             self._compressors[level] = zstandard.ZstdCompressor(level=level, write_checksum=True)
         return self._compressors[level]
 
-    def splitter(self, page_bytes: int, plane_bytes: int) -> zstandard.ZstdCompressor:
-        """Return a compressor that makes a block of each plane: no block is longer than the window."""
-        return self._of_planes(page_bytes, plane_bytes.bit_length() - 1)
-
-    def planes(self, page_bytes: int) -> zstandard.ZstdCompressor:
-        """Return a compressor of planes that are handed over one by one."""
-        window = max(_LEAST_WINDOW_LOG, min(_MOST_WINDOW_LOG, (page_bytes - 1).bit_length()))
-        return self._of_planes(1 << window, window)
-
-    def _of_planes(self, page_bytes: int, window_log: int) -> zstandard.ZstdCompressor:
-        """Return a compressor of bytes that repeat each other by chance only, unless they do so for long, as planes do.
-
-        Only long matches are looked for, in a small table: weights of a network take two thirds of the time, tables
-        0.5 % fewer bytes.
-        """
-        sizes = (page_bytes, window_log)
-        if sizes not in self._splitters:
-            parameters = zstandard.ZstdCompressionParameters.from_level(
-                _PLANE_LEVEL,
-                source_size=page_bytes,
-                window_log=window_log,
-                hash_log=6,
-                min_match=7,
-                write_checksum=True,
-                write_content_size=True,
-            )
-            self._splitters[sizes] = zstandard.ZstdCompressor(compression_params=parameters)
-        return self._splitters[sizes]
+    def planes(self, source_size: int, window_log: int) -> zstandard.ZstdCompressor:
+        sizes = source_size, window_log
+        if sizes not in self._planes:
+            parameters = _plane_parameters(source_size, window_log)
+            self._planes[sizes] = zstandard.ZstdCompressor(compression_params=parameters)
+        return self._planes[sizes]
 
 
 _contexts = _Contexts()

@@ -1,0 +1,79 @@
+"""The compiled compressor of pages, or ``None`` where it was not built, has no Zstandard or is switched off.
+
+As the reader (:mod:`mistique_core.native.pages`) it calls the Zstandard library that hdf5plugin brings. Where that is
+not to be had, or with ``MISTIQUE_KERNELS=off``, :mod:`mistique_core.partition.pages` does the same with NumPy and the
+package zstandard.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+import numpy.typing as npt
+
+from mistique_core.native.zstandard_library import addresses_of
+
+_FUNCTIONS = (
+    "ZSTD_createCCtx",
+    "ZSTD_freeCCtx",
+    "ZSTD_CCtx_setParameter",
+    "ZSTD_CCtx_setPledgedSrcSize",
+    "ZSTD_compress2",
+    "ZSTD_compressStream2",
+    "ZSTD_compressBound",
+    "ZSTD_isError",
+)
+
+AS_THEY_ARE, PLANES, PLANES_APART = range(3)
+"""How the bytes of a page become a frame: in their order; as byte planes; as byte planes, each in blocks of its own."""
+
+
+class PageCompressor(Protocol):
+    """What ``_compressor.c`` defines."""
+
+    def use_zstd(self, *addresses: int) -> None:
+        """Take the addresses of :data:`_FUNCTIONS`."""
+
+    def compress(
+        self, data: npt.NDArray[Any], itemsize: int, page_bytes: int, parameters: bytes, mode: int
+    ) -> list[bytes] | None:
+        """Return one frame for each page; the last page is filled up with zeros.
+
+        Parameters
+        ----------
+        data
+            Contiguous bytes of the codes.
+        itemsize
+            Bytes of a code, of which `page_bytes` and the bytes of `data` are multiples.
+        page_bytes
+            Bytes of a page.
+        parameters
+            int32 pairs: a parameter of Zstandard, by the number that it has in ``zstd.h``, and its value.
+        mode
+            One of the three above.
+
+        Returns
+        -------
+        list of bytes or None
+            ``None`` where it cannot be done here: a page is too long, or Zstandard refuses the parameters.
+        """
+
+
+def load() -> PageCompressor | None:
+    """Return the compiled compressor, ``None`` where there is none or it is switched off."""
+    if os.environ.get("MISTIQUE_KERNELS") == "off":
+        return None
+    addresses = addresses_of(_FUNCTIONS)
+    if addresses is None:
+        return None
+    try:
+        found = cast(PageCompressor, import_module("mistique_core.native._compressor"))
+    except ImportError:
+        return None
+    found.use_zstd(*addresses)
+    return found
+
+
+page_compressor = load()
