@@ -14,6 +14,8 @@ from tests.spark.modeldb_data import write_table
 
 EXECUTORS = 2
 ROOT = Path(__file__).parents[2]
+QUICK_TO_START = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""Options of the Java processes: they live for minutes, in which optimising their code takes longer than it saves."""
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +47,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory, s3_endpoint: str) -> Iterato
             .config("spark.sql.shuffle.partitions", "4")
             .config("spark.sql.session.timeZone", "UTC")
             .config("spark.log.level", "ERROR")
+            .config("spark.driver.extraJavaOptions", QUICK_TO_START)
+            .config("spark.executor.extraJavaOptions", QUICK_TO_START)
             .getOrCreate()
         )
         yield session
