@@ -61,10 +61,21 @@ def _keeps_order(access: h5py.h5p.PropFAID) -> bool:
 
 @cache
 def _small_block_setter() -> Callable[[int, int], int] | None:
-    """Return a function of the HDF5 library which h5py has no call for; ``None`` where it is not to be had."""
+    """Return a function of the HDF5 library which h5py has no call for; ``None`` where it is not to be had.
+
+    It takes the lock that h5py holds in every call, for HDF5 must not be in two threads at once: without it, a thread
+    that was writing pages met errors, or the process ended.
+    """
     try:
+        from h5py._objects import phil
+
         function = ctypes.CDLL(h5py.h5p.__file__).H5Pset_small_data_block_size
-    except (OSError, AttributeError):
+    except (ImportError, OSError, AttributeError):
         return None
     function.argtypes, function.restype = [ctypes.c_int64, ctypes.c_uint64], ctypes.c_int
-    return function
+
+    def set_size(properties: int, size: int) -> int:
+        with phil:
+            return int(function(properties, size))
+
+    return set_size

@@ -1,6 +1,8 @@
 """Files in memory: the same datasets and pages in order whether HDF5 keeps the file or Python does."""
 
 import io
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -63,3 +65,43 @@ def test_several_are_written_at_once() -> None:
         builders[number % 3].add(chunk)
     finished = [builder.finish()[0] for builder in builders]
     assert finished == [build_partition(made[number::3])[0] for number in range(3)]
+
+
+TWO_THREADS = """
+import sys
+import threading
+
+import numpy as np
+
+from mistique_core.partition import build_partition, encode_chunk
+from mistique_core.partition.memory_file import MemoryFile
+
+sys.setswitchinterval(1e-6)
+chunk = encode_chunk(bytes(32), np.random.default_rng(0).standard_normal(40_000), 1)
+expected = build_partition([chunk])[0]
+is_built = threading.Event()
+made = []
+
+def make():
+    while not is_built.is_set():
+        MemoryFile().file.close()
+        made.append(1)
+
+others = [threading.Thread(target=make) for _ in range(2)]
+for other in others:
+    other.start()
+try:
+    same = all(build_partition([chunk])[0] == expected for _ in range(700))
+finally:
+    is_built.set()
+for other in others:
+    other.join()
+print(same and len(made) > 100)
+"""
+
+
+def test_a_file_is_begun_while_another_thread_writes_one() -> None:
+    """HDF5 is not safe to call from two threads: what is called past h5py has to take its lock, or the process ends."""
+    done = subprocess.run([sys.executable, "-c", TWO_THREADS], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "True"
