@@ -2,10 +2,10 @@
 
 from setuptools import Extension, setup
 
-LOOPS: dict[str, list[str]] = {
-    "_compressor": [],
+LOOPS = {
+    "_compressor": ["_rooms.h"],
     "_kernels": ["_bins.h", "_digits.h", "_strings.h", "_zeros.h"],
-    "_pages": ["_frames.h", "_rows.h", "_values.h"],
+    "_pages": ["_frames.h", "_rooms.h", "_rows.h", "_values.h"],
 }
 
 

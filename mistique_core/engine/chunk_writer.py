@@ -217,7 +217,7 @@ class ChunkWriter:
         self, builder: PartitionBuilder, chunks: Sequence[NewChunk], documents: Sequence[dict[str, Any]]
     ) -> NewPartition:
         """Make the partition durable to which `chunks` were added."""
-        data, _ = builder.finish(documents)
+        data = builder.finish(documents)
         name = f"{bytes_hash(data).hex()}.h5"
         is_new = self._backend.put_if_absent(name, data)
         if not is_new and not self._is_intact(name, data):

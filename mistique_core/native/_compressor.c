@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "_rooms.h"
+
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
 #define FAST __attribute__((target_clones("avx2", "default")))
 #else
@@ -17,7 +19,6 @@
 
 #define MOST_BYTES (1 << 24)  /* of a page: longer ones are left to the package zstandard */
 #define BATCH_BYTES (1 << 20) /* of frames that are made before Python's lock is taken to keep them */
-#define KEPT_BYTES (1 << 21)  /* of a context's rooms from one call to the next */
 #define MOST_PARAMETERS 16
 #define MOST_SPARE 16
 #define FLUSH 1
@@ -57,8 +58,7 @@ typedef struct Context {
     void *compressor;
     int32_t parameters[2 * MOST_PARAMETERS];
     Py_ssize_t parameter_bytes;
-    uint8_t *room[ROOMS];
-    size_t sizes[ROOMS];
+    Room rooms[ROOMS];
 } Context;
 
 static Context *spare; /* changed only by who holds Python's lock */
@@ -69,7 +69,7 @@ static void let_go(Context *context)
         return;
     zstd.dispose(context->compressor); /* which may be NULL */
     for (int k = 0; k < ROOMS; k++)
-        free(context->room[k]);
+        free(context->rooms[k].bytes);
     free(context);
 }
 
@@ -99,12 +99,7 @@ static Context *borrow(const void *parameters, Py_ssize_t length)
 
 static void give_back(Context *context)
 {
-    for (int k = 0; k < ROOMS; k++)
-        if (context->sizes[k] > KEPT_BYTES) {
-            free(context->room[k]);
-            context->room[k] = NULL;
-            context->sizes[k] = 0;
-        }
+    keep_small(context->rooms, ROOMS);
     context->next = spare;
     spare = context;
     Context **last = &spare;
@@ -117,14 +112,7 @@ static void give_back(Context *context)
 
 static uint8_t *room(Context *context, int which, size_t size)
 {
-    if (context->sizes[which] < size) {
-        uint8_t *grown = realloc(context->room[which], size);
-        if (!grown)
-            return NULL;
-        context->room[which] = grown;
-        context->sizes[which] = size;
-    }
-    return context->room[which];
+    return widen(&context->rooms[which], size);
 }
 
 /* ---------------------------------------------------------------- planes */
@@ -209,7 +197,7 @@ static const uint8_t *page_of(Context *context, const Chunk *chunk, size_t numbe
     size_t held = left < chunk->page_bytes ? left : chunk->page_bytes;
     if (chunk->mode == AS_THEY_ARE && held == chunk->page_bytes)
         return from;
-    uint8_t *page = context->room[PAGE];
+    uint8_t *page = context->rooms[PAGE].bytes;
     if (held < chunk->page_bytes)
         memset(page, 0, chunk->page_bytes);
     if (chunk->mode == AS_THEY_ARE)
@@ -238,9 +226,9 @@ static size_t fold_apart(Context *context, const Chunk *chunk, const uint8_t *pa
 static size_t fold(Context *context, const Chunk *chunk, size_t first, size_t count, size_t *sizes)
 {
     size_t done = 0, at = 0;
-    for (; first + done < count && at + chunk->bound <= context->sizes[FRAMES]; done++) {
+    for (; first + done < count && at + chunk->bound <= context->rooms[FRAMES].size; done++) {
         const uint8_t *page = page_of(context, chunk, first + done);
-        uint8_t *to = context->room[FRAMES] + at;
+        uint8_t *to = context->rooms[FRAMES].bytes + at;
         size_t size = chunk->mode == PLANES_APART
                           ? fold_apart(context, chunk, page, to)
                           : zstd.compress(context->compressor, to, chunk->bound, page, chunk->page_bytes);
@@ -270,7 +258,7 @@ static PyObject *fold_all(Context *context, const Chunk *chunk)
         made = fold(context, chunk, done, count, sizes);
         Py_END_ALLOW_THREADS;
         for (size_t k = 0; k < made; k++) {
-            PyObject *frame = PyBytes_FromStringAndSize((const char *)context->room[FRAMES] + at, (Py_ssize_t)sizes[k]);
+            PyObject *frame = PyBytes_FromStringAndSize((const char *)context->rooms[FRAMES].bytes + at, (Py_ssize_t)sizes[k]);
             if (!frame || PyList_SetItem(list, (Py_ssize_t)(done + k), frame)) {
                 made = 0;
                 break;

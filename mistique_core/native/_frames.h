@@ -13,10 +13,11 @@
 #include <unistd.h>
 #endif
 
+#include "_rooms.h"
+
 #define MAGIC 0xFD2FB528u
 #define CHECKSUM_FLAG 4
 #define MOST_BYTES (1 << 24) /* of a page or a table: longer ones are left to NumPy */
-#define KEPT_BYTES (1 << 21) /* of a context's rooms from one call to the next */
 #define MOST_GAPS 65536      /* bytes between the frames of a chunk that are read with them */
 
 static struct {
@@ -34,8 +35,7 @@ enum { PAGE, TABLE, CODES, COMPRESSED, ROOMS };
 typedef struct Context {
     struct Context *next;
     void *decompressor;
-    uint8_t *room[ROOMS];
-    size_t sizes[ROOMS];
+    Room rooms[ROOMS];
 } Context;
 
 static Context *spare; /* changed only by who holds Python's lock */
@@ -57,26 +57,14 @@ static Context *borrow(void)
 
 static void give_back(Context *context)
 {
-    for (int k = 0; k < ROOMS; k++)
-        if (context->sizes[k] > KEPT_BYTES) {
-            free(context->room[k]);
-            context->room[k] = NULL;
-            context->sizes[k] = 0;
-        }
+    keep_small(context->rooms, ROOMS);
     context->next = spare;
     spare = context;
 }
 
 static uint8_t *room(Context *context, int which, size_t size)
 {
-    if (context->sizes[which] < size) {
-        uint8_t *grown = realloc(context->room[which], size);
-        if (!grown)
-            return NULL;
-        context->room[which] = grown;
-        context->sizes[which] = size;
-    }
-    return context->room[which];
+    return widen(&context->rooms[which], size);
 }
 
 /* The bytes of a frame, or where they lie in an open file; and the checksum at its end, -1 where it is not known. */

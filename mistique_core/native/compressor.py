@@ -7,13 +7,11 @@ package zstandard.
 
 from __future__ import annotations
 
-import os
-from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from mistique_core.native.zstandard_library import addresses_of
+from mistique_core.native.compiled import load_compiled
 
 _FUNCTIONS = (
     "ZSTD_createCCtx",
@@ -61,19 +59,4 @@ class PageCompressor(Protocol):
         """
 
 
-def load() -> PageCompressor | None:
-    """Return the compiled compressor, ``None`` where there is none or it is switched off."""
-    if os.environ.get("MISTIQUE_KERNELS") == "off":
-        return None
-    addresses = addresses_of(_FUNCTIONS)
-    if addresses is None:
-        return None
-    try:
-        found = cast(PageCompressor, import_module("mistique_core.native._compressor"))
-    except ImportError:
-        return None
-    found.use_zstd(*addresses)
-    return found
-
-
-page_compressor = load()
+page_compressor: PageCompressor | None = load_compiled("_compressor", _FUNCTIONS)

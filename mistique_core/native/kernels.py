@@ -6,11 +6,11 @@ same bits in more passes over the values. ``MISTIQUE_KERNELS=off`` switches them
 
 from __future__ import annotations
 
-import os
-from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy.typing as npt
+
+from mistique_core.native.compiled import load_compiled
 
 Buffer = npt.NDArray[Any]
 
@@ -172,14 +172,4 @@ class Kernels(Protocol):
         """Fill `places` (int64, as many as codes) with the places of two bytes, and return how many there are."""
 
 
-def load() -> Kernels | None:
-    """Return the compiled kernels, ``None`` where they were not built or are switched off."""
-    if os.environ.get("MISTIQUE_KERNELS") == "off":
-        return None
-    try:
-        return cast(Kernels, import_module("mistique_core.native._kernels"))
-    except ImportError:
-        return None
-
-
-kernels = load()
+kernels: Kernels | None = load_compiled("_kernels")

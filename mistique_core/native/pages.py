@@ -7,13 +7,11 @@ NumPy and the package zstandard.
 
 from __future__ import annotations
 
-import os
-from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from mistique_core.native.zstandard_library import addresses_of
+from mistique_core.native.compiled import load_compiled
 
 Buffer = npt.NDArray[Any]
 Frame = bytes | memoryview
@@ -96,19 +94,4 @@ class PageKernels(Protocol):
         """
 
 
-def load() -> PageKernels | None:
-    """Return the compiled reader of pages, ``None`` where there is none or it is switched off."""
-    if os.environ.get("MISTIQUE_KERNELS") == "off":
-        return None
-    addresses = addresses_of(_FUNCTIONS)
-    if addresses is None:
-        return None
-    try:
-        found = cast(PageKernels, import_module("mistique_core.native._pages"))
-    except ImportError:
-        return None
-    found.use_zstd(*addresses)
-    return found
-
-
-page_kernels = load()
+page_kernels: PageKernels | None = load_compiled("_pages", _FUNCTIONS)

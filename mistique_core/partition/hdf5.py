@@ -64,7 +64,6 @@ class PartitionBuilder:
 
     def __init__(self) -> None:
         self.stored_bytes = 0
-        self._locations: list[ChunkLocation] = []
         self._memory = MemoryFile()
         self._file = self._memory.file
         self._file.attrs["mistique_format"] = FORMAT_VERSION
@@ -73,17 +72,16 @@ class PartitionBuilder:
     def add(self, chunk: EncodedChunk) -> ChunkLocation:
         """Write a chunk after those that are there, and return where it lies."""
         location = self._datasets.write(chunk)
-        self._locations.append(location)
         self.stored_bytes += chunk.stored_bytes
         return location
 
-    def finish(self, columns: Sequence[dict[str, Any]] = ()) -> tuple[bytes, list[ChunkLocation]]:
-        """Return what :func:`build_partition` returns; nothing can be added afterwards."""
+    def finish(self, columns: Sequence[dict[str, Any]] = ()) -> bytes:
+        """Return the bytes of the file; `columns` as in :func:`build_partition`. Nothing can be added afterwards."""
         if columns:
             text = json.dumps(list(columns), separators=(",", ":")).encode()
             packed = zstandard.ZstdCompressor(level=9, write_checksum=True).compress(text)
             self._file.create_dataset(COLUMNS, data=np.frombuffer(packed, np.uint8), track_times=False)
-        return self._memory.finish(), self._locations
+        return self._memory.finish()
 
     def close(self) -> None:
         """Let go of the file; what was added is lost unless it was finished."""
@@ -103,9 +101,8 @@ def build_partition(
         JSON documents of column versions, for :func:`read_columns`.
     """
     builder = PartitionBuilder()
-    for chunk in chunks:
-        builder.add(chunk)
-    return builder.finish(columns)
+    locations = [builder.add(chunk) for chunk in chunks]
+    return builder.finish(columns), locations
 
 
 class _Datasets:

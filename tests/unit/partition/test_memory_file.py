@@ -63,7 +63,7 @@ def test_several_are_written_at_once() -> None:
     builders = [PartitionBuilder() for _ in range(3)]
     for number, chunk in enumerate(made):
         builders[number % 3].add(chunk)
-    finished = [builder.finish()[0] for builder in builders]
+    finished = [builder.finish() for builder in builders]
     assert finished == [build_partition(made[number::3])[0] for number in range(3)]
 
 
